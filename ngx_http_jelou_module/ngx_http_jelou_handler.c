@@ -1,0 +1,238 @@
+
+/*
+ * The corridor: every step of a request, in order.
+ */
+
+
+#include "ngx_http_jelou_handler.h"
+#include "ngx_http_jelou_reply.h"
+#include "ngx_http_jelou_request.h"
+
+
+/* a step lets the request on with NGX_OK; anything else ends its way */
+
+typedef ngx_int_t (*ngx_http_jelou_step_pt)(ngx_http_request_t *r,
+    ngx_http_jelou_ctx_t *ctx);
+
+
+static void ngx_http_jelou_body_handler(ngx_http_request_t *r);
+static ngx_int_t ngx_http_jelou_redirected(ngx_http_request_t *r,
+    ngx_http_jelou_ctx_t *ctx);
+static ngx_int_t ngx_http_jelou_verify(ngx_http_request_t *r,
+    ngx_http_jelou_ctx_t *ctx);
+static ngx_int_t ngx_http_jelou_allow_types(ngx_http_request_t *r,
+    ngx_http_jelou_ctx_t *ctx);
+static ngx_int_t ngx_http_jelou_hand_over(ngx_http_request_t *r,
+    ngx_http_jelou_ctx_t *ctx);
+static ngx_int_t ngx_http_jelou_refuse(ngx_http_request_t *r,
+    ngx_http_jelou_ctx_t *ctx, ngx_int_t rc);
+static void ngx_http_jelou_log_refusal(ngx_http_request_t *r,
+    ngx_http_jelou_ctx_t *ctx);
+
+
+static ngx_http_jelou_step_pt  ngx_http_jelou_steps[] = {
+    ngx_http_jelou_request_body,
+    ngx_http_jelou_verify,
+    ngx_http_jelou_request_event,
+    ngx_http_jelou_allow_types,
+    ngx_http_jelou_request_replace,
+    NULL
+};
+
+
+ngx_int_t
+ngx_http_jelou_handler(ngx_http_request_t *r)
+{
+    ngx_int_t                   rc;
+    ngx_http_jelou_ctx_t       *ctx;
+    ngx_http_jelou_loc_conf_t  *jlcf;
+
+    if (r != r->main) {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "jelou: an endpoint does not serve subrequests");
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ctx = ngx_http_jelou_ctx(r);
+
+    if (ctx) {
+        return ngx_http_jelou_redirected(r, ctx);
+    }
+
+    jlcf = ngx_http_get_module_loc_conf(r, ngx_http_jelou_module);
+
+    ctx = ngx_http_jelou_ctx_create(r, jlcf);
+    if (ctx == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    rc = ngx_http_jelou_request_header(r, jlcf, ctx->digest);
+
+    if (rc != NGX_OK) {
+        return ngx_http_jelou_refuse(r, ctx, rc);
+    }
+
+    rc = ngx_http_read_client_request_body(r, ngx_http_jelou_body_handler);
+
+    if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
+        return rc;
+    }
+
+    return NGX_DONE;
+}
+
+
+static void
+ngx_http_jelou_body_handler(ngx_http_request_t *r)
+{
+    ngx_int_t                rc;
+    ngx_http_jelou_ctx_t    *ctx;
+    ngx_http_jelou_step_pt  *step;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_jelou_module);
+
+    for (step = ngx_http_jelou_steps; *step; step++) {
+        rc = (*step)(r, ctx);
+
+        if (rc != NGX_OK) {
+            ngx_http_finalize_request(r, ngx_http_jelou_refuse(r, ctx, rc));
+            return;
+        }
+    }
+
+    ctx->state = NGX_HTTP_JELOU_ACCEPTED;
+
+    ngx_http_finalize_request(r, ngx_http_jelou_hand_over(r, ctx));
+}
+
+
+/*
+ * An internal redirect has brought the request to an endpoint once more, by
+ * error_page for instance.  Its body may have been replaced, so that it must
+ * not be verified again; nor must a refused one get further than before.
+ */
+
+static ngx_int_t
+ngx_http_jelou_redirected(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
+{
+    ngx_http_set_ctx(r, ctx, ngx_http_jelou_module);
+
+    if (ctx->state == NGX_HTTP_JELOU_ACCEPTED) {
+        ctx->conf = ngx_http_get_module_loc_conf(r, ngx_http_jelou_module);
+        return ngx_http_jelou_hand_over(r, ctx);
+    }
+
+    if (ctx->error) {
+        return ctx->error->status;
+    }
+
+    return r->err_status ? r->err_status : NGX_HTTP_INTERNAL_SERVER_ERROR;
+}
+
+
+static ngx_int_t
+ngx_http_jelou_verify(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
+{
+    ngx_int_t  rc;
+
+    if (ctx->conf->secrets) {
+        ctx->state = NGX_HTTP_JELOU_VERIFYING;
+
+        rc = ngx_http_jelou_secrets_verify(r, ctx->conf->secrets, ctx->body,
+                                           ctx->digest);
+
+        if (rc == NGX_DECLINED) {
+            return NGX_HTTP_JELOU_SIGNATURE_MISMATCH;
+        }
+
+        if (rc != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    ctx->state = NGX_HTTP_JELOU_VERIFIED;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_jelou_allow_types(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
+{
+    if (ctx->event.types & ~ctx->conf->allowed) {
+        return NGX_HTTP_JELOU_TYPE_NOT_ALLOWED;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_jelou_hand_over(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
+{
+    if (ctx->conf->next) {
+        return ctx->conf->next(r);
+    }
+
+    return ngx_http_jelou_reply(r, ctx);
+}
+
+
+/* An error is never a verdict: whatever is not a refusal is a 500. */
+
+static ngx_int_t
+ngx_http_jelou_refuse(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx,
+    ngx_int_t rc)
+{
+    if (rc <= 0 || rc >= NGX_HTTP_JELOU_NERRORS) {
+        rc = NGX_HTTP_JELOU_INTERNAL_ERROR;
+    }
+
+    ctx->state = NGX_HTTP_JELOU_REFUSED;
+    ctx->error = ngx_http_jelou_error(rc);
+
+    ngx_http_jelou_log_refusal(r, ctx);
+
+    return ctx->error->status;
+}
+
+
+static void
+ngx_http_jelou_log_refusal(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
+{
+    size_t                       len;
+    ngx_log_t                   *log;
+    ngx_http_jelou_event_t      *event;
+    ngx_http_jelou_violation_t  *v;
+
+    log = r->connection->log;
+    event = &ctx->event;
+
+    if (ctx->error == ngx_http_jelou_error(NGX_HTTP_JELOU_INVALID_JSON)) {
+        ngx_log_error(ctx->error->level, log, 0,
+                      "jelou refused a request: %V: %s at byte %uz of %uz",
+                      &ctx->error->key, event->reason, event->offset,
+                      event->body.len);
+        return;
+    }
+
+    if (event->nviolations
+        && ctx->error == ngx_http_jelou_error(NGX_HTTP_JELOU_INVALID_EVENT))
+    {
+        /* what the schema has of the pointer, and nothing of the sender's */
+
+        v = &event->violations[0];
+        len = v->schema;
+
+        ngx_log_error(ctx->error->level, log, 0,
+                      "jelou refused a request: %V: %ui violation%s, the first "
+                      "at \"%*s\": %V",
+                      &ctx->error->key, event->nviolations,
+                      event->nviolations == 1 ? "" : "s",
+                      len, v->pointer.data, &v->message);
+        return;
+    }
+
+    ngx_log_error(ctx->error->level, log, 0, "jelou refused a request: %V",
+                  &ctx->error->key);
+}

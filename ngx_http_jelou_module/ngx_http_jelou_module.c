@@ -1,0 +1,574 @@
+
+/*
+ * Directives, configuration and the module's definition.
+ */
+
+
+#include "ngx_http_jelou_module.h"
+#include "ngx_http_jelou_handler.h"
+#include "ngx_http_jelou_reply.h"
+#include "ngx_http_jelou_request.h"
+#include "ngx_http_jelou_text.h"
+#include "ngx_http_jelou_variable.h"
+
+
+static char *ngx_http_jelou_set_endpoint(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_http_jelou_set_secret(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_http_jelou_set_types(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_http_jelou_set_fixed(ngx_conf_t *cf, void *post, void *data);
+
+static ngx_int_t ngx_http_jelou_preconfiguration(ngx_conf_t *cf);
+static ngx_int_t ngx_http_jelou_postconfiguration(ngx_conf_t *cf);
+static void *ngx_http_jelou_create_loc_conf(ngx_conf_t *cf);
+static char *ngx_http_jelou_merge_loc_conf(ngx_conf_t *cf, void *parent,
+    void *child);
+static void ngx_http_jelou_merge_handler(ngx_conf_t *cf,
+    ngx_http_jelou_loc_conf_t *prev, ngx_http_jelou_loc_conf_t *conf);
+static char *ngx_http_jelou_merge_types(ngx_conf_t *cf,
+    ngx_http_jelou_loc_conf_t *conf);
+static char *ngx_http_jelou_merge_fixed(ngx_conf_t *cf,
+    ngx_http_jelou_loc_conf_t *prev, ngx_http_jelou_loc_conf_t *conf);
+static void ngx_http_jelou_here(ngx_conf_t *cf, ngx_http_jelou_place_t *place);
+static void ngx_http_jelou_cleanup(void *data);
+
+
+static ngx_conf_enum_t  ngx_http_jelou_formats[] = {
+    { ngx_string("event"), NGX_HTTP_JELOU_FORMAT_EVENT },
+    { ngx_string("raw"), NGX_HTTP_JELOU_FORMAT_RAW },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_conf_enum_t  ngx_http_jelou_replies[] = {
+    { ngx_string("contract"), NGX_HTTP_JELOU_REPLY_CONTRACT },
+    { ngx_string("upstream"), NGX_HTTP_JELOU_REPLY_UPSTREAM },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_conf_post_t  ngx_http_jelou_fixed_post = {
+    ngx_http_jelou_set_fixed
+};
+
+
+static ngx_command_t  ngx_http_jelou_commands[] = {
+
+    { ngx_string("jelou_endpoint"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_jelou_set_endpoint,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("jelou_secret"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_jelou_set_secret,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("jelou_types"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_jelou_set_types,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("jelou_field"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_str_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_jelou_loc_conf_t, fixed[NGX_HTTP_JELOU_FIXED_FIELD]),
+      &ngx_http_jelou_fixed_post },
+
+    { ngx_string("jelou_object"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_str_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_jelou_loc_conf_t, fixed[NGX_HTTP_JELOU_FIXED_OBJECT]),
+      &ngx_http_jelou_fixed_post },
+
+    { ngx_string("jelou_event_type"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_str_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_jelou_loc_conf_t,
+               fixed[NGX_HTTP_JELOU_FIXED_EVENT_TYPE]),
+      &ngx_http_jelou_fixed_post },
+
+    { ngx_string("jelou_strict"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_jelou_loc_conf_t, strict),
+      NULL },
+
+    { ngx_string("jelou_format"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_enum_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_jelou_loc_conf_t, format),
+      &ngx_http_jelou_formats },
+
+    { ngx_string("jelou_reply"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_enum_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_jelou_loc_conf_t, reply),
+      &ngx_http_jelou_replies },
+
+      ngx_null_command
+};
+
+
+static ngx_http_module_t  ngx_http_jelou_module_ctx = {
+    ngx_http_jelou_preconfiguration,       /* preconfiguration */
+    ngx_http_jelou_postconfiguration,      /* postconfiguration */
+
+    NULL,                                  /* create main configuration */
+    NULL,                                  /* init main configuration */
+
+    NULL,                                  /* create server configuration */
+    NULL,                                  /* merge server configuration */
+
+    ngx_http_jelou_create_loc_conf,        /* create location configuration */
+    ngx_http_jelou_merge_loc_conf          /* merge location configuration */
+};
+
+
+ngx_module_t  ngx_http_jelou_module = {
+    NGX_MODULE_V1,
+    &ngx_http_jelou_module_ctx,            /* module context */
+    ngx_http_jelou_commands,               /* module directives */
+    NGX_HTTP_MODULE,                       /* module type */
+    NULL,                                  /* init master */
+    NULL,                                  /* init module */
+    NULL,                                  /* init process */
+    NULL,                                  /* init thread */
+    NULL,                                  /* exit thread */
+    NULL,                                  /* exit process */
+    NULL,                                  /* exit master */
+    NGX_MODULE_V1_PADDING
+};
+
+
+ngx_http_jelou_ctx_t *
+ngx_http_jelou_ctx(ngx_http_request_t *r)
+{
+    ngx_pool_cleanup_t    *cln;
+    ngx_http_jelou_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_jelou_module);
+
+    if (ctx == NULL && (r->internal || r->filter_finalize)) {
+
+        /* contexts are cleared by internal redirects, clean-ups are not */
+
+        for (cln = r->pool->cleanup; cln; cln = cln->next) {
+            if (cln->handler == ngx_http_jelou_cleanup) {
+                return cln->data;
+            }
+        }
+    }
+
+    return ctx;
+}
+
+
+ngx_http_jelou_ctx_t *
+ngx_http_jelou_ctx_create(ngx_http_request_t *r,
+    ngx_http_jelou_loc_conf_t *jlcf)
+{
+    ngx_pool_cleanup_t    *cln;
+    ngx_http_jelou_ctx_t  *ctx;
+
+    cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_http_jelou_ctx_t));
+    if (cln == NULL) {
+        return NULL;
+    }
+
+    cln->handler = ngx_http_jelou_cleanup;
+
+    ctx = cln->data;
+    ngx_memzero(ctx, sizeof(ngx_http_jelou_ctx_t));
+
+    ctx->conf = jlcf;
+
+    ngx_http_set_ctx(r, ctx, ngx_http_jelou_module);
+
+    return ctx;
+}
+
+
+static void
+ngx_http_jelou_cleanup(void *data)
+{
+    /* the context is found by this handler, and freed with the pool */
+}
+
+
+static char *
+ngx_http_jelou_set_endpoint(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_jelou_loc_conf_t *jlcf = conf;
+
+    ngx_str_t                        *value;
+    const ngx_http_jelou_endpoint_t  *e;
+
+    if (jlcf->endpoint_set) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    jlcf->endpoint_set = 1;
+    ngx_http_jelou_here(cf, &jlcf->endpoint_place);
+
+    if (ngx_strcmp(value[1].data, "off") == 0) {
+        return NGX_CONF_OK;
+    }
+
+    for (e = ngx_http_jelou_endpoints; e->name.len; e++) {
+
+        if (ngx_strcmp(value[1].data, e->name.data) == 0) {
+            jlcf->schema.endpoint = e;
+            return NGX_CONF_OK;
+        }
+    }
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "unknown endpoint \"%V\" in \"%V\" directive",
+                       &value[1], &cmd->name);
+
+    return NGX_CONF_ERROR;
+}
+
+
+static char *
+ngx_http_jelou_set_secret(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_jelou_loc_conf_t *jlcf = conf;
+
+    ngx_str_t   *value;
+    ngx_uint_t   i;
+
+    if (jlcf->secrets != NGX_CONF_UNSET_PTR) {
+        return "is duplicate";
+    }
+
+    jlcf->secrets = ngx_http_jelou_secrets_create(cf);
+    if (jlcf->secrets == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    value = cf->args->elts;
+
+    for (i = 1; i < cf->args->nelts; i++) {
+
+        if (ngx_http_jelou_secrets_add(cf, jlcf->secrets, &value[i])
+            != NGX_CONF_OK)
+        {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_jelou_set_types(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_jelou_loc_conf_t *jlcf = conf;
+
+    ngx_str_t                        *value, *type;
+    ngx_uint_t                        i;
+    const ngx_http_jelou_endpoint_t  *e;
+
+    if (jlcf->types != NGX_CONF_UNSET_PTR) {
+        return "is duplicate";
+    }
+
+    ngx_http_jelou_here(cf, &jlcf->types_place);
+
+    jlcf->types = ngx_array_create(cf->pool, cf->args->nelts,
+                                   sizeof(ngx_str_t));
+    if (jlcf->types == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    value = cf->args->elts;
+
+    for (i = 1; i < cf->args->nelts; i++) {
+
+        for (e = ngx_http_jelou_endpoints; e->name.len; e++) {
+            if (ngx_http_jelou_type_bit(e, &value[i])) {
+                break;
+            }
+        }
+
+        if (e->name.len == 0) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "unknown type \"%V\" in \"%V\" directive",
+                               &value[i], &cmd->name);
+            return NGX_CONF_ERROR;
+        }
+
+        type = ngx_array_push(jlcf->types);
+        if (type == NULL) {
+            return NGX_CONF_ERROR;
+        }
+
+        *type = value[i];
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_jelou_set_fixed(ngx_conf_t *cf, void *post, void *data)
+{
+    ngx_str_t  *value = data;
+
+    if (ngx_http_jelou_text_check(value->data, value->data + value->len)) {
+        return "is not UTF-8";
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static ngx_int_t
+ngx_http_jelou_preconfiguration(ngx_conf_t *cf)
+{
+    return ngx_http_jelou_variables_add(cf);
+}
+
+
+static ngx_int_t
+ngx_http_jelou_postconfiguration(ngx_conf_t *cf)
+{
+    if (ngx_http_jelou_request_init(cf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_jelou_reply_init(cf);
+}
+
+
+static void *
+ngx_http_jelou_create_loc_conf(ngx_conf_t *cf)
+{
+    ngx_http_jelou_loc_conf_t  *conf;
+
+    conf = ngx_pcalloc(cf->pool, sizeof(ngx_http_jelou_loc_conf_t));
+    if (conf == NULL) {
+        return NULL;
+    }
+
+    /*
+     * set by ngx_pcalloc():
+     *
+     *     conf->schema = { NULL };
+     *     conf->next = NULL;
+     *     conf->allowed = 0;
+     *     conf->fixed = { NULL };
+     *     conf->endpoint_set = 0;
+     */
+
+    conf->secrets = NGX_CONF_UNSET_PTR;
+    conf->types = NGX_CONF_UNSET_PTR;
+    conf->strict = NGX_CONF_UNSET;
+    conf->format = NGX_CONF_UNSET_UINT;
+    conf->reply = NGX_CONF_UNSET_UINT;
+
+    return conf;
+}
+
+
+static char *
+ngx_http_jelou_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
+{
+    ngx_http_jelou_loc_conf_t *prev = parent;
+    ngx_http_jelou_loc_conf_t *conf = child;
+
+    ngx_conf_merge_ptr_value(conf->secrets, prev->secrets, NULL);
+    ngx_conf_merge_value(conf->strict, prev->strict, 0);
+    ngx_conf_merge_uint_value(conf->format, prev->format,
+                              NGX_HTTP_JELOU_FORMAT_EVENT);
+    ngx_conf_merge_uint_value(conf->reply, prev->reply,
+                              NGX_HTTP_JELOU_REPLY_CONTRACT);
+
+    if (conf->types == NGX_CONF_UNSET_PTR) {
+        conf->types_place = prev->types_place;
+    }
+
+    ngx_conf_merge_ptr_value(conf->types, prev->types, NULL);
+
+    if (!conf->endpoint_set) {
+        conf->schema.endpoint = prev->schema.endpoint;
+        conf->endpoint_place = prev->endpoint_place;
+    }
+
+    if (ngx_http_jelou_merge_fixed(cf, prev, conf) != NGX_CONF_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    if (conf->schema.endpoint == NULL) {
+        return NGX_CONF_OK;
+    }
+
+    conf->schema.strict = conf->strict;
+
+    if (conf->schema.endpoint->is_signed && conf->secrets == NULL) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"jelou_endpoint %V\" needs a \"jelou_secret\" "
+                      "in %s:%ui",
+                      &conf->schema.endpoint->name, conf->endpoint_place.file,
+                      conf->endpoint_place.line);
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_http_jelou_merge_handler(cf, prev, conf);
+
+    return ngx_http_jelou_merge_types(cf, conf);
+}
+
+
+/*
+ * The location's own content handler comes after ours.  The modules of nginx
+ * that set one have merged their configuration already.  Inside an "if" there
+ * need not be one, and the location's handler is called all the same.
+ */
+
+static void
+ngx_http_jelou_merge_handler(ngx_conf_t *cf, ngx_http_jelou_loc_conf_t *prev,
+    ngx_http_jelou_loc_conf_t *conf)
+{
+    ngx_http_core_loc_conf_t  *clcf;
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if (clcf->handler) {
+        conf->next = clcf->handler;
+
+    } else if (clcf->noname) {
+        conf->next = prev->next;
+    }
+
+    clcf->handler = ngx_http_jelou_handler;
+}
+
+
+static char *
+ngx_http_jelou_merge_types(ngx_conf_t *cf, ngx_http_jelou_loc_conf_t *conf)
+{
+    uint32_t    bit;
+    ngx_str_t  *type;
+    ngx_uint_t  i;
+
+    if (conf->types == NULL) {
+        conf->allowed = (uint32_t) -1;
+        return NGX_CONF_OK;
+    }
+
+    type = conf->types->elts;
+
+    for (i = 0; i < conf->types->nelts; i++) {
+        bit = ngx_http_jelou_type_bit(conf->schema.endpoint, &type[i]);
+
+        if (bit == 0) {
+            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                          "\"jelou_endpoint %V\" has no type \"%V\", "
+                          "see \"jelou_types\" in %s:%ui",
+                          &conf->schema.endpoint->name, &type[i],
+                          conf->types_place.file, conf->types_place.line);
+            return NGX_CONF_ERROR;
+        }
+
+        conf->allowed |= bit;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+/* The fixed values, and what is said and written of them, made once. */
+
+static char *
+ngx_http_jelou_merge_fixed(ngx_conf_t *cf, ngx_http_jelou_loc_conf_t *prev,
+    ngx_http_jelou_loc_conf_t *conf)
+{
+    u_char                  *p;
+    size_t                   len;
+    ngx_str_t               *value;
+    ngx_uint_t               i;
+    ngx_http_jelou_fixed_t  *fixed;
+
+    static ngx_str_t  defaults[] = {
+        ngx_string("messages"),
+        ngx_string("message_event"),
+        ngx_null_string                  /* the endpoint's name */
+    };
+
+    for (i = 0; i < NGX_HTTP_JELOU_NFIXED; i++) {
+        value = &conf->fixed[i];
+
+        if (value->data == NULL) {
+            *value = prev->fixed[i];
+        }
+
+        if (conf->schema.endpoint == NULL) {
+            continue;
+        }
+
+        fixed = &conf->schema.fixed[i];
+
+        if (value->data) {
+            fixed->value = *value;
+
+        } else if (defaults[i].len) {
+            fixed->value = defaults[i];
+
+        } else {
+            fixed->value = conf->schema.endpoint->name;
+        }
+
+        len = fixed->value.len
+              + ngx_escape_json(NULL, fixed->value.data, fixed->value.len);
+
+        /* twice escaped, a byte may become 12, as "\\u0000" */
+
+        p = ngx_pnalloc(cf->pool, len + 2 + sizeof("must be ") - 1
+                                  + 2 * (len + 2));
+        if (p == NULL) {
+            return NGX_CONF_ERROR;
+        }
+
+        fixed->json.data = p;
+        *p++ = '"';
+        p = (u_char *) ngx_escape_json(p, fixed->value.data,
+                                       fixed->value.len);
+        *p++ = '"';
+        fixed->json.len = p - fixed->json.data;
+
+        fixed->message.data = p;
+        p = ngx_cpymem(p, "must be ", sizeof("must be ") - 1);
+        p = (u_char *) ngx_escape_json(p, fixed->json.data, fixed->json.len);
+        fixed->message.len = p - fixed->message.data;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static void
+ngx_http_jelou_here(ngx_conf_t *cf, ngx_http_jelou_place_t *place)
+{
+    place->file = cf->conf_file->file.name.data;
+    place->line = cf->conf_file->line;
+}

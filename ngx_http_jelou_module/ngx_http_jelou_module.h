@@ -1,0 +1,108 @@
+
+/*
+ * What the rooms of the corridor share: the configuration of a location and
+ * the state of a request.
+ */
+
+
+#ifndef _NGX_HTTP_JELOU_MODULE_H_INCLUDED_
+#define _NGX_HTTP_JELOU_MODULE_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_http_jelou_error.h"
+#include "ngx_http_jelou_schema.h"
+#include "ngx_http_jelou_secret.h"
+
+
+#define NGX_HTTP_JELOU_FORMAT_EVENT    0
+#define NGX_HTTP_JELOU_FORMAT_RAW      1
+
+#define NGX_HTTP_JELOU_REPLY_CONTRACT  0
+#define NGX_HTTP_JELOU_REPLY_UPSTREAM  1
+
+
+typedef struct {
+    u_char                      *file;
+    ngx_uint_t                   line;
+} ngx_http_jelou_place_t;
+
+
+typedef struct {
+    ngx_http_jelou_schema_t      schema;     /* endpoint NULL: off */
+
+    ngx_http_handler_pt          next;       /* the location's own handler */
+    ngx_http_jelou_secrets_t    *secrets;
+    ngx_array_t                 *types;      /* of ngx_str_t, as written */
+    uint32_t                     allowed;    /* the bits of the types */
+
+    ngx_str_t                    fixed[NGX_HTTP_JELOU_NFIXED];
+    ngx_flag_t                   strict;
+    ngx_uint_t                   format;
+    ngx_uint_t                   reply;
+
+    ngx_http_jelou_place_t       endpoint_place;
+    ngx_http_jelou_place_t       types_place;
+
+    unsigned                     endpoint_set:1;
+} ngx_http_jelou_loc_conf_t;
+
+
+typedef enum {
+    NGX_HTTP_JELOU_CHECKING = 0,             /* nothing is proven yet */
+    NGX_HTTP_JELOU_VERIFYING,                /* a secret is being chosen */
+    NGX_HTTP_JELOU_VERIFIED,                 /* the signature is right */
+    NGX_HTTP_JELOU_ACCEPTED,                 /* so is the event */
+    NGX_HTTP_JELOU_REFUSED
+} ngx_http_jelou_state_e;
+
+
+typedef struct {
+    ngx_http_jelou_loc_conf_t    *conf;      /* of the endpoint */
+    ngx_http_jelou_event_t        event;
+
+    u_char                        digest[NGX_HTTP_JELOU_DIGEST_LEN];
+    ngx_chain_t                  *body;      /* as received, in memory */
+    ngx_chain_t                   single;    /* body, if it was in a file */
+    ngx_buf_t                     buf;
+    u_char                       *copy;      /* ours, event.body is in it */
+    ngx_int_t                     checked;   /* what checking the event gave */
+    ngx_str_t                     forwarded;
+
+    const ngx_http_jelou_error_t *error;     /* the refusal */
+    ngx_uint_t                    status;    /* the upstream's */
+    ngx_str_t                     retry_after;
+    ngx_str_t                     reply;     /* the answer's body */
+
+    unsigned                      state:3;   /* ngx_http_jelou_state_e */
+    unsigned                      has_body:1;
+    unsigned                      has_event:1;
+    unsigned                      keepalive:1;
+
+    unsigned                      replace:1; /* the answer is ours */
+    unsigned                      postponed:1;
+    unsigned                      sent:1;
+} ngx_http_jelou_ctx_t;
+
+
+extern ngx_module_t  ngx_http_jelou_module;
+
+
+/*
+ * Returns the context of a request, also after an internal redirect, which
+ * has cleared it, or NULL.
+ */
+ngx_http_jelou_ctx_t *ngx_http_jelou_ctx(ngx_http_request_t *r);
+
+/*
+ * Creates the context of a request, that lives as long as its pool.  Returns
+ * NULL if memory ran out.
+ */
+ngx_http_jelou_ctx_t *ngx_http_jelou_ctx_create(ngx_http_request_t *r,
+    ngx_http_jelou_loc_conf_t *jlcf);
+
+
+#endif /* _NGX_HTTP_JELOU_MODULE_H_INCLUDED_ */

@@ -1,0 +1,53 @@
+
+/*
+ * The client's request: what its header must say, its body in memory, and
+ * the body that goes on in its place.
+ */
+
+
+#ifndef _NGX_HTTP_JELOU_REQUEST_H_INCLUDED_
+#define _NGX_HTTP_JELOU_REQUEST_H_INCLUDED_
+
+
+#include "ngx_http_jelou_module.h"
+
+
+/*
+ * Checks what can be told before the body is read: the method, the signature
+ * header and the content type.  Returns NGX_OK, with the signature's digest
+ * in digest if there was one, or a refusal.
+ */
+ngx_int_t ngx_http_jelou_request_header(ngx_http_request_t *r,
+    ngx_http_jelou_loc_conf_t *jlcf, u_char *digest);
+
+/*
+ * Makes ctx->body of the request body that nginx has read: nginx's own
+ * buffers, or a copy if they are in a file.  Returns NGX_OK, a refusal or
+ * NGX_ERROR.
+ */
+ngx_int_t ngx_http_jelou_request_body(ngx_http_request_t *r,
+    ngx_http_jelou_ctx_t *ctx);
+
+/*
+ * Parses and checks the event, once, however often it is asked for.  Returns
+ * NGX_OK, a refusal or NGX_ERROR, which stays a secret until the signature
+ * has been verified.
+ */
+ngx_int_t ngx_http_jelou_request_event(ngx_http_request_t *r,
+    ngx_http_jelou_ctx_t *ctx);
+
+/*
+ * Puts the event in the place of the request body, in the configured format,
+ * for the content handler that comes next.  Returns NGX_OK or NGX_ERROR.
+ */
+ngx_int_t ngx_http_jelou_request_replace(ngx_http_request_t *r,
+    ngx_http_jelou_ctx_t *ctx);
+
+/*
+ * Registers the variables of nginx's that hold something of the body, to be
+ * forgotten when it is replaced.  Returns NGX_OK or NGX_ERROR.
+ */
+ngx_int_t ngx_http_jelou_request_init(ngx_conf_t *cf);
+
+
+#endif /* _NGX_HTTP_JELOU_REQUEST_H_INCLUDED_ */

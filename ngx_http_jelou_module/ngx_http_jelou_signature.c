@@ -1,0 +1,161 @@
+
+/*
+ * X-Jelou-Signature: HMAC-SHA256 over OpenSSL.
+ */
+
+
+#include "ngx_http_jelou_signature.h"
+
+#include <openssl/core_names.h>
+#include <openssl/crypto.h>
+#include <openssl/err.h>
+#include <openssl/params.h>
+
+
+static void ngx_http_jelou_signature_error(ngx_log_t *log, const char *what);
+
+
+ngx_http_jelou_key_t *
+ngx_http_jelou_key_create(u_char *data, size_t len, ngx_log_t *log)
+{
+    EVP_MAC      *mac;
+    OSSL_PARAM    params[2];
+    EVP_MAC_CTX  *key;
+
+    mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+    if (mac == NULL) {
+        ngx_http_jelou_signature_error(log, "EVP_MAC_fetch()");
+        return NULL;
+    }
+
+    key = EVP_MAC_CTX_new(mac);
+
+    /* the context holds a reference of its own */
+
+    EVP_MAC_free(mac);
+
+    if (key == NULL) {
+        ngx_http_jelou_signature_error(log, "EVP_MAC_CTX_new()");
+        return NULL;
+    }
+
+    params[0] = OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST,
+                                                 (char *) "SHA256", 0);
+    params[1] = OSSL_PARAM_construct_end();
+
+    if (EVP_MAC_init(key, data, len, params) != 1) {
+        ngx_http_jelou_signature_error(log, "EVP_MAC_init()");
+        EVP_MAC_CTX_free(key);
+        return NULL;
+    }
+
+    return key;
+}
+
+
+void
+ngx_http_jelou_key_free(ngx_http_jelou_key_t *key)
+{
+    /* HMAC contexts are cleansed by OpenSSL when they are freed */
+
+    EVP_MAC_CTX_free(key);
+}
+
+
+ngx_int_t
+ngx_http_jelou_hmac(ngx_http_jelou_key_t *key, ngx_chain_t *body,
+    u_char *digest, ngx_log_t *log)
+{
+    int           ok;
+    size_t        len;
+    ngx_chain_t  *cl;
+    EVP_MAC_CTX  *ctx;
+
+    ctx = EVP_MAC_CTX_dup(key);
+    if (ctx == NULL) {
+        ngx_http_jelou_signature_error(log, "EVP_MAC_CTX_dup()");
+        return NGX_ERROR;
+    }
+
+    ok = 1;
+
+    for (cl = body; cl && ok; cl = cl->next) {
+        ok = EVP_MAC_update(ctx, cl->buf->pos, cl->buf->last - cl->buf->pos);
+    }
+
+    ok = ok && EVP_MAC_final(ctx, digest, &len, NGX_HTTP_JELOU_DIGEST_LEN)
+         && len == NGX_HTTP_JELOU_DIGEST_LEN;
+
+    EVP_MAC_CTX_free(ctx);
+
+    if (!ok) {
+        ngx_http_jelou_signature_error(log, "EVP_MAC_update() or _final()");
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_jelou_signature_parse(ngx_str_t *value, u_char *digest)
+{
+    u_char      *p, ch;
+    ngx_int_t    n[2];
+    ngx_uint_t   i, k;
+
+    if (value->len != NGX_HTTP_JELOU_SIGNATURE_LEN
+        || ngx_memcmp(value->data, "sha256=", sizeof("sha256=") - 1) != 0)
+    {
+        return NGX_DECLINED;
+    }
+
+    p = value->data + sizeof("sha256=") - 1;
+
+    for (i = 0; i < NGX_HTTP_JELOU_DIGEST_LEN; i++) {
+
+        for (k = 0; k < 2; k++) {
+            ch = *p++;
+
+            if (ch >= '0' && ch <= '9') {
+                n[k] = ch - '0';
+                continue;
+            }
+
+            ch |= 0x20;
+
+            if (ch < 'a' || ch > 'f') {
+                return NGX_DECLINED;
+            }
+
+            n[k] = ch - 'a' + 10;
+        }
+
+        digest[i] = (u_char) (n[0] * 16 + n[1]);
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_uint_t
+ngx_http_jelou_digest_equal(u_char *one, u_char *two)
+{
+    return CRYPTO_memcmp(one, two, NGX_HTTP_JELOU_DIGEST_LEN) == 0;
+}
+
+
+static void
+ngx_http_jelou_signature_error(ngx_log_t *log, const char *what)
+{
+    const char  *reason;
+
+    /* a reason is a text of OpenSSL's own: no input can be in it */
+
+    reason = ERR_reason_error_string(ERR_peek_error());
+
+    ngx_log_error(NGX_LOG_CRIT, log, 0, "jelou: %s failed: %s", what,
+                  reason ? reason : "no reason given");
+
+    ERR_clear_error();
+}

@@ -1,0 +1,298 @@
+
+/*
+ * Text as JSON has it: UTF-8, control characters, escapes.
+ */
+
+
+#include "ngx_http_jelou_text.h"
+
+
+#define NGX_HTTP_JELOU_EACH_BYTE   0x0101010101010101ULL
+#define NGX_HTTP_JELOU_HIGH_BITS   (NGX_HTTP_JELOU_EACH_BYTE * 0x80)
+#define NGX_HTTP_JELOU_SPACES      (NGX_HTTP_JELOU_EACH_BYTE * 0x20)
+
+
+static size_t ngx_http_jelou_text_sequence(u_char *p, size_t n);
+static uint32_t ngx_http_jelou_text_hex(u_char *p);
+static u_char *ngx_http_jelou_text_encode(u_char *dst, uint32_t c);
+
+
+u_char *
+ngx_http_jelou_text_check(u_char *p, u_char *last)
+{
+    size_t    n;
+    uint64_t  word;
+
+    for ( ;; ) {
+
+        /* eight bytes at a time while all are printable ASCII */
+
+        while (last - p >= 8) {
+            ngx_memcpy(&word, p, 8);
+
+            if ((word | (word - NGX_HTTP_JELOU_SPACES))
+                & NGX_HTTP_JELOU_HIGH_BITS)
+            {
+                break;
+            }
+
+            p += 8;
+        }
+
+        if (p == last) {
+            return NULL;
+        }
+
+        if (*p < 0x80) {
+
+            if (*p < 0x20 && *p != '\n' && *p != '\r' && *p != '\t') {
+                return p;
+            }
+
+            p++;
+            continue;
+        }
+
+        n = ngx_http_jelou_text_sequence(p, last - p);
+
+        if (n == 0) {
+            return p;
+        }
+
+        p += n;
+    }
+}
+
+
+/*
+ * The length of the well-formed multi-byte sequence at p, of which n bytes
+ * are there, or 0: the rows of table 3-7 of the Unicode Standard.
+ */
+
+static size_t
+ngx_http_jelou_text_sequence(u_char *p, size_t n)
+{
+    size_t  len;
+    u_char  low, high;
+
+    low = 0x80;
+    high = 0xbf;
+
+    if (*p >= 0xc2 && *p <= 0xdf) {
+        len = 2;
+
+    } else if ((*p & 0xf0) == 0xe0) {
+        len = 3;
+
+        if (*p == 0xe0) {
+            low = 0xa0;                  /* not overlong */
+
+        } else if (*p == 0xed) {
+            high = 0x9f;                 /* not a surrogate */
+        }
+
+    } else if (*p >= 0xf0 && *p <= 0xf4) {
+        len = 4;
+
+        if (*p == 0xf0) {
+            low = 0x90;                  /* not overlong */
+
+        } else if (*p == 0xf4) {
+            high = 0x8f;                 /* not above U+10FFFF */
+        }
+
+    } else {
+        return 0;
+    }
+
+    if (n < len || p[1] < low || p[1] > high) {
+        return 0;
+    }
+
+    if (len > 2 && (p[2] & 0xc0) != 0x80) {
+        return 0;
+    }
+
+    if (len > 3 && (p[3] & 0xc0) != 0x80) {
+        return 0;
+    }
+
+    return len;
+}
+
+
+uint32_t
+ngx_http_jelou_text_next(u_char **p, u_char *last)
+{
+    u_char    ch;
+    uint32_t  c, low;
+
+    if (**p >= 0x80) {
+        return ngx_utf8_decode(p, last - *p);
+    }
+
+    ch = *(*p)++;
+
+    if (ch != '\\') {
+        return ch;
+    }
+
+    ch = *(*p)++;
+
+    switch (ch) {
+
+    case 'b':
+        return '\b';
+
+    case 'f':
+        return '\f';
+
+    case 'n':
+        return '\n';
+
+    case 'r':
+        return '\r';
+
+    case 't':
+        return '\t';
+
+    case 'u':
+        break;
+
+    default:                             /* a quote, a backslash, a slash */
+        return ch;
+    }
+
+    c = ngx_http_jelou_text_hex(*p);
+    *p += 4;
+
+    if (c < 0xd800 || c > 0xdbff || last - *p < 6
+        || (*p)[0] != '\\' || (*p)[1] != 'u')
+    {
+        return c;
+    }
+
+    low = ngx_http_jelou_text_hex(*p + 2);
+
+    if (low < 0xdc00 || low > 0xdfff) {
+        return c;
+    }
+
+    *p += 6;
+
+    return 0x10000 + ((c - 0xd800) << 10) + (low - 0xdc00);
+}
+
+
+static uint32_t
+ngx_http_jelou_text_hex(u_char *p)
+{
+    return (uint32_t) ngx_hextoi(p, 4);
+}
+
+
+u_char *
+ngx_http_jelou_text_decode(u_char *dst, u_char *src, size_t len)
+{
+    u_char    *last;
+    uint32_t   c;
+
+    last = src + len;
+
+    while (src < last) {
+        c = ngx_http_jelou_text_next(&src, last);
+
+        if (c >= 0xd800 && c <= 0xdfff) {
+            return NULL;
+        }
+
+        dst = ngx_http_jelou_text_encode(dst, c);
+    }
+
+    return dst;
+}
+
+
+static u_char *
+ngx_http_jelou_text_encode(u_char *dst, uint32_t c)
+{
+    if (c < 0x80) {
+        *dst++ = (u_char) c;
+        return dst;
+    }
+
+    if (c < 0x800) {
+        *dst++ = (u_char) (0xc0 | (c >> 6));
+
+    } else {
+
+        if (c < 0x10000) {
+            *dst++ = (u_char) (0xe0 | (c >> 12));
+
+        } else {
+            *dst++ = (u_char) (0xf0 | (c >> 18));
+            *dst++ = (u_char) (0x80 | ((c >> 12) & 0x3f));
+        }
+
+        *dst++ = (u_char) (0x80 | ((c >> 6) & 0x3f));
+    }
+
+    *dst++ = (u_char) (0x80 | (c & 0x3f));
+
+    return dst;
+}
+
+
+size_t
+ngx_http_jelou_text_length(u_char *src, size_t len)
+{
+    size_t   n;
+    u_char  *last;
+
+    last = src + len;
+
+    for (n = 0; src < last; n++) {
+        (void) ngx_http_jelou_text_next(&src, last);
+    }
+
+    return n;
+}
+
+
+size_t
+ngx_http_jelou_text_compact(u_char *dst, u_char *p, u_char *last)
+{
+    size_t   n, len;
+    u_char  *start;
+
+    n = 0;
+
+    while (p < last) {
+
+        if (*p == ' ' || *p == '\t' || *p == '\n' || *p == '\r') {
+            p++;
+            continue;
+        }
+
+        start = p;
+
+        if (*p++ == '"') {
+
+            while (*p != '"') {
+                p += (*p == '\\') ? 2 : 1;
+            }
+
+            p++;
+        }
+
+        len = p - start;
+
+        if (dst) {
+            dst = ngx_cpymem(dst, start, len);
+        }
+
+        n += len;
+    }
+
+    return n;
+}

@@ -1,0 +1,185 @@
+
+/*
+ * The variables: $jelou_event_type and so on.
+ */
+
+
+#include "ngx_http_jelou_variable.h"
+#include "ngx_http_jelou_request.h"
+
+
+static ngx_int_t ngx_http_jelou_value_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_jelou_project_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_jelou_event_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_jelou_result_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+
+
+/* what they say changes while the request walks the corridor: none is kept */
+
+static ngx_http_variable_t  ngx_http_jelou_variables[] = {
+
+    { ngx_string("jelou_project_id"), NULL, ngx_http_jelou_project_variable,
+      NGX_HTTP_JELOU_PROJECT_ID, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("jelou_room_id"), NULL, ngx_http_jelou_value_variable,
+      NGX_HTTP_JELOU_ROOM_ID, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("jelou_bot_id"), NULL, ngx_http_jelou_value_variable,
+      NGX_HTTP_JELOU_BOT_ID, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("jelou_user_id"), NULL, ngx_http_jelou_value_variable,
+      NGX_HTTP_JELOU_USER_ID, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("jelou_message_id"), NULL, ngx_http_jelou_value_variable,
+      NGX_HTTP_JELOU_MESSAGE_ID, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("jelou_message_type"), NULL, ngx_http_jelou_value_variable,
+      NGX_HTTP_JELOU_MESSAGE_TYPE, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("jelou_timestamp"), NULL, ngx_http_jelou_value_variable,
+      NGX_HTTP_JELOU_TIMESTAMP, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("jelou_event_type"), NULL, ngx_http_jelou_value_variable,
+      NGX_HTTP_JELOU_EVENT_TYPE, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("jelou_event"), NULL, ngx_http_jelou_event_variable,
+      0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("jelou_result"), NULL, ngx_http_jelou_result_variable,
+      0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+      ngx_http_null_variable
+};
+
+
+ngx_int_t
+ngx_http_jelou_variables_add(ngx_conf_t *cf)
+{
+    ngx_http_variable_t  *var, *v;
+
+    for (v = ngx_http_jelou_variables; v->name.len; v++) {
+
+        var = ngx_http_add_variable(cf, &v->name, v->flags);
+        if (var == NULL) {
+            return NGX_ERROR;
+        }
+
+        var->get_handler = v->get_handler;
+        var->data = v->data;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_jelou_text_variable(ngx_http_variable_value_t *v, const ngx_str_t *text)
+{
+    v->len = text->len;
+    v->data = text->data;
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_jelou_value_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_str_t                text;
+    ngx_http_jelou_ctx_t    *ctx;
+    ngx_http_jelou_value_t  *value;
+
+    ngx_str_null(&text);
+
+    ctx = ngx_http_jelou_ctx(r);
+
+    if (ctx && ctx->state == NGX_HTTP_JELOU_ACCEPTED) {
+        value = &ctx->event.values[data];
+
+        if (value->type != NGX_HTTP_JELOU_ABSENT
+            && ngx_http_jelou_value_decode(r->pool, value, &text) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return ngx_http_jelou_text_variable(v, &text);
+}
+
+
+/*
+ * The one value that is there before it is proven, and only while the secret
+ * is looked for: a map can choose it by the project.
+ */
+
+static ngx_int_t
+ngx_http_jelou_project_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_str_t              text;
+    ngx_http_jelou_ctx_t  *ctx;
+
+    ctx = ngx_http_jelou_ctx(r);
+
+    if (ctx == NULL || ctx->state != NGX_HTTP_JELOU_VERIFYING) {
+        return ngx_http_jelou_value_variable(r, v, data);
+    }
+
+    ngx_str_null(&text);
+
+    if (ngx_http_jelou_request_event(r, ctx) == NGX_ERROR
+        || ngx_http_jelou_project_id(&ctx->event, &text) == NGX_ERROR)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_jelou_text_variable(v, &text);
+}
+
+
+static ngx_int_t
+ngx_http_jelou_event_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_http_jelou_ctx_t  *ctx;
+
+    static ngx_str_t  none = ngx_null_string;
+
+    ctx = ngx_http_jelou_ctx(r);
+
+    return ngx_http_jelou_text_variable(v,
+                          ctx && ctx->state == NGX_HTTP_JELOU_ACCEPTED
+                          ? &ctx->forwarded : &none);
+}
+
+
+static ngx_int_t
+ngx_http_jelou_result_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    const ngx_str_t       *result;
+    ngx_http_jelou_ctx_t  *ctx;
+
+    static ngx_str_t  none = ngx_null_string;
+    static ngx_str_t  accepted = ngx_string("accepted");
+
+    ctx = ngx_http_jelou_ctx(r);
+    result = &none;
+
+    if (ctx && ctx->error) {
+        result = &ctx->error->result;
+
+    } else if (ctx && ctx->state == NGX_HTTP_JELOU_ACCEPTED) {
+        result = &accepted;
+    }
+
+    return ngx_http_jelou_text_variable(v, result);
+}
