@@ -1,0 +1,330 @@
+# What goes to the upstream: the event, or the bytes as they were received, and
+# the headers that belong to the one or the other.
+
+use strict;
+use warnings;
+
+use lib 't/lib';
+
+# The log has all lines when the last answer is here: no need to wait for it.
+BEGIN { $ENV{TEST_NGINX_SLEEP} ||= 0.003 }
+
+use Jelou 'no_plan';
+
+check_accum_error_log();
+
+# A block's "log" is all that the module has logged, in order, and without a
+# "log" it is nothing.  "order" are the names of the headers of each request
+# that arrived, in order, but for those that proxy_pass puts in front.
+
+add_test_cleanup_handler(sub {
+    my $block = shift;
+
+    open my $in, '<', $Test::Nginx::Util::ErrLogFile or die $!;
+
+    my $log = join '', map {
+        /(\[\w+\]) \S+ \*\d+ (jelou.*?)(?: while [^,]+)?, client/ ? "$1 $2\n" : ()
+    } <$in>;
+
+    is($log, $block->log // '', $block->name . ' - log');
+
+    my $order = $block->order // return;
+
+    my @heads = map {
+        my (undef, @lines) = split /\r\n/, $_->{head};
+        join "\n", grep { !/^(?:Host|Connection|Content-Length): /i } @lines
+    } $Jelou::Upstream->requests(scalar @$order);
+
+    is_deeply(\@heads, $order, $block->name . ' - headers in order');
+});
+
+
+our @keep   = (keepalive => 1);
+our $in_raw = "\t{ " . substr(event(), 1, -1) =~ s/,/ ,\n/gr . ",\"more\":[1, 2]}\r\n";
+our $large  = event(content => '{"body":"' . 'x' x 300_000 . '"}') . " \n";
+
+# The signature at each place among a number of headers, of which one more is
+# nginx's own, and in different spellings of its name
+
+our (@requests, @order);
+
+for my $n (0, 1, 5, 18, 19, 20, 21, 25, 45) {
+    for my $place (sort { $a <=> $b } keys %{{ map { $_ => 1 } 0, int $n / 2, $n }}) {
+        my @headers   = map { "X-Header-$_: value $_" } 1 .. $n;
+        my $signature = ('X-Jelou-Signature', 'x-jelou-signature',
+                         'X-JELOU-SIGNATURE')[@requests % 3];
+
+        push @order, join "\n", @headers, 'Content-Type: application/json';
+
+        splice @headers, $place, 0, "$signature: " . sign($in_raw);
+
+        push @requests, join "\r\n", 'POST /v1/external-support/webhook HTTP/1.1',
+            'Host: localhost', @headers, 'Content-Type: application/json',
+            'Content-Length: ' . length $in_raw, '', $in_raw;
+    }
+}
+
+$requests[-1] =~ s/\r\nHost/\r\nConnection: close$&/;
+
+our @others = (
+    'X-Jelou-Signature-2: kept', 'X-Jelou: kept', 'Cookie: a=b', 'X-Twice: 1',
+    'X-Twice: 2', 'Authorization: Bearer x', 'Accept: */*',
+    "X-Bytes: \xc3\xa9\xff",
+);
+
+run_tests();
+
+__DATA__
+
+=== event: the signature goes nowhere, wherever it stands
+--- requests eval
+\@requests
+--- reply eval
+join "\n", ('accepted m-1') x @requests
+--- upstream eval
+[(event()) x @requests]
+--- upstream_headers eval
+"!X-Jelou-Signature\nContent-Length: " . length event()
+--- order eval
+\@order
+
+
+=== event: the signature is the last header of all
+--- raw_request eval
+"POST /v1/external-support/webhook HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+. "Content-Length: " . length($in_raw) . "\r\nContent-Type: application/json\r\n"
+. 'X-Jelou-Signature: ' . sign($in_raw) . "\r\n\r\n$in_raw"
+--- reply
+accepted m-1
+--- upstream eval
+event()
+--- order eval
+['Content-Type: application/json']
+
+
+=== event: the signature is the first header of all
+--- raw_request eval
+'POST /v1/external-support/webhook HTTP/1.1' . "\r\nX-Jelou-Signature: " . sign($in_raw)
+. "\r\nHost: localhost\r\nConnection: close\r\nContent-Length: " . length($in_raw)
+. "\r\nContent-Type: application/json\r\n\r\n$in_raw"
+--- reply
+accepted m-1
+--- upstream eval
+event()
+--- order eval
+['Content-Type: application/json']
+
+
+=== event: other headers pass, repeated and odd ones too
+--- raw_request eval
+post($in_raw, type => 'application/json; charset=utf-8',
+     headers => [@others])
+--- reply
+accepted m-1
+--- upstream eval
+event()
+--- order eval
+[join "\n", 'Content-Type: application/json; charset=utf-8', @others]
+
+
+=== event: the operator's own signature header passes
+--- directives
+proxy_set_header  X-Jelou-Signature mine;
+proxy_set_header  X-Theirs "<$http_x_jelou_signature>";
+--- raw_request eval
+post($in_raw)
+--- reply
+accepted m-1
+--- upstream eval
+event()
+--- upstream_headers
+X-Jelou-Signature: mine
+X-Theirs: <>
+
+
+=== event: what was read of the signature before is forgotten
+--- directives
+set               $early $http_x_jelou_signature$content_length$http_content_length;
+proxy_set_header  X-Theirs "<$http_x_jelou_signature>";
+proxy_set_header  X-Length "$content_length $http_content_length";
+proxy_set_header  X-Early $early;
+--- raw_request eval
+post($in_raw)
+--- reply
+accepted m-1
+--- upstream eval
+event()
+--- upstream_headers eval
+my ($event, $raw) = (length event(), length $in_raw);
+"X-Theirs: <>\nX-Length: $event $event\nX-Early: " . sign($in_raw) . $raw x 2
+
+
+=== event: chunked, in a file, in pieces
+--- directives
+client_body_buffer_size   1k;
+client_body_in_file_only  clean;
+--- requests eval
+[post($in_raw, chunked => 1, @keep), post($large, chunked => 3000, @keep),
+ post($large, @keep), post($in_raw)]
+--- reply
+accepted m-1
+accepted m-1
+accepted m-1
+accepted m-1
+--- upstream eval
+[event(), substr($large, 0, -2), substr($large, 0, -2), event()]
+--- upstream_headers
+!Transfer-Encoding
+!X-Jelou-Signature
+
+
+=== raw: the bytes as they were, their length and their signature
+--- directives
+jelou_format  raw;
+--- requests eval
+[post($in_raw, @keep), post(event(), @keep), post($in_raw)]
+--- reply
+accepted m-1
+accepted m-1
+accepted m-1
+--- upstream eval
+[$in_raw, event(), $in_raw]
+--- order eval
+[map { "Content-Type: application/json\nX-Jelou-Signature: " . sign($_) } $in_raw, event(), $in_raw]
+
+
+=== raw: the headers among many
+--- directives
+jelou_format  raw;
+--- requests eval
+\@requests
+--- reply eval
+join "\n", ('accepted m-1') x @requests
+--- upstream eval
+[($in_raw) x @requests]
+--- upstream_headers eval
+'X-Jelou-Signature: ' . sign($in_raw) . "\nContent-Length: " . length $in_raw
+
+
+=== raw: the upstream can verify the signature as it was written
+--- directives
+jelou_format  raw;
+--- raw_request eval
+post($in_raw, signature => 'sha256=' . uc(substr sign($in_raw), 7))
+--- reply
+accepted m-1
+--- upstream eval
+[$in_raw]
+--- upstream_headers eval
+'X-Jelou-Signature: sha256=' . uc(substr sign($in_raw), 7)
+
+
+=== raw: chunked
+--- directives
+jelou_format  raw;
+--- requests eval
+[post($in_raw, chunked => 1, @keep), post($large, chunked => 3000, @keep),
+ post($in_raw, chunked => 1000)]
+--- reply
+accepted m-1
+accepted m-1
+accepted m-1
+--- upstream eval
+[$in_raw, $large, $in_raw]
+--- upstream_headers
+!Transfer-Encoding
+
+
+=== raw: in a file
+--- directives
+jelou_format              raw;
+client_body_in_file_only  clean;
+--- requests eval
+[post($in_raw, @keep), post($large, @keep),
+ post($large, chunked => 3000, @keep), post($in_raw, chunked => 9)]
+--- reply
+accepted m-1
+accepted m-1
+accepted m-1
+accepted m-1
+--- upstream eval
+[$in_raw, $large, $large, $in_raw]
+--- upstream_head_like: ^X-Jelou-Signature: sha256=
+
+
+=== raw: partly in memory, partly in a file
+--- directives
+jelou_format             raw;
+client_body_buffer_size  4k;
+--- requests eval
+[post($large, @keep), post($large, chunked => 3000, @keep), post($in_raw)]
+--- reply
+accepted m-1
+accepted m-1
+accepted m-1
+--- upstream eval
+[$large, $large, $in_raw]
+
+
+=== raw: chunked, by HTTP/1.1 and not buffered
+--- directives
+jelou_format             raw;
+client_body_buffer_size  4k;
+proxy_http_version       1.1;
+proxy_request_buffering  off;
+--- requests eval
+[post($large, @keep), post($large, chunked => 3000, @keep), post($in_raw, chunked => 9)]
+--- reply
+accepted m-1
+accepted m-1
+accepted m-1
+--- upstream eval
+[$large, $large, $in_raw]
+
+
+=== raw: what is refused is refused
+--- directives
+jelou_format  raw;
+jelou_types   text;
+--- requests eval
+[post($in_raw, secret => 'another', @keep), post('{', @keep),
+ post(event(user_id => '1'), @keep),
+ post(event(type => '"audio"', content => '{"url":"https://a.b/c","mime_type":"a/b"}'))]
+--- reply
+401 SIGNATURE_MISMATCH
+400 INVALID_JSON
+422 INVALID_EVENT /user_id
+422 TYPE_NOT_ALLOWED
+--- upstream
+none
+--- log
+[warn] jelou refused a request: SIGNATURE_MISMATCH
+[info] jelou refused a request: INVALID_JSON: not JSON at byte 1 of 1
+[info] jelou refused a request: INVALID_EVENT: 1 violation, the first at "/user_id": must be a string
+[info] jelou refused a request: TYPE_NOT_ALLOWED
+
+
+=== raw: a backup gets the same bytes
+--- config
+location = /v1/external-support/webhook {
+    jelou_endpoint  incoming_message;
+    jelou_secret    $TEST_NGINX_SECRET;
+    jelou_format    raw;
+    proxy_pass      http://down;
+    error_page      502 = @backup;
+}
+location @backup {
+    proxy_pass  http://app;
+}
+--- raw_request eval
+post($in_raw)
+--- reply
+200
+--- upstream eval
+[$in_raw]
+--- upstream_headers eval
+'X-Jelou-Signature: ' . sign($in_raw)
+--- error_log
+Connection refused
+
+
