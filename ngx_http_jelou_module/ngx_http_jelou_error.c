@@ -58,6 +58,16 @@ static const ngx_http_jelou_error_t *ngx_http_jelou_error_compose(
 
 static ngx_http_jelou_error_t  ngx_http_jelou_errors[] = {
 
+    ngx_http_jelou_refusal(NGX_LOG_INFO, 404, "Not Found",
+        "404.1", "NOT_FOUND", "not_found",
+        "Not found",
+        "The path does not name a room or a bot.",
+        "Send the message to /rooms/{roomId}/message or "
+        "/bots/{botId}/messages.",
+        "Envíe el mensaje a /rooms/{roomId}/message o "
+        "/bots/{botId}/messages.",
+        NGX_HTTP_JELOU_NOT_SENT),
+
     { 405, NGX_LOG_INFO,
       ngx_string("METHOD_NOT_ALLOWED"), ngx_string("method_not_allowed"),
       ngx_string("405 Method Not Allowed"),
@@ -140,6 +150,14 @@ static ngx_http_jelou_error_t  ngx_http_jelou_errors[] = {
         "This endpoint does not take messages of this type.",
         "Send a message of a type that this endpoint allows.",
         "Envíe un mensaje de un tipo permitido en este recurso.",
+        NGX_HTTP_JELOU_NOT_SENT),
+
+    ngx_http_jelou_refusal(NGX_LOG_INFO, 422, "Unprocessable Entity",
+        "422.3", "STALE_EVENT", "stale_event",
+        "Stale event",
+        "The event's timestamp is too far from the present.",
+        "Send events when they happen, and check the sender's clock.",
+        "Envíe los eventos cuando ocurren y revise el reloj del emisor.",
         NGX_HTTP_JELOU_NOT_SENT),
 
     ngx_http_jelou_refusal(NGX_LOG_ERR, 500, "Internal Server Error",

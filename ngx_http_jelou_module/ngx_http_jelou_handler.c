@@ -22,6 +22,8 @@ static ngx_int_t ngx_http_jelou_verify(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx);
 static ngx_int_t ngx_http_jelou_allow_types(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx);
+static ngx_int_t ngx_http_jelou_allow_time(ngx_http_request_t *r,
+    ngx_http_jelou_ctx_t *ctx);
 static ngx_int_t ngx_http_jelou_hand_over(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx);
 static ngx_int_t ngx_http_jelou_refuse(ngx_http_request_t *r,
@@ -35,6 +37,7 @@ static ngx_http_jelou_step_pt  ngx_http_jelou_steps[] = {
     ngx_http_jelou_verify,
     ngx_http_jelou_request_event,
     ngx_http_jelou_allow_types,
+    ngx_http_jelou_allow_time,
     ngx_http_jelou_request_replace,
     NULL
 };
@@ -66,7 +69,11 @@ ngx_http_jelou_handler(ngx_http_request_t *r)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    rc = ngx_http_jelou_request_header(r, jlcf, ctx->digest);
+    rc = ngx_http_jelou_request_path(r, ctx);
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_jelou_request_header(r, jlcf, ctx->digest);
+    }
 
     if (rc != NGX_OK) {
         return ngx_http_jelou_refuse(r, ctx, rc);
@@ -161,6 +168,33 @@ ngx_http_jelou_allow_types(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 {
     if (ctx->event.types & ~ctx->conf->allowed) {
         return NGX_HTTP_JELOU_TYPE_NOT_ALLOWED;
+    }
+
+    return NGX_OK;
+}
+
+
+/* A signed event may be sent again by whoever has seen it, but not for long. */
+
+static ngx_int_t
+ngx_http_jelou_allow_time(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
+{
+    off_t                    age;
+    ngx_http_jelou_value_t  *v;
+
+    v = &ctx->event.values[NGX_HTTP_JELOU_TIMESTAMP];
+
+    if (ctx->conf->tolerance == 0 || v->type == NGX_HTTP_JELOU_ABSENT) {
+        return NGX_OK;
+    }
+
+    age = (off_t) ctx->event.received_sec * 1000 + ctx->event.received
+          - ngx_atoof(v->data, v->len);
+
+    if (age > (off_t) ctx->conf->tolerance
+        || -age > (off_t) ctx->conf->tolerance)
+    {
+        return NGX_HTTP_JELOU_STALE_EVENT;
     }
 
     return NGX_OK;

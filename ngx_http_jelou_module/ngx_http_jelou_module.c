@@ -37,6 +37,7 @@ static void ngx_http_jelou_cleanup(void *data);
 
 static ngx_conf_enum_t  ngx_http_jelou_formats[] = {
     { ngx_string("event"), NGX_HTTP_JELOU_FORMAT_EVENT },
+    { ngx_string("cloudevents"), NGX_HTTP_JELOU_FORMAT_CLOUD },
     { ngx_string("raw"), NGX_HTTP_JELOU_FORMAT_RAW },
     { ngx_null_string, 0 }
 };
@@ -104,6 +105,20 @@ static ngx_command_t  ngx_http_jelou_commands[] = {
       ngx_conf_set_flag_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_jelou_loc_conf_t, strict),
+      NULL },
+
+    { ngx_string("jelou_conversation_events"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_jelou_loc_conf_t, conversation_events),
+      NULL },
+
+    { ngx_string("jelou_timestamp_tolerance"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_jelou_loc_conf_t, tolerance),
       NULL },
 
     { ngx_string("jelou_format"),
@@ -383,6 +398,8 @@ ngx_http_jelou_create_loc_conf(ngx_conf_t *cf)
     conf->secrets = NGX_CONF_UNSET_PTR;
     conf->types = NGX_CONF_UNSET_PTR;
     conf->strict = NGX_CONF_UNSET;
+    conf->conversation_events = NGX_CONF_UNSET;
+    conf->tolerance = NGX_CONF_UNSET_MSEC;
     conf->format = NGX_CONF_UNSET_UINT;
     conf->reply = NGX_CONF_UNSET_UINT;
 
@@ -398,6 +415,9 @@ ngx_http_jelou_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     ngx_conf_merge_ptr_value(conf->secrets, prev->secrets, NULL);
     ngx_conf_merge_value(conf->strict, prev->strict, 0);
+    ngx_conf_merge_value(conf->conversation_events,
+                         prev->conversation_events, 1);
+    ngx_conf_merge_msec_value(conf->tolerance, prev->tolerance, 0);
     ngx_conf_merge_uint_value(conf->format, prev->format,
                               NGX_HTTP_JELOU_FORMAT_EVENT);
     ngx_conf_merge_uint_value(conf->reply, prev->reply,
@@ -423,6 +443,7 @@ ngx_http_jelou_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     }
 
     conf->schema.strict = conf->strict;
+    conf->schema.conversation = conf->conversation_events;
 
     if (conf->schema.endpoint->is_signed && conf->secrets == NULL) {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,

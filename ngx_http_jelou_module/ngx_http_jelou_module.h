@@ -20,6 +20,7 @@
 
 #define NGX_HTTP_JELOU_FORMAT_EVENT    0
 #define NGX_HTTP_JELOU_FORMAT_RAW      1
+#define NGX_HTTP_JELOU_FORMAT_CLOUD    2
 
 #define NGX_HTTP_JELOU_REPLY_CONTRACT  0
 #define NGX_HTTP_JELOU_REPLY_UPSTREAM  1
@@ -41,6 +42,8 @@ typedef struct {
 
     ngx_str_t                    fixed[NGX_HTTP_JELOU_NFIXED];
     ngx_flag_t                   strict;
+    ngx_flag_t                   conversation_events;
+    ngx_msec_t                   tolerance;  /* of timestamps, ms; 0: off */
     ngx_uint_t                   format;
     ngx_uint_t                   reply;
 

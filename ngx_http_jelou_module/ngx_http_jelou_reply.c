@@ -10,6 +10,7 @@
 
 
 #include "ngx_http_jelou_reply.h"
+#include "ngx_http_jelou_format.h"
 #include "ngx_http_jelou_request.h"
 
 
@@ -315,26 +316,24 @@ ngx_http_jelou_outcome(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 static ngx_int_t
 ngx_http_jelou_success(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 {
-    u_char                  *p;
-    ngx_http_jelou_value_t  *id;
+    size_t                         len;
+    u_char                        *p;
+    const ngx_http_jelou_piece_t  *pieces;
 
-    id = &ctx->event.values[NGX_HTTP_JELOU_MESSAGE_ID];
+    pieces = ctx->event.kind->answer;
 
-    p = ngx_pnalloc(r->pool, sizeof("{\"success\":true,\"messageId\":\"\"}")
-                             + id->len);
+    len = ngx_http_jelou_pieces_length(pieces, &ctx->event,
+                                       &ctx->conf->schema);
+
+    p = ngx_pnalloc(r->pool, len);
     if (p == NULL) {
         return NGX_ERROR;
     }
 
     ctx->reply.data = p;
-
-    p = ngx_cpymem(p, "{\"success\":true,\"messageId\":\"",
-                   sizeof("{\"success\":true,\"messageId\":\"") - 1);
-    p = ngx_cpymem(p, id->data, id->len);
-    *p++ = '"';
-    *p++ = '}';
-
-    ctx->reply.len = p - ctx->reply.data;
+    ctx->reply.len = ngx_http_jelou_pieces_write(p, pieces, &ctx->event,
+                                                 &ctx->conf->schema)
+                     - p;
 
     r->headers_out.status = NGX_HTTP_OK;
 

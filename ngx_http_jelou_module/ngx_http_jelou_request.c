@@ -76,6 +76,51 @@ ngx_http_jelou_request_init(ngx_conf_t *cf)
 }
 
 
+/* nginx has decoded the path, a "%2F" as well: it ends a segment */
+
+ngx_int_t
+ngx_http_jelou_request_path(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
+{
+    u_char                           *p;
+    ngx_int_t                         rc;
+    ngx_str_t                         id;
+    const ngx_http_jelou_endpoint_t  *e;
+
+    e = ctx->conf->schema.endpoint;
+
+    if (e->before.len == 0) {
+        return NGX_OK;
+    }
+
+    if (r->uri.len <= e->before.len + e->after.len
+        || ngx_memcmp(r->uri.data + r->uri.len - e->after.len, e->after.data,
+                      e->after.len)
+           != 0)
+    {
+        return NGX_HTTP_JELOU_NOT_FOUND;
+    }
+
+    p = r->uri.data + r->uri.len - e->after.len;
+    id.data = p;
+
+    while (id.data > r->uri.data && id.data[-1] != '/') { id.data--; }
+
+    id.len = p - id.data;
+
+    if ((size_t) (id.data - r->uri.data) < e->before.len
+        || ngx_memcmp(id.data - e->before.len, e->before.data, e->before.len)
+           != 0)
+    {
+        return NGX_HTTP_JELOU_NOT_FOUND;
+    }
+
+    rc = ngx_http_jelou_value_encode(r->pool, &id,
+                                     &ctx->event.values[e->path_slot]);
+
+    return rc == NGX_DECLINED ? NGX_HTTP_JELOU_NOT_FOUND : rc;
+}
+
+
 ngx_int_t
 ngx_http_jelou_request_header(ngx_http_request_t *r,
     ngx_http_jelou_loc_conf_t *jlcf, u_char *digest)
@@ -294,6 +339,8 @@ ngx_http_jelou_copy_body(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx,
 ngx_int_t
 ngx_http_jelou_request_event(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 {
+    ngx_time_t  *tp;
+
     if (ctx->has_event) {
         return ctx->checked;
     }
@@ -304,6 +351,10 @@ ngx_http_jelou_request_event(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
         return NGX_ERROR;
     }
 
+    tp = ngx_timeofday();
+
+    ctx->event.received_sec = tp->sec;
+    ctx->event.received = tp->msec;
     ctx->event.pool = r->pool;
 
     ctx->checked = ngx_http_jelou_check(&ctx->event, &ctx->conf->schema,
@@ -318,19 +369,38 @@ ngx_int_t
 ngx_http_jelou_request_replace(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx)
 {
-    u_char                     *p;
-    size_t                      len;
-    ngx_buf_t                  *b;
-    ngx_uint_t                  i;
-    ngx_http_jelou_forward_t   *f;
-    ngx_http_variable_value_t  *vv;
+    u_char                        *p;
+    size_t                         len;
+    ngx_buf_t                     *b;
+    ngx_uint_t                     i;
+    ngx_http_jelou_forward_t      *f;
+    ngx_http_variable_value_t     *vv;
+    const ngx_http_jelou_piece_t  *pieces;
 
     if (ctx->conf->format == NGX_HTTP_JELOU_FORMAT_RAW) {
         ctx->forwarded = ctx->event.body;
         return NGX_OK;
     }
 
-    len = ngx_http_jelou_event_length(&ctx->event, &ctx->conf->schema);
+    pieces = ctx->event.kind->event;
+
+    if (ctx->conf->format == NGX_HTTP_JELOU_FORMAT_CLOUD) {
+        pieces = ctx->event.kind->cloudevent;
+
+        if (ctx->event.kind->identity
+            && ngx_http_jelou_sha256(ctx->body, ctx->event.digest,
+                                     r->connection->log)
+               != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        ngx_str_set(&r->headers_in.content_type->value,
+                    "application/cloudevents+json");
+    }
+
+    len = ngx_http_jelou_pieces_length(pieces, &ctx->event,
+                                       &ctx->conf->schema);
 
     f = ngx_palloc(r->pool, sizeof(ngx_http_jelou_forward_t) + len);
     if (f == NULL) {
@@ -342,8 +412,9 @@ ngx_http_jelou_request_replace(ngx_http_request_t *r,
     p = (u_char *) f + sizeof(ngx_http_jelou_forward_t);
 
     ctx->forwarded.data = p;
-    ctx->forwarded.len = ngx_http_jelou_event_write(p, &ctx->event,
-                                                    &ctx->conf->schema)
+    ctx->forwarded.len = ngx_http_jelou_pieces_write(p, pieces,
+                                                     &ctx->event,
+                                                     &ctx->conf->schema)
                          - p;
 
     if (ctx->copy) {

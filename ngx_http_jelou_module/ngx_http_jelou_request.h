@@ -13,6 +13,13 @@
 
 
 /*
+ * Takes the identifier that the endpoint's path has, of the room or the bot,
+ * into the event.  Returns NGX_OK, NGX_HTTP_JELOU_NOT_FOUND or NGX_ERROR.
+ */
+ngx_int_t ngx_http_jelou_request_path(ngx_http_request_t *r,
+    ngx_http_jelou_ctx_t *ctx);
+
+/*
  * Checks what can be told before the body is read: the method, the signature
  * header and the content type.  Returns NGX_OK, with the signature's digest
  * in digest if there was one, or a refusal.
