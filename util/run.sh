@@ -151,12 +151,15 @@ Its configuration and its logs are in build/run/.
 
 To send another message:
 
-body='{"field":"messages","object":"message_event","event_type":"incoming_message","project_id":"PROJECT_ID","room_id":"ROOM_ID","bot_id":"BOT_ID","user_id":"USER_ID","value":{"id":"MESSAGE_ID_2","type":"text","content":{"body":"One more"}}}'
+body='{"field":"messages","object":"message_event",
+"event_type":"incoming_message","project_id":"PROJECT_ID",
+"room_id":"ROOM_ID","bot_id":"BOT_ID","user_id":"USER_ID",
+"value":{"id":"MESSAGE_ID_2","type":"text","content":{"body":"One more"}}}'
 signature=\$(printf %s "\$body" |
     openssl dgst -sha256 -hmac '$secret' -r | cut -d ' ' -f 1)
 curl -i -H 'Content-Type: application/json' \\
      -H "X-Jelou-Signature: sha256=\$signature" \\
-     --data-binary "\$body" $url
+     --data-binary "\$body" $url; echo
 tail -n 1 $run/events.log
 
 To stop nginx:

@@ -67,7 +67,7 @@ END
 
 sh "$root/util/build.sh"
 
-need perl curl
+need perl curl procps
 
 perl -MTest::Nginx::Socket -e 1 2>/dev/null || install_test_nginx
 

@@ -86,6 +86,11 @@ line for each request:
 A refusal has the status, the key and the JSON Pointers of all violations, in
 any order.  A status alone stands for any answer with that status.
 
+=item expect_continue
+
+Each answer must be preceded by C<100 Continue>.  Without this section, it must
+not: the status would be 100.
+
 =item upstream
 
 The bodies that arrived at the upstream, byte for byte: C<none>, one body (a
@@ -141,12 +146,18 @@ use JSON::PP ();
 use lib dirname(__FILE__);
 use Jelou::Upstream;
 
-our $Secret = 'signing-secret-of-the-tests';
-our $Path   = '/v1/external-support/webhook';
+our ($Dir, $Name, $Lock, $Slot, %Port, $Upstream);
 
-our ($Dir, $Name, %Port, $Lock, $Slot, $Upstream);
-
+our ($Secret, $Path);
 my @ports;
+
+BEGIN {
+    $Secret = 'signing-secret-of-the-tests';
+    $Path   = '/v1/external-support/webhook';
+
+    @ports = qw(SERVER APP FASTCGI SCGI UWSGI DOWN
+                PORT_1 PORT_2 PORT_3 PORT_4);
+}
 
 
 # Sections with "eval" are the test file's code, and an error in one ends the
@@ -205,7 +216,6 @@ sub take_slot() {
 }
 
 BEGIN {
-    @ports = qw(SERVER APP FASTCGI SCGI UWSGI DOWN PORT_1 PORT_2 PORT_3 PORT_4);
     take_slot();
 
     for my $name (@ports) {
@@ -214,7 +224,7 @@ BEGIN {
     }
 
     $ENV{TEST_NGINX_STREAM_PORT} = $Port{PORT_4};
-    $ENV{TEST_NGINX_SECRET} = $Secret = 'signing-secret-of-the-tests';
+    $ENV{TEST_NGINX_SECRET} = $Secret;
 }
 
 use Test::Nginx::Socket -base;
@@ -391,7 +401,7 @@ add_block_preprocessor {
 
         if (!grep { !$_->{contract} } @replies) {
             $set->(raw_response_headers_like =>
-                   $each->('(?m)^Content-Type: application/json\r?$'));
+                   $each->('(?mi)^Content-Type: application/json\r?$'));
             $set->(raw_response_headers_unlike => $each->('(?i)leak'));
         }
     }
@@ -664,7 +674,41 @@ sub old_http2() {
     };
 }
 
+{
+    no warnings 'redefine';
+
+    my $parse = \&Test::Nginx::Socket::parse_response;
+
+    *Test::Nginx::Socket::parse_response = sub($$$) {
+        my ($name, $answer, $head) = @_;
+
+        if (defined $started && defined $started->expect_continue) {
+            ok($answer =~ s{^HTTP/1\.1 100 Continue\r\n\r\n}{},
+               "$name - 100 Continue");
+        }
+
+        return $parse->($name, $answer, $head);
+    };
+}
+
+
+# However the test ends, its processes end with it: exit() runs the clean-up.
+# That waits for processes, and must not lose the test's own exit status.
+
+$SIG{$_} = sub { exit 1 } for qw(HUP INT TERM);
+
 add_cleanup_handler(sub { $Upstream->stop if $Upstream });
+
+{
+    no warnings 'redefine';
+
+    my $cleanup = \&Test::Nginx::Util::cleanup;
+
+    *Test::Nginx::Util::cleanup = sub() {
+        local $?;
+        $cleanup->();
+    };
+}
 
 {
     require Test::Base::Filter;

@@ -51,7 +51,7 @@ sub start {
     if ($pid == 0) {
         close $parent;
         $SIG{PIPE} = 'IGNORE';
-        $SIG{TERM} = sub { POSIX::_exit(0) };
+        $SIG{$_} = sub { POSIX::_exit(0) } for qw(HUP INT TERM);
         eval { $self->serve($alive) };
         print STDERR "upstream: $@" if $@;
         POSIX::_exit(1);
