@@ -160,6 +160,28 @@ static ngx_http_jelou_error_t  ngx_http_jelou_errors[] = {
         "Envíe los eventos cuando ocurren y revise el reloj del emisor.",
         NGX_HTTP_JELOU_NOT_SENT),
 
+    ngx_http_jelou_refusal(NGX_LOG_INFO, 422, "Unprocessable Entity",
+        "422.4", "MESSAGE_ID_REUSED", "message_id_reused",
+        "Message id reused",
+        "Another body was sent with the same message id before.",
+        "Give every message an id of its own, and repeat a message "
+        "unchanged.",
+        "Asigne a cada mensaje un id propio y repita un mensaje sin "
+        "cambios.",
+        NGX_HTTP_JELOU_NOT_SENT),
+
+    { 409, NGX_LOG_INFO,
+      ngx_string("DUPLICATE_IN_FLIGHT"), ngx_string("duplicate_in_flight"),
+      ngx_string("409 Conflict"),
+      ngx_string(ngx_http_jelou_texts(
+        "Duplicate in flight", "Conflict", "409",
+        "409.1", "DUPLICATE_IN_FLIGHT",
+        "The same message is being processed at this moment.",
+        "Send the same event again after a second.",
+        "Envíe el mismo evento de nuevo después de un segundo.",
+        NGX_HTTP_JELOU_TRY_LATER)),
+      ngx_string("Retry-After"), ngx_string("1") },
+
     ngx_http_jelou_refusal(NGX_LOG_ERR, 500, "Internal Server Error",
         "500.2", "UPSTREAM_FAILED", "upstream_failed",
         "Event not processed",

@@ -5,6 +5,7 @@
 
 
 #include "ngx_http_jelou_handler.h"
+#include "ngx_http_jelou_idempotency.h"
 #include "ngx_http_jelou_reply.h"
 #include "ngx_http_jelou_request.h"
 
@@ -38,6 +39,7 @@ static ngx_http_jelou_step_pt  ngx_http_jelou_steps[] = {
     ngx_http_jelou_request_event,
     ngx_http_jelou_allow_types,
     ngx_http_jelou_allow_time,
+    ngx_http_jelou_idempotency,
     ngx_http_jelou_request_replace,
     NULL
 };
@@ -97,19 +99,29 @@ ngx_http_jelou_body_handler(ngx_http_request_t *r)
     ngx_http_jelou_step_pt  *step;
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_jelou_module);
+    rc = NGX_ERROR;
 
     for (step = ngx_http_jelou_steps; *step; step++) {
         rc = (*step)(r, ctx);
 
         if (rc != NGX_OK) {
-            ngx_http_finalize_request(r, ngx_http_jelou_refuse(r, ctx, rc));
-            return;
+            break;
         }
     }
 
-    ctx->state = NGX_HTTP_JELOU_ACCEPTED;
+    if (rc == NGX_OK) {
+        ctx->state = NGX_HTTP_JELOU_ACCEPTED;
+        rc = ngx_http_jelou_hand_over(r, ctx);
 
-    ngx_http_finalize_request(r, ngx_http_jelou_hand_over(r, ctx));
+    } else if (rc == NGX_DONE) {
+        ctx->state = NGX_HTTP_JELOU_ACCEPTED;
+        rc = ngx_http_jelou_reply(r, ctx);
+
+    } else {
+        rc = ngx_http_jelou_refuse(r, ctx, rc);
+    }
+
+    ngx_http_finalize_request(r, rc);
 }
 
 
@@ -140,13 +152,27 @@ ngx_http_jelou_redirected(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 static ngx_int_t
 ngx_http_jelou_verify(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 {
-    ngx_int_t  rc;
+    ngx_int_t                  rc;
+    ngx_str_t                  project;
+    ngx_http_jelou_secrets_t  *secrets;
 
-    if (ctx->conf->secrets) {
+    secrets = ctx->conf->secrets;
+
+    if (secrets) {
         ctx->state = NGX_HTTP_JELOU_VERIFYING;
 
-        rc = ngx_http_jelou_secrets_verify(r, ctx->conf->secrets, ctx->body,
-                                           ctx->digest);
+        ngx_str_null(&project);
+
+        if (secrets->buckets
+            && (ngx_http_jelou_request_event(r, ctx) == NGX_ERROR
+                || ngx_http_jelou_project_id(&ctx->event, &project)
+                   == NGX_ERROR))
+        {
+            return NGX_ERROR;
+        }
+
+        rc = ngx_http_jelou_secrets_verify(r, secrets, &project, ctx->body,
+                                           ctx->digest, &ctx->secret);
 
         if (rc == NGX_DECLINED) {
             return NGX_HTTP_JELOU_SIGNATURE_MISMATCH;
@@ -204,7 +230,7 @@ ngx_http_jelou_allow_time(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 static ngx_int_t
 ngx_http_jelou_hand_over(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 {
-    if (ctx->conf->next) {
+    if (ctx->conf->next && !ctx->replayed) {
         return ctx->conf->next(r);
     }
 
@@ -225,7 +251,9 @@ ngx_http_jelou_refuse(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx,
     ctx->state = NGX_HTTP_JELOU_REFUSED;
     ctx->error = ngx_http_jelou_error(rc);
 
-    ngx_http_jelou_log_refusal(r, ctx);
+    if (!ctx->quiet) {
+        ngx_http_jelou_log_refusal(r, ctx);
+    }
 
     return ctx->error->status;
 }

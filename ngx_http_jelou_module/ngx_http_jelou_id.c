@@ -10,28 +10,35 @@
 #include <openssl/rand.h>
 
 
-static ngx_int_t ngx_http_jelou_id_random(ngx_pool_t *pool, u_char *random,
-    size_t len);
+ngx_int_t
+ngx_http_jelou_id_random(u_char *random, size_t len, ngx_log_t *log)
+{
+    if (RAND_bytes(random, (int) len) == 1) {
+        return NGX_OK;
+    }
+
+    ngx_log_error(NGX_LOG_CRIT, log, 0, "jelou: RAND_bytes() failed");
+    ERR_clear_error();
+
+    return NGX_ERROR;
+}
 
 
 ngx_int_t
-ngx_http_jelou_id_message(ngx_pool_t *pool, ngx_http_jelou_value_t *value)
+ngx_http_jelou_id_message(ngx_pool_t *pool, ngx_http_jelou_value_t *value,
+    u_char *random)
 {
-    u_char  *p, random[16];
+    u_char  *p;
 
-    p = ngx_pnalloc(pool, sizeof("msg_") - 1 + 2 * sizeof(random));
+    p = ngx_pnalloc(pool, sizeof("msg_") - 1 + 2 * NGX_HTTP_JELOU_RANDOM_LEN);
     if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    if (ngx_http_jelou_id_random(pool, random, sizeof(random)) != NGX_OK) {
         return NGX_ERROR;
     }
 
     value->data = p;
 
     p = ngx_cpymem(p, "msg_", sizeof("msg_") - 1);
-    p = ngx_hex_dump(p, random, sizeof(random));
+    p = ngx_hex_dump(p, random, NGX_HTTP_JELOU_RANDOM_LEN);
 
     value->len = (uint32_t) (p - value->data);
     value->type = NGX_HTTP_JELOU_STRING;
@@ -51,7 +58,7 @@ ngx_http_jelou_id_uuid(ngx_pool_t *pool, ngx_http_jelou_value_t *value)
         return NGX_ERROR;
     }
 
-    if (ngx_http_jelou_id_random(pool, random, sizeof(random)) != NGX_OK) {
+    if (ngx_http_jelou_id_random(random, sizeof(random), pool->log) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -72,18 +79,4 @@ ngx_http_jelou_id_uuid(ngx_pool_t *pool, ngx_http_jelou_value_t *value)
     }
 
     return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_jelou_id_random(ngx_pool_t *pool, u_char *random, size_t len)
-{
-    if (RAND_bytes(random, (int) len) == 1) {
-        return NGX_OK;
-    }
-
-    ngx_log_error(NGX_LOG_CRIT, pool->log, 0, "jelou: RAND_bytes() failed");
-    ERR_clear_error();
-
-    return NGX_ERROR;
 }

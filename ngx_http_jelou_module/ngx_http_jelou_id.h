@@ -16,13 +16,23 @@
 
 
 /*
- * Makes the value a message id: "msg_" and 32 hex digits.  It is allocated in
- * the pool.  Returns NGX_OK, or NGX_ERROR with a log line.
+ * Fills random with what nobody can foretell.  Returns NGX_OK, or NGX_ERROR
+ * with a log line.
+ */
+ngx_int_t ngx_http_jelou_id_random(u_char *random, size_t len, ngx_log_t *log);
+
+/*
+ * Makes the value a message id: "msg_" and the NGX_HTTP_JELOU_RANDOM_LEN
+ * bytes of random in hex.  It is allocated in the pool.  Returns NGX_OK, or
+ * NGX_ERROR if memory ran out.
  */
 ngx_int_t ngx_http_jelou_id_message(ngx_pool_t *pool,
-    ngx_http_jelou_value_t *value);
+    ngx_http_jelou_value_t *value, u_char *random);
 
-/* The same with a UUID of version 4 (RFC 9562, section 5.4). */
+/*
+ * Makes the value a UUID of version 4 (RFC 9562, section 5.4), allocated in
+ * the pool.  Returns NGX_OK, or NGX_ERROR with a log line.
+ */
 ngx_int_t ngx_http_jelou_id_uuid(ngx_pool_t *pool,
     ngx_http_jelou_value_t *value);
 

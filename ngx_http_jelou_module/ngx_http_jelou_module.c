@@ -16,6 +16,14 @@ static char *ngx_http_jelou_set_endpoint(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_jelou_set_secret(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+static char *ngx_http_jelou_set_secret_file(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_http_jelou_set_upstream_secret(ngx_conf_t *cf,
+    ngx_command_t *cmd, void *conf);
+static char *ngx_http_jelou_set_dedup_zone(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_http_jelou_set_dedup(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 static char *ngx_http_jelou_set_types(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_jelou_set_fixed(ngx_conf_t *cf, void *post, void *data);
@@ -27,6 +35,8 @@ static char *ngx_http_jelou_merge_loc_conf(ngx_conf_t *cf, void *parent,
     void *child);
 static void ngx_http_jelou_merge_handler(ngx_conf_t *cf,
     ngx_http_jelou_loc_conf_t *prev, ngx_http_jelou_loc_conf_t *conf);
+static char *ngx_http_jelou_merge_dedup(ngx_conf_t *cf,
+    ngx_http_jelou_loc_conf_t *conf);
 static char *ngx_http_jelou_merge_types(ngx_conf_t *cf,
     ngx_http_jelou_loc_conf_t *conf);
 static char *ngx_http_jelou_merge_fixed(ngx_conf_t *cf,
@@ -67,6 +77,34 @@ static ngx_command_t  ngx_http_jelou_commands[] = {
     { ngx_string("jelou_secret"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
       ngx_http_jelou_set_secret,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("jelou_secret_file"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_jelou_set_secret_file,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("jelou_upstream_secret"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_jelou_set_upstream_secret,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("jelou_dedup_zone"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE12,
+      ngx_http_jelou_set_dedup_zone,
+      0,
+      0,
+      NULL },
+
+    { ngx_string("jelou_dedup"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE12,
+      ngx_http_jelou_set_dedup,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
       NULL },
@@ -221,7 +259,14 @@ ngx_http_jelou_ctx_create(ngx_http_request_t *r,
 static void
 ngx_http_jelou_cleanup(void *data)
 {
-    /* the context is found by this handler, and freed with the pool */
+    ngx_http_jelou_ctx_t  *ctx = data;
+
+    /*
+     * the context is found by this handler, and freed with the pool; an event
+     * that was not delivered until now is not being delivered any more
+     */
+
+    ngx_http_jelou_dedup_cancel(&ctx->flight);
 }
 
 
@@ -262,20 +307,36 @@ ngx_http_jelou_set_endpoint(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
+/* the directive and the file of one level fill one set */
+
+static ngx_http_jelou_secrets_t *
+ngx_http_jelou_secrets(ngx_conf_t *cf, ngx_http_jelou_loc_conf_t *jlcf)
+{
+    if (jlcf->secrets == NGX_CONF_UNSET_PTR) {
+        jlcf->secrets = ngx_http_jelou_secrets_create(cf);
+    }
+
+    return jlcf->secrets;
+}
+
+
 static char *
 ngx_http_jelou_set_secret(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_jelou_loc_conf_t *jlcf = conf;
 
-    ngx_str_t   *value;
-    ngx_uint_t   i;
+    ngx_str_t                 *value;
+    ngx_uint_t                 i;
+    ngx_http_jelou_secrets_t  *secrets;
 
-    if (jlcf->secrets != NGX_CONF_UNSET_PTR) {
+    if (jlcf->secret_set) {
         return "is duplicate";
     }
 
-    jlcf->secrets = ngx_http_jelou_secrets_create(cf);
-    if (jlcf->secrets == NULL) {
+    jlcf->secret_set = 1;
+
+    secrets = ngx_http_jelou_secrets(cf, jlcf);
+    if (secrets == NULL) {
         return NGX_CONF_ERROR;
     }
 
@@ -283,11 +344,249 @@ ngx_http_jelou_set_secret(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     for (i = 1; i < cf->args->nelts; i++) {
 
-        if (ngx_http_jelou_secrets_add(cf, jlcf->secrets, &value[i])
+        if (ngx_http_jelou_secrets_add(cf, secrets, &value[i], i)
             != NGX_CONF_OK)
         {
             return NGX_CONF_ERROR;
         }
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_jelou_set_secret_file(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_jelou_loc_conf_t *jlcf = conf;
+
+    ngx_str_t                 *value;
+    ngx_http_jelou_secrets_t  *secrets;
+
+    if (jlcf->secret_file_set) {
+        return "is duplicate";
+    }
+
+    jlcf->secret_file_set = 1;
+
+    secrets = ngx_http_jelou_secrets(cf, jlcf);
+    if (secrets == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    value = cf->args->elts;
+
+    return ngx_http_jelou_secrets_read(cf, secrets, &value[1]);
+}
+
+
+static char *
+ngx_http_jelou_set_upstream_secret(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf)
+{
+    ngx_http_jelou_loc_conf_t *jlcf = conf;
+
+    ngx_str_t  *value;
+
+    if (jlcf->upstream_key != NGX_CONF_UNSET_PTR) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (ngx_strcmp(value[1].data, "off") == 0) {
+        jlcf->upstream_key = NULL;
+        return NGX_CONF_OK;
+    }
+
+    jlcf->upstream_key = ngx_http_jelou_secret_key(cf, &value[1],
+                                                   "jelou_upstream_secret");
+
+    return jlcf->upstream_key ? NGX_CONF_OK : NGX_CONF_ERROR;
+}
+
+
+/* zone=name:size [ttl=time] */
+
+static char *
+ngx_http_jelou_set_dedup_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    u_char                       *p;
+    ssize_t                       size;
+    ngx_str_t                    *value, name, s;
+    ngx_int_t                     ttl;
+    ngx_uint_t                    i;
+    ngx_shm_zone_t               *shm_zone;
+    ngx_http_jelou_dedup_zone_t  *zone;
+
+    value = cf->args->elts;
+
+    ngx_str_null(&name);
+    size = 0;
+    ttl = 24 * 60 * 60;
+
+    for (i = 1; i < cf->args->nelts; i++) {
+
+        if (ngx_strncmp(value[i].data, "zone=", 5) == 0 && name.len == 0) {
+            name.data = value[i].data + 5;
+
+            p = (u_char *) ngx_strchr(name.data, ':');
+            if (p == NULL) {
+                goto invalid;
+            }
+
+            name.len = p - name.data;
+
+            s.data = p + 1;
+            s.len = value[i].data + value[i].len - s.data;
+
+            size = ngx_parse_size(&s);
+
+            if (name.len == 0 || size == NGX_ERROR) {
+                goto invalid;
+            }
+
+            if (size < (ssize_t) (8 * ngx_pagesize)) {
+                ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                                   "zone \"%V\" is too small", &value[i]);
+                return NGX_CONF_ERROR;
+            }
+
+            continue;
+        }
+
+        if (ngx_strncmp(value[i].data, "ttl=", 4) == 0) {
+            s.data = value[i].data + 4;
+            s.len = value[i].len - 4;
+
+            ttl = ngx_parse_time(&s, 1);
+
+            if (ttl == (ngx_int_t) NGX_ERROR || ttl == 0) {
+                goto invalid;
+            }
+
+            continue;
+        }
+
+        goto invalid;
+    }
+
+    if (name.len == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" must have \"zone\" parameter", &cmd->name);
+        return NGX_CONF_ERROR;
+    }
+
+    zone = ngx_pcalloc(cf->pool, sizeof(ngx_http_jelou_dedup_zone_t));
+    if (zone == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    zone->ttl = ttl;
+    zone->name = name;
+
+    shm_zone = ngx_shared_memory_add(cf, &name, size, &ngx_http_jelou_module);
+    if (shm_zone == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    if (shm_zone->data) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "zone \"%V\" is declared twice", &name);
+        return NGX_CONF_ERROR;
+    }
+
+    shm_zone->init = ngx_http_jelou_dedup_init_zone;
+    shm_zone->data = zone;
+
+    return NGX_CONF_OK;
+
+invalid:
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "invalid parameter \"%V\" in \"%V\" directive",
+                       &value[i], &cmd->name);
+
+    return NGX_CONF_ERROR;
+}
+
+
+/* zone=name [key=string], or off */
+
+static char *
+ngx_http_jelou_set_dedup(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_jelou_loc_conf_t *jlcf = conf;
+
+    ngx_str_t                         *value, s;
+    ngx_uint_t                         i;
+    ngx_http_compile_complex_value_t   ccv;
+
+    if (jlcf->dedup_zone != NGX_CONF_UNSET_PTR) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    jlcf->dedup_zone = NULL;
+    ngx_http_jelou_here(cf, &jlcf->dedup_place);
+
+    if (cf->args->nelts == 2 && ngx_strcmp(value[1].data, "off") == 0) {
+        return NGX_CONF_OK;
+    }
+
+    for (i = 1; i < cf->args->nelts; i++) {
+
+        if (ngx_strncmp(value[i].data, "zone=", 5) == 0
+            && value[i].len > 5 && jlcf->dedup_zone == NULL)
+        {
+            s.data = value[i].data + 5;
+            s.len = value[i].len - 5;
+
+            jlcf->dedup_zone = ngx_shared_memory_add(cf, &s, 0,
+                                                     &ngx_http_jelou_module);
+            if (jlcf->dedup_zone == NULL) {
+                return NGX_CONF_ERROR;
+            }
+
+            continue;
+        }
+
+        if (ngx_strncmp(value[i].data, "key=", 4) == 0
+            && value[i].len > 4 && jlcf->dedup_key == NULL)
+        {
+            s.data = value[i].data + 4;
+            s.len = value[i].len - 4;
+
+            jlcf->dedup_key = ngx_palloc(cf->pool,
+                                         sizeof(ngx_http_complex_value_t));
+            if (jlcf->dedup_key == NULL) {
+                return NGX_CONF_ERROR;
+            }
+
+            ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
+
+            ccv.cf = cf;
+            ccv.value = &s;
+            ccv.complex_value = jlcf->dedup_key;
+
+            if (ngx_http_compile_complex_value(&ccv) != NGX_OK) {
+                return NGX_CONF_ERROR;
+            }
+
+            continue;
+        }
+
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid parameter \"%V\" in \"%V\" directive",
+                           &value[i], &cmd->name);
+        return NGX_CONF_ERROR;
+    }
+
+    if (jlcf->dedup_zone == NULL) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" must have \"zone\" parameter", &cmd->name);
+        return NGX_CONF_ERROR;
     }
 
     return NGX_CONF_OK;
@@ -396,6 +695,8 @@ ngx_http_jelou_create_loc_conf(ngx_conf_t *cf)
      */
 
     conf->secrets = NGX_CONF_UNSET_PTR;
+    conf->upstream_key = NGX_CONF_UNSET_PTR;
+    conf->dedup_zone = NGX_CONF_UNSET_PTR;
     conf->types = NGX_CONF_UNSET_PTR;
     conf->strict = NGX_CONF_UNSET;
     conf->conversation_events = NGX_CONF_UNSET;
@@ -414,6 +715,15 @@ ngx_http_jelou_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_http_jelou_loc_conf_t *conf = child;
 
     ngx_conf_merge_ptr_value(conf->secrets, prev->secrets, NULL);
+    ngx_conf_merge_ptr_value(conf->upstream_key, prev->upstream_key, NULL);
+
+    if (conf->dedup_zone == NGX_CONF_UNSET_PTR) {
+        conf->dedup_key = prev->dedup_key;
+        conf->dedup_place = prev->dedup_place;
+    }
+
+    ngx_conf_merge_ptr_value(conf->dedup_zone, prev->dedup_zone, NULL);
+
     ngx_conf_merge_value(conf->strict, prev->strict, 0);
     ngx_conf_merge_value(conf->conversation_events,
                          prev->conversation_events, 1);
@@ -448,13 +758,17 @@ ngx_http_jelou_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     if (conf->schema.endpoint->is_signed && conf->secrets == NULL) {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                       "\"jelou_endpoint %V\" needs a \"jelou_secret\" "
-                      "in %s:%ui",
+                      "or a \"jelou_secret_file\" in %s:%ui",
                       &conf->schema.endpoint->name, conf->endpoint_place.file,
                       conf->endpoint_place.line);
         return NGX_CONF_ERROR;
     }
 
     ngx_http_jelou_merge_handler(cf, prev, conf);
+
+    if (ngx_http_jelou_merge_dedup(cf, conf) != NGX_CONF_OK) {
+        return NGX_CONF_ERROR;
+    }
 
     return ngx_http_jelou_merge_types(cf, conf);
 }
@@ -482,6 +796,38 @@ ngx_http_jelou_merge_handler(ngx_conf_t *cf, ngx_http_jelou_loc_conf_t *prev,
     }
 
     clcf->handler = ngx_http_jelou_handler;
+}
+
+
+/* A zone may be declared after it is named, and all directives are read now. */
+
+static char *
+ngx_http_jelou_merge_dedup(ngx_conf_t *cf, ngx_http_jelou_loc_conf_t *conf)
+{
+    if (conf->dedup_zone == NULL) {
+        return NGX_CONF_OK;
+    }
+
+    if (conf->dedup_zone->data == NULL) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "zone \"%V\" of \"jelou_dedup\" is not declared "
+                      "with \"jelou_dedup_zone\" in %s:%ui",
+                      &conf->dedup_zone->shm.name, conf->dedup_place.file,
+                      conf->dedup_place.line);
+        return NGX_CONF_ERROR;
+    }
+
+    if (conf->schema.endpoint->names_message && conf->dedup_key == NULL) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"jelou_dedup\" needs a \"key\" parameter for "
+                      "\"jelou_endpoint %V\", whose messages have no id, "
+                      "in %s:%ui",
+                      &conf->schema.endpoint->name, conf->dedup_place.file,
+                      conf->dedup_place.line);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
 }
 
 

@@ -13,6 +13,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "ngx_http_jelou_dedup.h"
 #include "ngx_http_jelou_error.h"
 #include "ngx_http_jelou_schema.h"
 #include "ngx_http_jelou_secret.h"
@@ -47,10 +48,18 @@ typedef struct {
     ngx_uint_t                   format;
     ngx_uint_t                   reply;
 
+    ngx_http_jelou_key_t        *upstream_key;   /* NULL: off */
+
+    ngx_shm_zone_t              *dedup_zone;     /* NULL: off */
+    ngx_http_complex_value_t    *dedup_key;      /* NULL: the default */
+
     ngx_http_jelou_place_t       endpoint_place;
     ngx_http_jelou_place_t       types_place;
+    ngx_http_jelou_place_t       dedup_place;
 
     unsigned                     endpoint_set:1;
+    unsigned                     secret_set:1;
+    unsigned                     secret_file_set:1;
 } ngx_http_jelou_loc_conf_t;
 
 
@@ -74,6 +83,8 @@ typedef struct {
     u_char                       *copy;      /* ours, event.body is in it */
     ngx_int_t                     checked;   /* what checking the event gave */
     ngx_str_t                     forwarded;
+    ngx_http_jelou_secret_t      *secret;    /* that matched */
+    ngx_http_jelou_flight_t       flight;
 
     const ngx_http_jelou_error_t *error;     /* the refusal */
     ngx_uint_t                    status;    /* the upstream's */
@@ -84,9 +95,12 @@ typedef struct {
     unsigned                      has_body:1;
     unsigned                      has_event:1;
     unsigned                      keepalive:1;
+    unsigned                      replayed:1;  /* delivered before */
+    unsigned                      quiet:1;     /* has been logged */
 
     unsigned                      replace:1; /* the answer is ours */
     unsigned                      postponed:1;
+    unsigned                      passing:1; /* the upstream's goes out */
     unsigned                      sent:1;
 } ngx_http_jelou_ctx_t;
 

@@ -15,6 +15,7 @@
 
 #define NGX_HTTP_JELOU_MAX_DEPTH       32
 #define NGX_HTTP_JELOU_MAX_VIOLATIONS  16
+#define NGX_HTTP_JELOU_RANDOM_LEN      16
 
 /* a token's length is kept in 32 bits, and yajl's memory is sized from it */
 #define NGX_HTTP_JELOU_MAX_BODY        (1024 * 1024 * 1024)
@@ -165,6 +166,9 @@ struct ngx_http_jelou_event_s {
 
     u_char                          digest[32]; /* the body's SHA-256, if it
                                                    is asked for */
+    u_char                          random[NGX_HTTP_JELOU_RANDOM_LEN];
+                                                /* the message id, if it is
+                                                   ours */
     ngx_msec_t                      received;   /* ms of its second */
     time_t                          received_sec;
 

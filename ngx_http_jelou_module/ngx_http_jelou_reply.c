@@ -61,6 +61,7 @@ ngx_http_jelou_reply_init(ngx_conf_t *cf)
 static ngx_int_t
 ngx_http_jelou_header_filter(ngx_http_request_t *r)
 {
+    ngx_uint_t                  accel;
     ngx_http_jelou_ctx_t       *ctx;
     ngx_http_jelou_loc_conf_t  *jlcf;
 
@@ -79,8 +80,10 @@ ngx_http_jelou_header_filter(ngx_http_request_t *r)
          * that X-Accel-Redirect names answers for the upstream
          */
 
+        accel = r->upstream && r->upstream->headers_in.x_accel_redirect;
+
         if (ctx == NULL || ctx->state != NGX_HTTP_JELOU_ACCEPTED
-            || ctx->replace || r->err_status || r->error_page)
+            || ctx->replace || r->error_page || (r->err_status && !accel))
         {
             return ngx_http_next_header_filter(r);
         }
@@ -164,6 +167,7 @@ ngx_http_jelou_upstream_answer(ngx_http_request_t *r,
     if (ctx->conf->reply == NGX_HTTP_JELOU_REPLY_UPSTREAM
         && status >= NGX_HTTP_OK && status < NGX_HTTP_SPECIAL_RESPONSE)
     {
+        ctx->passing = 1;
         return ngx_http_next_header_filter(r);
     }
 
@@ -217,7 +221,20 @@ ngx_http_jelou_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_jelou_module);
 
-    if (ctx == NULL || !ctx->replace || in == NULL || r != r->main) {
+    if (ctx == NULL || in == NULL || r != r->main) {
+        return ngx_http_next_body_filter(r, in);
+    }
+
+    if (ctx->passing) {
+
+        for (cl = in; cl; cl = cl->next) {
+            if (cl->buf->last_buf) {
+                ngx_http_jelou_dedup_done(&ctx->flight, ctx->event.random);
+            }
+        }
+    }
+
+    if (!ctx->replace) {
         return ngx_http_next_body_filter(r, in);
     }
 
@@ -319,6 +336,18 @@ ngx_http_jelou_success(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
     size_t                         len;
     u_char                        *p;
     const ngx_http_jelou_piece_t  *pieces;
+
+    ngx_http_jelou_dedup_done(&ctx->flight, ctx->event.random);
+
+    if (ctx->replayed) {
+
+        static ngx_str_t  key = ngx_string("Idempotent-Replayed");
+        static ngx_str_t  value = ngx_string("true");
+
+        if (ngx_http_jelou_add_header(r, &key, &value) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
 
     pieces = ctx->event.kind->answer;
 

@@ -25,6 +25,7 @@ typedef struct {
     ngx_chain_t              link;
     ngx_buf_t                buf;
     u_char                   length[NGX_OFF_T_LEN];
+    u_char                   signature[NGX_HTTP_JELOU_SIGNATURE_LEN];
 } ngx_http_jelou_forward_t;
 
 
@@ -33,7 +34,12 @@ static void ngx_http_jelou_find_headers(ngx_http_request_t *r,
 static ngx_uint_t ngx_http_jelou_json_type(ngx_str_t *value);
 static ngx_int_t ngx_http_jelou_copy_body(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx, ngx_chain_t *in);
-static ngx_int_t ngx_http_jelou_hide_signature(ngx_http_request_t *r);
+static ngx_int_t ngx_http_jelou_request_raw(ngx_http_request_t *r,
+    ngx_http_jelou_ctx_t *ctx);
+static ngx_int_t ngx_http_jelou_set_signature(ngx_http_request_t *r,
+    ngx_http_jelou_ctx_t *ctx, ngx_chain_t *body, u_char *signature);
+static ngx_int_t ngx_http_jelou_add_signature(ngx_http_request_t *r,
+    ngx_str_t *value);
 static ngx_int_t ngx_http_jelou_remove_header(ngx_http_request_t *r,
     ngx_list_part_t *part, ngx_uint_t i);
 
@@ -378,8 +384,7 @@ ngx_http_jelou_request_replace(ngx_http_request_t *r,
     const ngx_http_jelou_piece_t  *pieces;
 
     if (ctx->conf->format == NGX_HTTP_JELOU_FORMAT_RAW) {
-        ctx->forwarded = ctx->event.body;
-        return NGX_OK;
+        return ngx_http_jelou_request_raw(r, ctx);
     }
 
     pieces = ctx->event.kind->event;
@@ -388,6 +393,7 @@ ngx_http_jelou_request_replace(ngx_http_request_t *r,
         pieces = ctx->event.kind->cloudevent;
 
         if (ctx->event.kind->identity
+            && ctx->conf->dedup_zone == NULL
             && ngx_http_jelou_sha256(ctx->body, ctx->event.digest,
                                      r->connection->log)
                != NGX_OK)
@@ -457,36 +463,111 @@ ngx_http_jelou_request_replace(ngx_http_request_t *r,
         vv->not_found = 0;
     }
 
-    return ngx_http_jelou_hide_signature(r);
+    return ngx_http_jelou_set_signature(r, ctx, &f->link, f->signature);
 }
 
 
-/* The client's signature is that of other bytes: it goes no further. */
+/* The body goes on as it came, and so does its signature if none replaces it. */
 
 static ngx_int_t
-ngx_http_jelou_hide_signature(ngx_http_request_t *r)
+ngx_http_jelou_request_raw(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 {
+    u_char  *signature;
+
+    ctx->forwarded = ctx->event.body;
+
+    if (ctx->conf->upstream_key == NULL) {
+        return NGX_OK;
+    }
+
+    signature = ngx_pnalloc(r->pool, NGX_HTTP_JELOU_SIGNATURE_LEN);
+    if (signature == NULL) {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_jelou_set_signature(r, ctx, ctx->body, signature);
+}
+
+
+/*
+ * The client's signature is that of other bytes: it goes no further.  Signs
+ * the body with the upstream's secret if there is one, into signature.
+ */
+
+static ngx_int_t
+ngx_http_jelou_set_signature(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx,
+    ngx_chain_t *body, u_char *signature)
+{
+    u_char            digest[NGX_HTTP_JELOU_DIGEST_LEN], *p;
+    ngx_str_t         value;
     ngx_uint_t        i;
     ngx_list_part_t  *part;
     ngx_table_elt_t  *h;
+
+    ngx_str_null(&value);
+
+    if (ctx->conf->upstream_key) {
+
+        if (ngx_http_jelou_hmac(ctx->conf->upstream_key, body, digest,
+                                r->connection->log)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        p = ngx_cpymem(signature, "sha256=", sizeof("sha256=") - 1);
+        (void) ngx_hex_dump(p, digest, NGX_HTTP_JELOU_DIGEST_LEN);
+
+        value.data = signature;
+        value.len = NGX_HTTP_JELOU_SIGNATURE_LEN;
+    }
 
     for (part = &r->headers_in.headers.part; part; part = part->next) {
         h = part->elts;
 
         for (i = 0; i < part->nelts; i++) {
 
-            if (h[i].key.len == ngx_http_jelou_signature_key.len
-                && ngx_memcmp(h[i].lowcase_key,
+            if (h[i].key.len != ngx_http_jelou_signature_key.len
+                || ngx_memcmp(h[i].lowcase_key,
                               ngx_http_jelou_signature_key.data,
                               ngx_http_jelou_signature_key.len)
-                   == 0)
+                   != 0)
             {
-                if (ngx_http_jelou_remove_header(r, part, i) != NGX_OK) {
-                    return NGX_ERROR;
-                }
+                continue;
+            }
+
+            if (value.len) {
+                h[i].value = value;
+                value.len = 0;
+                continue;
+            }
+
+            if (ngx_http_jelou_remove_header(r, part, i) != NGX_OK) {
+                return NGX_ERROR;
             }
         }
     }
+
+    return value.len ? ngx_http_jelou_add_signature(r, &value) : NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_jelou_add_signature(ngx_http_request_t *r, ngx_str_t *value)
+{
+    ngx_table_elt_t  *h;
+
+    h = ngx_list_push(&r->headers_in.headers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memzero(h, sizeof(ngx_table_elt_t));
+
+    ngx_str_set(&h->key, "X-Jelou-Signature");
+    h->lowcase_key = ngx_http_jelou_signature_key.data;
+    h->hash = ngx_hash_key(h->lowcase_key, h->key.len);
+    h->value = *value;
 
     return NGX_OK;
 }

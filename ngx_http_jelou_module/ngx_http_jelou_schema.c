@@ -684,9 +684,13 @@ ngx_http_jelou_check(ngx_http_jelou_event_t *event,
                                  &event->variant, &root);
 
     if (schema->endpoint->names_message && !event->nviolations
-        && ngx_http_jelou_id_message(event->pool,
-                                 &event->values[NGX_HTTP_JELOU_MESSAGE_ID])
-           != NGX_OK)
+        && (ngx_http_jelou_id_random(event->random, NGX_HTTP_JELOU_RANDOM_LEN,
+                                     log)
+            != NGX_OK
+            || ngx_http_jelou_id_message(event->pool,
+                                   &event->values[NGX_HTTP_JELOU_MESSAGE_ID],
+                                   event->random)
+               != NGX_OK))
     {
         return NGX_ERROR;
     }

@@ -21,6 +21,8 @@ static ngx_int_t ngx_http_jelou_project_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_jelou_event_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_jelou_secret_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_jelou_result_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 
@@ -54,6 +56,9 @@ static ngx_http_variable_t  ngx_http_jelou_variables[] = {
       0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
     { ngx_string("jelou_event"), NULL, ngx_http_jelou_event_variable,
+      0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("jelou_secret_id"), NULL, ngx_http_jelou_secret_variable,
       0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
     { ngx_string("jelou_result"), NULL, ngx_http_jelou_result_variable,
@@ -232,6 +237,39 @@ ngx_http_jelou_event_variable(ngx_http_request_t *r,
 }
 
 
+/* a place in the directive, or a line of the file, which says so if need be */
+
+static ngx_int_t
+ngx_http_jelou_secret_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_str_t                  text;
+    ngx_http_jelou_ctx_t      *ctx;
+    ngx_http_jelou_secrets_t  *secrets;
+
+    ngx_str_null(&text);
+
+    ctx = ngx_http_jelou_ctx(r);
+
+    if (ctx && ctx->secret) {
+        secrets = ctx->conf->secrets;
+
+        text.data = ngx_pnalloc(r->pool, sizeof("file:") + NGX_INT_T_LEN);
+        if (text.data == NULL) {
+            return NGX_ERROR;
+        }
+
+        text.len = ngx_sprintf(text.data, "%s%ui",
+                               ctx->secret->in_file && secrets->directive
+                               ? "file:" : "",
+                               ctx->secret->place)
+                   - text.data;
+    }
+
+    return ngx_http_jelou_text_variable(v, &text);
+}
+
+
 static ngx_int_t
 ngx_http_jelou_result_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data)
@@ -241,6 +279,7 @@ ngx_http_jelou_result_variable(ngx_http_request_t *r,
 
     static ngx_str_t  none = ngx_null_string;
     static ngx_str_t  accepted = ngx_string("accepted");
+    static ngx_str_t  duplicate = ngx_string("duplicate");
 
     ctx = ngx_http_jelou_ctx(r);
     result = &none;
@@ -249,7 +288,7 @@ ngx_http_jelou_result_variable(ngx_http_request_t *r,
         result = &ctx->error->result;
 
     } else if (ctx && ctx->state == NGX_HTTP_JELOU_ACCEPTED) {
-        result = &accepted;
+        result = ctx->replayed ? &duplicate : &accepted;
     }
 
     return ngx_http_jelou_text_variable(v, result);
