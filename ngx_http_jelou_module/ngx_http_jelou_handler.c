@@ -5,6 +5,7 @@
 
 
 #include "ngx_http_jelou_handler.h"
+#include "ngx_http_jelou_forward.h"
 #include "ngx_http_jelou_idempotency.h"
 #include "ngx_http_jelou_reply.h"
 #include "ngx_http_jelou_request.h"
@@ -40,7 +41,7 @@ static ngx_http_jelou_step_pt  ngx_http_jelou_steps[] = {
     ngx_http_jelou_allow_types,
     ngx_http_jelou_allow_time,
     ngx_http_jelou_idempotency,
-    ngx_http_jelou_request_replace,
+    ngx_http_jelou_forward,
     NULL
 };
 

@@ -5,15 +5,20 @@
 
 
 #include "ngx_http_jelou_module.h"
+#include "ngx_http_jelou_forward.h"
 #include "ngx_http_jelou_handler.h"
 #include "ngx_http_jelou_reply.h"
-#include "ngx_http_jelou_request.h"
 #include "ngx_http_jelou_text.h"
 #include "ngx_http_jelou_variable.h"
 
 
+#define NGX_HTTP_JELOU_DEDUP_TTL  (24 * 60 * 60)
+
+
 static char *ngx_http_jelou_set_endpoint(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+static ngx_http_jelou_secrets_t *ngx_http_jelou_secrets(ngx_conf_t *cf,
+    ngx_http_jelou_loc_conf_t *jlcf);
 static char *ngx_http_jelou_set_secret(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_jelou_set_secret_file(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -22,6 +27,10 @@ static char *ngx_http_jelou_set_upstream_secret(ngx_conf_t *cf,
     ngx_command_t *cmd, void *conf);
 static char *ngx_http_jelou_set_dedup_zone(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+static ngx_shm_zone_t *ngx_http_jelou_add_zone(ngx_conf_t *cf,
+    ngx_command_t *cmd, ngx_str_t *param);
+static ngx_http_complex_value_t *ngx_http_jelou_complex_value(ngx_conf_t *cf,
+    ngx_str_t *value);
 static char *ngx_http_jelou_set_dedup(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_jelou_set_types(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -30,6 +39,7 @@ static char *ngx_http_jelou_set_fixed(ngx_conf_t *cf, void *post, void *data);
 
 static ngx_int_t ngx_http_jelou_preconfiguration(ngx_conf_t *cf);
 static ngx_int_t ngx_http_jelou_postconfiguration(ngx_conf_t *cf);
+static void *ngx_http_jelou_create_main_conf(ngx_conf_t *cf);
 static void *ngx_http_jelou_create_loc_conf(ngx_conf_t *cf);
 static char *ngx_http_jelou_merge_loc_conf(ngx_conf_t *cf, void *parent,
     void *child);
@@ -181,7 +191,7 @@ static ngx_http_module_t  ngx_http_jelou_module_ctx = {
     ngx_http_jelou_preconfiguration,       /* preconfiguration */
     ngx_http_jelou_postconfiguration,      /* postconfiguration */
 
-    NULL,                                  /* create main configuration */
+    ngx_http_jelou_create_main_conf,       /* create main configuration */
     NULL,                                  /* init main configuration */
 
     NULL,                                  /* create server configuration */
@@ -411,44 +421,24 @@ ngx_http_jelou_set_upstream_secret(ngx_conf_t *cf, ngx_command_t *cmd,
 static char *
 ngx_http_jelou_set_dedup_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    u_char                       *p;
-    ssize_t                       size;
-    ngx_str_t                    *value, name, s;
     ngx_int_t                     ttl;
+    ngx_str_t                    *value, s;
     ngx_uint_t                    i;
     ngx_shm_zone_t               *shm_zone;
     ngx_http_jelou_dedup_zone_t  *zone;
 
     value = cf->args->elts;
-
-    ngx_str_null(&name);
-    size = 0;
-    ttl = 24 * 60 * 60;
+    shm_zone = NULL;
+    ttl = NGX_HTTP_JELOU_DEDUP_TTL;
 
     for (i = 1; i < cf->args->nelts; i++) {
 
-        if (ngx_strncmp(value[i].data, "zone=", 5) == 0 && name.len == 0) {
-            name.data = value[i].data + 5;
+        if (ngx_strncmp(value[i].data, "zone=", 5) == 0 && shm_zone == NULL) {
+            s.data = value[i].data + 5;
+            s.len = value[i].len - 5;
 
-            p = (u_char *) ngx_strchr(name.data, ':');
-            if (p == NULL) {
-                goto invalid;
-            }
-
-            name.len = p - name.data;
-
-            s.data = p + 1;
-            s.len = value[i].data + value[i].len - s.data;
-
-            size = ngx_parse_size(&s);
-
-            if (name.len == 0 || size == NGX_ERROR) {
-                goto invalid;
-            }
-
-            if (size < (ssize_t) (8 * ngx_pagesize)) {
-                ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                                   "zone \"%V\" is too small", &value[i]);
+            shm_zone = ngx_http_jelou_add_zone(cf, cmd, &s);
+            if (shm_zone == NULL) {
                 return NGX_CONF_ERROR;
             }
 
@@ -461,17 +451,18 @@ ngx_http_jelou_set_dedup_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
             ttl = ngx_parse_time(&s, 1);
 
-            if (ttl == (ngx_int_t) NGX_ERROR || ttl == 0) {
-                goto invalid;
+            if (ttl != (ngx_int_t) NGX_ERROR && ttl != 0) {
+                continue;
             }
-
-            continue;
         }
 
-        goto invalid;
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid parameter \"%V\" in \"%V\" directive",
+                           &value[i], &cmd->name);
+        return NGX_CONF_ERROR;
     }
 
-    if (name.len == 0) {
+    if (shm_zone == NULL) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "\"%V\" must have \"zone\" parameter", &cmd->name);
         return NGX_CONF_ERROR;
@@ -483,31 +474,68 @@ ngx_http_jelou_set_dedup_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     zone->ttl = ttl;
-    zone->name = name;
-
-    shm_zone = ngx_shared_memory_add(cf, &name, size, &ngx_http_jelou_module);
-    if (shm_zone == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    if (shm_zone->data) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "zone \"%V\" is declared twice", &name);
-        return NGX_CONF_ERROR;
-    }
+    zone->name = shm_zone->shm.name;
 
     shm_zone->init = ngx_http_jelou_dedup_init_zone;
     shm_zone->data = zone;
 
     return NGX_CONF_OK;
+}
+
+
+/* name:size of a zone that is not declared yet */
+
+static ngx_shm_zone_t *
+ngx_http_jelou_add_zone(ngx_conf_t *cf, ngx_command_t *cmd, ngx_str_t *param)
+{
+    u_char          *p;
+    ssize_t          size;
+    ngx_str_t        name, s;
+    ngx_shm_zone_t  *shm_zone;
+
+    p = (u_char *) ngx_strchr(param->data, ':');
+
+    if (p == NULL || p == param->data) {
+        goto invalid;
+    }
+
+    name.data = param->data;
+    name.len = p - param->data;
+
+    s.data = p + 1;
+    s.len = param->data + param->len - s.data;
+
+    size = ngx_parse_size(&s);
+
+    if (size == NGX_ERROR) {
+        goto invalid;
+    }
+
+    if (size < (ssize_t) (8 * ngx_pagesize)) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "zone \"%V\" in \"%V\" directive is too small",
+                           &name, &cmd->name);
+        return NULL;
+    }
+
+    shm_zone = ngx_shared_memory_add(cf, &name, size, &ngx_http_jelou_module);
+
+    if (shm_zone && shm_zone->data) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "zone \"%V\" in \"%V\" directive is declared "
+                           "twice", &name, &cmd->name);
+        return NULL;
+    }
+
+    return shm_zone;
 
 invalid:
 
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                       "invalid parameter \"%V\" in \"%V\" directive",
-                       &value[i], &cmd->name);
+                       "invalid zone \"%V\" in \"%V\" directive",
+                       param, &cmd->name);
 
-    return NGX_CONF_ERROR;
+    return NULL;
 }
 
 
@@ -518,9 +546,8 @@ ngx_http_jelou_set_dedup(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_jelou_loc_conf_t *jlcf = conf;
 
-    ngx_str_t                         *value, s;
-    ngx_uint_t                         i;
-    ngx_http_compile_complex_value_t   ccv;
+    ngx_str_t   *value, s;
+    ngx_uint_t   i;
 
     if (jlcf->dedup_zone != NGX_CONF_UNSET_PTR) {
         return "is duplicate";
@@ -558,19 +585,8 @@ ngx_http_jelou_set_dedup(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
             s.data = value[i].data + 4;
             s.len = value[i].len - 4;
 
-            jlcf->dedup_key = ngx_palloc(cf->pool,
-                                         sizeof(ngx_http_complex_value_t));
+            jlcf->dedup_key = ngx_http_jelou_complex_value(cf, &s);
             if (jlcf->dedup_key == NULL) {
-                return NGX_CONF_ERROR;
-            }
-
-            ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
-
-            ccv.cf = cf;
-            ccv.value = &s;
-            ccv.complex_value = jlcf->dedup_key;
-
-            if (ngx_http_compile_complex_value(&ccv) != NGX_OK) {
                 return NGX_CONF_ERROR;
             }
 
@@ -590,6 +606,27 @@ ngx_http_jelou_set_dedup(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     return NGX_CONF_OK;
+}
+
+
+static ngx_http_complex_value_t *
+ngx_http_jelou_complex_value(ngx_conf_t *cf, ngx_str_t *value)
+{
+    ngx_http_complex_value_t          *cv;
+    ngx_http_compile_complex_value_t   ccv;
+
+    cv = ngx_palloc(cf->pool, sizeof(ngx_http_complex_value_t));
+    if (cv == NULL) {
+        return NULL;
+    }
+
+    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
+
+    ccv.cf = cf;
+    ccv.value = value;
+    ccv.complex_value = cv;
+
+    return ngx_http_compile_complex_value(&ccv) == NGX_OK ? cv : NULL;
 }
 
 
@@ -666,11 +703,18 @@ ngx_http_jelou_preconfiguration(ngx_conf_t *cf)
 static ngx_int_t
 ngx_http_jelou_postconfiguration(ngx_conf_t *cf)
 {
-    if (ngx_http_jelou_request_init(cf) != NGX_OK) {
+    if (ngx_http_jelou_forward_init(cf) != NGX_OK) {
         return NGX_ERROR;
     }
 
     return ngx_http_jelou_reply_init(cf);
+}
+
+
+static void *
+ngx_http_jelou_create_main_conf(ngx_conf_t *cf)
+{
+    return ngx_pcalloc(cf->pool, sizeof(ngx_http_jelou_main_conf_t));
 }
 
 

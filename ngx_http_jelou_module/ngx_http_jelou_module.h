@@ -27,6 +27,16 @@
 #define NGX_HTTP_JELOU_REPLY_UPSTREAM  1
 
 
+/* the variables that are forgotten when the body is replaced */
+
+#define NGX_HTTP_JELOU_NSTALE          7
+
+
+typedef struct {
+    ngx_int_t                    stale[NGX_HTTP_JELOU_NSTALE];  /* indices */
+} ngx_http_jelou_main_conf_t;
+
+
 typedef struct {
     u_char                      *file;
     ngx_uint_t                   line;

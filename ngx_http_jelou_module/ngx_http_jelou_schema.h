@@ -54,7 +54,7 @@ typedef enum {
     NGX_HTTP_JELOU_PIECE_STRING,                /* a value, quoted */
     NGX_HTTP_JELOU_PIECE_BARE,                  /* a value as it is */
     NGX_HTTP_JELOU_PIECE_ESCAPED,               /* a value, percent-encoded */
-    NGX_HTTP_JELOU_PIECE_ITEMS,                 /* the items, comma-separated */
+    NGX_HTTP_JELOU_PIECE_ITEMS,                 /* the items, and commas */
     NGX_HTTP_JELOU_PIECE_BODY,                  /* the whole body, compact */
     NGX_HTTP_JELOU_PIECE_DIGEST,                /* the body's SHA-256, in hex */
     NGX_HTTP_JELOU_PIECE_TIME,                  /* the event's, RFC 3339 */
@@ -98,9 +98,9 @@ typedef struct {
     ngx_uint_t                      nvariants;  /*   32 */
     ngx_str_t                       types;      /* what a type must be */
 
-    ngx_str_t                       before;     /* the identifier of the path */
-    ngx_str_t                       after;      /*   between these two is the */
-    uint8_t                         path_slot;  /*   value of this slot */
+    ngx_str_t                       before;     /* in the path, with an id */
+    ngx_str_t                       after;      /*   between these two */
+    uint8_t                         path_slot;  /*   for this slot */
 
     unsigned                        is_signed:1;   /* always */
     unsigned                        names_message:1;  /* by an id of ours */
