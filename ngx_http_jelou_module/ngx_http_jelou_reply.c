@@ -177,10 +177,6 @@ ngx_http_jelou_upstream_answer(ngx_http_request_t *r,
 
     ngx_http_jelou_keep_retry_after(r, ctx);
 
-    if (r->header_only) {
-        return ngx_http_jelou_outcome(r, ctx);
-    }
-
     return NGX_OK;
 }
 
@@ -269,11 +265,6 @@ ngx_http_jelou_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
 
         if (ngx_http_jelou_outcome(r, ctx) == NGX_ERROR) {
             return NGX_ERROR;
-        }
-
-        if (r->header_only) {
-            ctx->sent = 1;
-            return ngx_http_send_special(r, NGX_HTTP_LAST);
         }
     }
 
@@ -552,7 +543,7 @@ ngx_http_jelou_reply(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 
     rc = ngx_http_jelou_outcome(r, ctx);
 
-    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
+    if (rc == NGX_ERROR || rc > NGX_OK) {
         return rc;
     }
 

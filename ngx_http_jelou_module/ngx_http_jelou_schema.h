@@ -80,7 +80,7 @@ struct ngx_http_jelou_kind_s {
     const ngx_http_jelou_piece_t   *event;      /* normalized */
     const ngx_http_jelou_piece_t   *cloudevent;
     const ngx_http_jelou_piece_t   *answer;     /* to the sender */
-    const ngx_http_jelou_piece_t   *item_ids;   /* if it has several messages, */
+    const ngx_http_jelou_piece_t   *item_ids;   /* if it has several, */
     const ngx_http_jelou_piece_t   *item_types; /*   joined */
     uint8_t                         type_slot;  /* its event type, or 0: the
                                                    fixed value */
