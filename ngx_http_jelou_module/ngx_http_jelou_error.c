@@ -234,7 +234,7 @@ static ngx_http_jelou_status_t  ngx_http_jelou_statuses[] = {
     { 404, 0, ngx_string("Not Found"),
       ngx_string("NOT_FOUND"), ngx_string("not_found") },
 
-    { 405, NGX_HTTP_JELOU_METHOD_NOT_ALLOWED, ngx_null_string,
+    { 405, NGX_HTTP_JELOU_METHOD_NOT_ALLOWED, ngx_string("Method Not Allowed"),
       ngx_null_string, ngx_null_string },
 
     { 406, 0, ngx_string("Not Acceptable"),
@@ -255,10 +255,10 @@ static ngx_http_jelou_status_t  ngx_http_jelou_statuses[] = {
     { 412, 0, ngx_string("Precondition Failed"),
       ngx_string("PRECONDITION_FAILED"), ngx_string("precondition_failed") },
 
-    { 413, NGX_HTTP_JELOU_PAYLOAD_TOO_LARGE, ngx_null_string,
+    { 413, NGX_HTTP_JELOU_PAYLOAD_TOO_LARGE, ngx_string("Payload Too Large"),
       ngx_null_string, ngx_null_string },
 
-    { 415, NGX_HTTP_JELOU_UNSUPPORTED_MEDIA_TYPE, ngx_null_string,
+    { 415, NGX_HTTP_JELOU_UNSUPPORTED_MEDIA_TYPE, ngx_string("Unsupported Media Type"),
       ngx_null_string, ngx_null_string },
 
     { 421, 0, ngx_string("Misdirected Request"),

@@ -29,12 +29,14 @@ static void ngx_http_jelou_forward_body(ngx_http_request_t *r,
 static void ngx_http_jelou_forget_variables(ngx_http_request_t *r);
 static ngx_int_t ngx_http_jelou_forward_raw(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx);
-static ngx_int_t ngx_http_jelou_set_signature(ngx_http_request_t *r,
-    ngx_http_jelou_ctx_t *ctx, ngx_chain_t *body, u_char *signature);
-static ngx_int_t ngx_http_jelou_add_signature(ngx_http_request_t *r,
-    ngx_str_t *value);
-static ngx_int_t ngx_http_jelou_remove_header(ngx_http_request_t *r,
-    ngx_list_part_t *part, ngx_uint_t i);
+static ngx_int_t ngx_http_jelou_forward_headers(ngx_http_request_t *r,
+    ngx_http_jelou_ctx_t *ctx, ngx_http_jelou_forward_t *f);
+static void ngx_http_jelou_forward_header(ngx_http_request_t *r,
+    ngx_http_jelou_ctx_t *ctx, ngx_http_jelou_forward_t *f,
+    ngx_table_elt_t *h, ngx_table_elt_t *copy);
+static ngx_int_t ngx_http_jelou_forward_signature(ngx_http_request_t *r,
+    ngx_http_jelou_ctx_t *ctx, ngx_http_jelou_forward_t *f,
+    ngx_table_elt_t *h);
 
 
 static ngx_str_t  ngx_http_jelou_signature_key =
@@ -120,7 +122,7 @@ ngx_http_jelou_forward(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 
     ngx_http_jelou_forget_variables(r);
 
-    return ngx_http_jelou_set_signature(r, ctx, &f->link, f->signature);
+    return ngx_http_jelou_forward_headers(r, ctx, f);
 }
 
 
@@ -146,9 +148,6 @@ ngx_http_jelou_forward_pieces(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
         return NULL;
     }
 
-    ngx_str_set(&r->headers_in.content_type->value,
-                NGX_HTTP_JELOU_CLOUDEVENTS);
-
     return event->kind->cloudevent;
 }
 
@@ -163,8 +162,7 @@ static void
 ngx_http_jelou_forward_body(ngx_http_request_t *r, ngx_http_jelou_forward_t *f,
     ngx_str_t *event)
 {
-    ngx_buf_t        *b;
-    ngx_table_elt_t  *h;
+    ngx_buf_t  *b;
 
     b = &f->buf;
     b->start = event->data;
@@ -179,15 +177,6 @@ ngx_http_jelou_forward_body(ngx_http_request_t *r, ngx_http_jelou_forward_t *f,
 
     r->request_body = &f->body;
     r->headers_in.content_length_n = event->len;
-
-    /* a chunked request has no such header */
-
-    h = r->headers_in.content_length;
-
-    if (h) {
-        h->value.data = f->length;
-        h->value.len = ngx_sprintf(f->length, "%uz", event->len) - f->length;
-    }
 }
 
 
@@ -214,7 +203,7 @@ ngx_http_jelou_forget_variables(ngx_http_request_t *r)
 static ngx_int_t
 ngx_http_jelou_forward_raw(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 {
-    u_char  *signature;
+    ngx_http_jelou_forward_t  *f;
 
     ctx->forwarded = ctx->event.body;
 
@@ -222,137 +211,139 @@ ngx_http_jelou_forward_raw(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
         return NGX_OK;
     }
 
-    signature = ngx_pnalloc(r->pool, NGX_HTTP_JELOU_SIGNATURE_LEN);
-    if (signature == NULL) {
+    f = ngx_pcalloc(r->pool, sizeof(ngx_http_jelou_forward_t));
+    if (f == NULL) {
         return NGX_ERROR;
     }
 
-    return ngx_http_jelou_set_signature(r, ctx, ctx->body, signature);
+    f->body.bufs = ctx->body;
+
+    return ngx_http_jelou_forward_headers(r, ctx, f);
 }
 
 
 /*
- * The client's signature is that of other bytes: it goes no further.  Signs
- * the body with the upstream's secret if there is one, into signature.
+ * Makes a new list of header fields for the new body.  nginx's stays as it
+ * is: a mirror of this request has the same fields, and the old body.
  */
 
 static ngx_int_t
-ngx_http_jelou_set_signature(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx,
-    ngx_chain_t *body, u_char *signature)
+ngx_http_jelou_forward_headers(ngx_http_request_t *r,
+    ngx_http_jelou_ctx_t *ctx, ngx_http_jelou_forward_t *f)
 {
-    u_char            digest[NGX_HTTP_JELOU_DIGEST_LEN], *p;
-    ngx_str_t         value;
-    ngx_uint_t        i;
+    ngx_uint_t        i, n;
+    ngx_list_t       *list;
     ngx_list_part_t  *part;
-    ngx_table_elt_t  *h;
+    ngx_table_elt_t  *h, *copy;
 
-    ngx_str_null(&value);
+    list = &r->headers_in.headers;
 
-    if (ctx->conf->upstream_key) {
+    n = 1;                               /* one more for the signature */
 
-        if (ngx_http_jelou_hmac(ctx->conf->upstream_key, body, digest,
-                                r->connection->log)
-            != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
-
-        p = ngx_cpymem(signature, "sha256=", sizeof("sha256=") - 1);
-        (void) ngx_hex_dump(p, digest, NGX_HTTP_JELOU_DIGEST_LEN);
-
-        value.data = signature;
-        value.len = NGX_HTTP_JELOU_SIGNATURE_LEN;
+    for (part = &list->part; part; part = part->next) {
+        n += part->nelts;
     }
 
-    for (part = &r->headers_in.headers.part; part; part = part->next) {
+    copy = ngx_palloc(r->pool, n * sizeof(ngx_table_elt_t));
+    if (copy == NULL) {
+        return NGX_ERROR;
+    }
+
+    n = 0;
+
+    for (part = &list->part; part; part = part->next) {
         h = part->elts;
 
         for (i = 0; i < part->nelts; i++) {
 
-            if (h[i].key.len != ngx_http_jelou_signature_key.len
-                || ngx_memcmp(h[i].lowcase_key,
+            /* the client's signature is that of other bytes */
+
+            if (h[i].key.len == ngx_http_jelou_signature_key.len
+                && ngx_memcmp(h[i].lowcase_key,
                               ngx_http_jelou_signature_key.data,
                               ngx_http_jelou_signature_key.len)
-                   != 0)
+                   == 0)
             {
                 continue;
             }
 
-            if (value.len) {
-                h[i].value = value;
-                value.len = 0;
-                continue;
-            }
-
-            if (ngx_http_jelou_remove_header(r, part, i) != NGX_OK) {
-                return NGX_ERROR;
-            }
+            copy[n] = h[i];
+            ngx_http_jelou_forward_header(r, ctx, f, &h[i], &copy[n++]);
         }
     }
 
-    return value.len ? ngx_http_jelou_add_signature(r, &value) : NGX_OK;
+    if (ctx->conf->upstream_key) {
+
+        if (ngx_http_jelou_forward_signature(r, ctx, f, &copy[n++]) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    list->part.elts = copy;
+    list->part.nelts = n;
+    list->part.next = NULL;
+
+    list->last = &list->part;
+    list->nalloc = n;
+
+    return NGX_OK;
 }
 
 
-static ngx_int_t
-ngx_http_jelou_add_signature(ngx_http_request_t *r, ngx_str_t *value)
-{
-    ngx_table_elt_t  *h;
+/* The fields that say something of the body. */
 
-    h = ngx_list_push(&r->headers_in.headers);
-    if (h == NULL) {
+static void
+ngx_http_jelou_forward_header(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx,
+    ngx_http_jelou_forward_t *f, ngx_table_elt_t *h, ngx_table_elt_t *copy)
+{
+    if (ctx->conf->format == NGX_HTTP_JELOU_FORMAT_RAW) {
+        return;
+    }
+
+    if (h == r->headers_in.content_length) {
+        copy->value.data = f->length;
+        copy->value.len = ngx_sprintf(f->length, "%uz", ctx->forwarded.len)
+                          - f->length;
+
+        r->headers_in.content_length = copy;
+    }
+
+    if (h == r->headers_in.content_type
+        && ctx->conf->format == NGX_HTTP_JELOU_FORMAT_CLOUD)
+    {
+        ngx_str_set(&copy->value, NGX_HTTP_JELOU_CLOUDEVENTS);
+
+        r->headers_in.content_type = copy;
+    }
+}
+
+
+/* Signs the body that goes on with the upstream's secret. */
+
+static ngx_int_t
+ngx_http_jelou_forward_signature(ngx_http_request_t *r,
+    ngx_http_jelou_ctx_t *ctx, ngx_http_jelou_forward_t *f, ngx_table_elt_t *h)
+{
+    u_char  digest[NGX_HTTP_JELOU_DIGEST_LEN], *p;
+
+    if (ngx_http_jelou_hmac(ctx->conf->upstream_key, f->body.bufs, digest,
+                            r->connection->log)
+        != NGX_OK)
+    {
         return NGX_ERROR;
     }
+
+    p = ngx_cpymem(f->signature, "sha256=", sizeof("sha256=") - 1);
+    (void) ngx_hex_dump(p, digest, NGX_HTTP_JELOU_DIGEST_LEN);
 
     ngx_memzero(h, sizeof(ngx_table_elt_t));
 
     ngx_str_set(&h->key, "X-Jelou-Signature");
     h->lowcase_key = ngx_http_jelou_signature_key.data;
     h->hash = ngx_hash_key(h->lowcase_key, h->key.len);
-    h->value = *value;
 
-    return NGX_OK;
-}
-
-
-/*
- * Takes one header out of the list without moving the others, for
- * headers_in has pointers to them: the part ends before it, and a new part
- * begins behind it.
- */
-
-static ngx_int_t
-ngx_http_jelou_remove_header(ngx_http_request_t *r, ngx_list_part_t *part,
-    ngx_uint_t i)
-{
-    ngx_list_t       *list;
-    ngx_list_part_t  *rest;
-
-    list = &r->headers_in.headers;
-
-    if (i + 1 < part->nelts) {
-
-        rest = ngx_palloc(r->pool, sizeof(ngx_list_part_t));
-        if (rest == NULL) {
-            return NGX_ERROR;
-        }
-
-        rest->elts = (ngx_table_elt_t *) part->elts + i + 1;
-        rest->nelts = part->nelts - i - 1;
-        rest->next = part->next;
-
-        part->next = rest;
-
-        if (list->last == part) {
-
-            /* what ngx_list_push() finds room for, in the last part only */
-
-            list->last = rest;
-            list->nalloc -= i + 1;
-        }
-    }
-
-    part->nelts = i;
+    h->value.data = f->signature;
+    h->value.len = NGX_HTTP_JELOU_SIGNATURE_LEN;
 
     return NGX_OK;
 }

@@ -35,6 +35,8 @@ static char *ngx_http_jelou_set_dedup(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_jelou_set_types(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+static char *ngx_http_jelou_set_enum(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 static char *ngx_http_jelou_set_fixed(ngx_conf_t *cf, void *post, void *data);
 
 static ngx_int_t ngx_http_jelou_preconfiguration(ngx_conf_t *cf);
@@ -171,14 +173,14 @@ static ngx_command_t  ngx_http_jelou_commands[] = {
 
     { ngx_string("jelou_format"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
-      ngx_conf_set_enum_slot,
+      ngx_http_jelou_set_enum,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_jelou_loc_conf_t, format),
       &ngx_http_jelou_formats },
 
     { ngx_string("jelou_reply"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
-      ngx_conf_set_enum_slot,
+      ngx_http_jelou_set_enum,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_jelou_loc_conf_t, reply),
       &ngx_http_jelou_replies },
@@ -677,6 +679,40 @@ ngx_http_jelou_set_types(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     return NGX_CONF_OK;
+}
+
+
+/* as ngx_conf_set_enum_slot(), which does not name the directive */
+
+static char *
+ngx_http_jelou_set_enum(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    char             *p = conf;
+    ngx_str_t        *value;
+    ngx_uint_t       *np;
+    ngx_conf_enum_t  *e;
+
+    np = (ngx_uint_t *) (p + cmd->offset);
+
+    if (*np != NGX_CONF_UNSET_UINT) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    for (e = cmd->post; e->name.len; e++) {
+
+        if (ngx_strcmp(value[1].data, e->name.data) == 0) {
+            *np = e->value;
+            return NGX_CONF_OK;
+        }
+    }
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "invalid value \"%V\" in \"%V\" directive",
+                       &value[1], &cmd->name);
+
+    return NGX_CONF_ERROR;
 }
 
 

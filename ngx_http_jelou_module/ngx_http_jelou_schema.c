@@ -30,6 +30,8 @@ typedef struct {
 } ngx_http_jelou_check_t;
 
 
+static void ngx_http_jelou_check_conversation(ngx_http_jelou_event_t *event,
+    const ngx_http_jelou_endpoint_t *endpoint);
 static void ngx_http_jelou_check_members(ngx_http_jelou_check_t *check,
     const ngx_http_jelou_object_t *object, ngx_http_jelou_value_t *values,
     const ngx_http_jelou_variant_t **variant,
@@ -646,10 +648,7 @@ ngx_http_jelou_check(ngx_http_jelou_event_t *event,
         && event->values[NGX_HTTP_JELOU_EVENT_TYPE].type
            == NGX_HTTP_JELOU_ABSENT)
     {
-        /* its other members are not known here: none can be wrong */
-
-        event->kind = schema->endpoint->conversation;
-        event->nviolations = 0;
+        ngx_http_jelou_check_conversation(event, schema->endpoint);
     }
 
     root.parent = NULL;
@@ -674,6 +673,39 @@ ngx_http_jelou_check(ngx_http_jelou_event_t *event,
     }
 
     return event->nviolations ? NGX_HTTP_JELOU_INVALID_EVENT : NGX_OK;
+}
+
+
+/*
+ * The other members of a conversation event are not known here: none can be
+ * wrong, and none is a value of the event, for nothing has checked it.
+ */
+
+static void
+ngx_http_jelou_check_conversation(ngx_http_jelou_event_t *event,
+    const ngx_http_jelou_endpoint_t *endpoint)
+{
+    ngx_uint_t                      i, k;
+    const ngx_http_jelou_object_t  *known, *object;
+
+    known = endpoint->conversation->object;
+    object = endpoint->kind->object;
+
+    for (i = 0; i < object->nmembers; i++) {
+
+        for (k = 0; k < known->nmembers; k++) {
+            if (known->members[k].slot == object->members[i].slot) {
+                break;
+            }
+        }
+
+        if (k == known->nmembers) {
+            ngx_http_jelou_drop(&object->members[i], event->values);
+        }
+    }
+
+    event->kind = endpoint->conversation;
+    event->nviolations = 0;
 }
 
 

@@ -33,6 +33,8 @@ typedef struct {
 } ngx_http_jelou_file_t;
 
 
+static ngx_int_t ngx_http_jelou_secret_valid(ngx_conf_t *cf, ngx_str_t *value,
+    const char *directive);
 static ngx_int_t ngx_http_jelou_secret_keep(ngx_conf_t *cf,
     ngx_http_jelou_key_t *key, ngx_str_t *value);
 static void ngx_http_jelou_secret_forget(void *data);
@@ -82,6 +84,10 @@ ngx_http_jelou_secrets_add(ngx_conf_t *cf, ngx_http_jelou_secrets_t *secrets,
     ngx_http_jelou_secret_t           *secret;
     ngx_http_compile_complex_value_t   ccv;
 
+    if (ngx_http_jelou_secret_valid(cf, value, "jelou_secret") != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
     secret = ngx_array_push(&secrets->secrets);
     if (secret == NULL) {
         return NGX_CONF_ERROR;
@@ -125,18 +131,7 @@ ngx_http_jelou_secret_key(ngx_conf_t *cf, ngx_str_t *value,
 {
     ngx_http_jelou_key_t  *key;
 
-    if (value->len == 0) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "empty secret in \"%s\" directive", directive);
-        return NULL;
-    }
-
-    if (ngx_http_jelou_space(value->data[0])
-        || ngx_http_jelou_space(value->data[value->len - 1]))
-    {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "a secret in \"%s\" directive begins or ends "
-                           "with white space", directive);
+    if (ngx_http_jelou_secret_valid(cf, value, directive) != NGX_OK) {
         return NULL;
     }
 
@@ -153,6 +148,29 @@ ngx_http_jelou_secret_key(ngx_conf_t *cf, ngx_str_t *value,
     }
 
     return key;
+}
+
+
+static ngx_int_t
+ngx_http_jelou_secret_valid(ngx_conf_t *cf, ngx_str_t *value,
+    const char *directive)
+{
+    if (value->len == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "empty secret in \"%s\" directive", directive);
+        return NGX_ERROR;
+    }
+
+    if (ngx_http_jelou_space(value->data[0])
+        || ngx_http_jelou_space(value->data[value->len - 1]))
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "a secret in \"%s\" directive begins or ends "
+                           "with white space", directive);
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
 }
 
 
