@@ -58,6 +58,16 @@ static const ngx_http_jelou_error_t *ngx_http_jelou_error_compose(
 
 static ngx_http_jelou_error_t  ngx_http_jelou_errors[] = {
 
+    ngx_http_jelou_refusal(NGX_LOG_INFO, 404, "Not Found",
+        "404.1", "NOT_FOUND", "not_found",
+        "Not found",
+        "The path does not name a room or a bot.",
+        "Send the message to /rooms/{roomId}/message or "
+        "/bots/{botId}/messages.",
+        "Envíe el mensaje a /rooms/{roomId}/message o "
+        "/bots/{botId}/messages.",
+        NGX_HTTP_JELOU_NOT_SENT),
+
     { 405, NGX_LOG_INFO,
       ngx_string("METHOD_NOT_ALLOWED"), ngx_string("method_not_allowed"),
       ngx_string("405 Method Not Allowed"),
@@ -142,6 +152,36 @@ static ngx_http_jelou_error_t  ngx_http_jelou_errors[] = {
         "Envíe un mensaje de un tipo permitido en este recurso.",
         NGX_HTTP_JELOU_NOT_SENT),
 
+    ngx_http_jelou_refusal(NGX_LOG_INFO, 422, "Unprocessable Entity",
+        "422.3", "STALE_EVENT", "stale_event",
+        "Stale event",
+        "The event's timestamp is too far from the present.",
+        "Send events when they happen, and check the sender's clock.",
+        "Envíe los eventos cuando ocurren y revise el reloj del emisor.",
+        NGX_HTTP_JELOU_NOT_SENT),
+
+    ngx_http_jelou_refusal(NGX_LOG_INFO, 422, "Unprocessable Entity",
+        "422.4", "MESSAGE_ID_REUSED", "message_id_reused",
+        "Message id reused",
+        "Another body was sent with the same message id before.",
+        "Give every message an id of its own, and repeat a message "
+        "unchanged.",
+        "Asigne a cada mensaje un id propio y repita un mensaje sin "
+        "cambios.",
+        NGX_HTTP_JELOU_NOT_SENT),
+
+    { 409, NGX_LOG_INFO,
+      ngx_string("DUPLICATE_IN_FLIGHT"), ngx_string("duplicate_in_flight"),
+      ngx_string("409 Conflict"),
+      ngx_string(ngx_http_jelou_texts(
+        "Duplicate in flight", "Conflict", "409",
+        "409.1", "DUPLICATE_IN_FLIGHT",
+        "The same message is being processed at this moment.",
+        "Send the same event again after a second.",
+        "Envíe el mismo evento de nuevo después de un segundo.",
+        NGX_HTTP_JELOU_TRY_LATER)),
+      ngx_string("Retry-After"), ngx_string("1") },
+
     ngx_http_jelou_refusal(NGX_LOG_ERR, 500, "Internal Server Error",
         "500.2", "UPSTREAM_FAILED", "upstream_failed",
         "Event not processed",
@@ -194,7 +234,7 @@ static ngx_http_jelou_status_t  ngx_http_jelou_statuses[] = {
     { 404, 0, ngx_string("Not Found"),
       ngx_string("NOT_FOUND"), ngx_string("not_found") },
 
-    { 405, NGX_HTTP_JELOU_METHOD_NOT_ALLOWED, ngx_null_string,
+    { 405, NGX_HTTP_JELOU_METHOD_NOT_ALLOWED, ngx_string("Method Not Allowed"),
       ngx_null_string, ngx_null_string },
 
     { 406, 0, ngx_string("Not Acceptable"),
@@ -215,10 +255,10 @@ static ngx_http_jelou_status_t  ngx_http_jelou_statuses[] = {
     { 412, 0, ngx_string("Precondition Failed"),
       ngx_string("PRECONDITION_FAILED"), ngx_string("precondition_failed") },
 
-    { 413, NGX_HTTP_JELOU_PAYLOAD_TOO_LARGE, ngx_null_string,
+    { 413, NGX_HTTP_JELOU_PAYLOAD_TOO_LARGE, ngx_string("Payload Too Large"),
       ngx_null_string, ngx_null_string },
 
-    { 415, NGX_HTTP_JELOU_UNSUPPORTED_MEDIA_TYPE, ngx_null_string,
+    { 415, NGX_HTTP_JELOU_UNSUPPORTED_MEDIA_TYPE, ngx_string("Unsupported Media Type"),
       ngx_null_string, ngx_null_string },
 
     { 421, 0, ngx_string("Misdirected Request"),

@@ -1,6 +1,6 @@
 
 /*
- * Event to bytes: the pieces of an endpoint's table, one after the other.
+ * Event to bytes: the pieces of a table, one after the other.
  */
 
 
@@ -12,18 +12,20 @@
 
 
 /*
- * Returns how many bytes the normalized event has.  The event has been
- * accepted by ngx_http_jelou_check() with the same schema.
+ * Returns how many bytes the pieces have at the most: one of event->kind's
+ * tables, where the event has been accepted by ngx_http_jelou_check() with
+ * the same schema.
  */
-size_t ngx_http_jelou_event_length(ngx_http_jelou_event_t *event,
-    ngx_http_jelou_schema_t *schema);
+size_t ngx_http_jelou_pieces_length(const ngx_http_jelou_piece_t *pieces,
+    ngx_http_jelou_event_t *event, ngx_http_jelou_schema_t *schema);
 
 /*
- * Writes the normalized event to dst, which has room for its length, and
- * returns its end.  The values written point to dst afterwards, so that the
- * body may be freed.
+ * Writes the pieces to dst, which has room for their length, and returns the
+ * end.  The values written point to dst afterwards, so that the body may be
+ * freed.
  */
-u_char *ngx_http_jelou_event_write(u_char *dst, ngx_http_jelou_event_t *event,
+u_char *ngx_http_jelou_pieces_write(u_char *dst,
+    const ngx_http_jelou_piece_t *pieces, ngx_http_jelou_event_t *event,
     ngx_http_jelou_schema_t *schema);
 
 

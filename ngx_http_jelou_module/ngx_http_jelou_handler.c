@@ -5,6 +5,8 @@
 
 
 #include "ngx_http_jelou_handler.h"
+#include "ngx_http_jelou_forward.h"
+#include "ngx_http_jelou_idempotency.h"
 #include "ngx_http_jelou_reply.h"
 #include "ngx_http_jelou_request.h"
 
@@ -22,6 +24,8 @@ static ngx_int_t ngx_http_jelou_verify(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx);
 static ngx_int_t ngx_http_jelou_allow_types(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx);
+static ngx_int_t ngx_http_jelou_allow_time(ngx_http_request_t *r,
+    ngx_http_jelou_ctx_t *ctx);
 static ngx_int_t ngx_http_jelou_hand_over(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx);
 static ngx_int_t ngx_http_jelou_refuse(ngx_http_request_t *r,
@@ -35,7 +39,9 @@ static ngx_http_jelou_step_pt  ngx_http_jelou_steps[] = {
     ngx_http_jelou_verify,
     ngx_http_jelou_request_event,
     ngx_http_jelou_allow_types,
-    ngx_http_jelou_request_replace,
+    ngx_http_jelou_allow_time,
+    ngx_http_jelou_idempotency,
+    ngx_http_jelou_forward,
     NULL
 };
 
@@ -66,7 +72,11 @@ ngx_http_jelou_handler(ngx_http_request_t *r)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    rc = ngx_http_jelou_request_header(r, jlcf, ctx->digest);
+    rc = ngx_http_jelou_request_path(r, ctx);
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_jelou_request_header(r, jlcf, ctx->digest);
+    }
 
     if (rc != NGX_OK) {
         return ngx_http_jelou_refuse(r, ctx, rc);
@@ -90,19 +100,29 @@ ngx_http_jelou_body_handler(ngx_http_request_t *r)
     ngx_http_jelou_step_pt  *step;
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_jelou_module);
+    rc = NGX_ERROR;
 
     for (step = ngx_http_jelou_steps; *step; step++) {
         rc = (*step)(r, ctx);
 
         if (rc != NGX_OK) {
-            ngx_http_finalize_request(r, ngx_http_jelou_refuse(r, ctx, rc));
-            return;
+            break;
         }
     }
 
-    ctx->state = NGX_HTTP_JELOU_ACCEPTED;
+    if (rc == NGX_OK) {
+        ctx->state = NGX_HTTP_JELOU_ACCEPTED;
+        rc = ngx_http_jelou_hand_over(r, ctx);
 
-    ngx_http_finalize_request(r, ngx_http_jelou_hand_over(r, ctx));
+    } else if (rc == NGX_DONE) {
+        ctx->state = NGX_HTTP_JELOU_ACCEPTED;
+        rc = ngx_http_jelou_reply(r, ctx);
+
+    } else {
+        rc = ngx_http_jelou_refuse(r, ctx, rc);
+    }
+
+    ngx_http_finalize_request(r, rc);
 }
 
 
@@ -133,13 +153,27 @@ ngx_http_jelou_redirected(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 static ngx_int_t
 ngx_http_jelou_verify(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 {
-    ngx_int_t  rc;
+    ngx_int_t                  rc;
+    ngx_str_t                  project;
+    ngx_http_jelou_secrets_t  *secrets;
 
-    if (ctx->conf->secrets) {
+    secrets = ctx->conf->secrets;
+
+    if (secrets) {
         ctx->state = NGX_HTTP_JELOU_VERIFYING;
 
-        rc = ngx_http_jelou_secrets_verify(r, ctx->conf->secrets, ctx->body,
-                                           ctx->digest);
+        ngx_str_null(&project);
+
+        if (secrets->buckets
+            && (ngx_http_jelou_request_event(r, ctx) == NGX_ERROR
+                || ngx_http_jelou_project_id(&ctx->event, &project)
+                   == NGX_ERROR))
+        {
+            return NGX_ERROR;
+        }
+
+        rc = ngx_http_jelou_secrets_verify(r, secrets, &project, ctx->body,
+                                           ctx->digest, &ctx->secret);
 
         if (rc == NGX_DECLINED) {
             return NGX_HTTP_JELOU_SIGNATURE_MISMATCH;
@@ -167,10 +201,37 @@ ngx_http_jelou_allow_types(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 }
 
 
+/* A signed event may be sent again by whoever has seen it, but not for long. */
+
+static ngx_int_t
+ngx_http_jelou_allow_time(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
+{
+    off_t                    age;
+    ngx_http_jelou_value_t  *v;
+
+    v = &ctx->event.values[NGX_HTTP_JELOU_TIMESTAMP];
+
+    if (ctx->conf->tolerance == 0 || v->type == NGX_HTTP_JELOU_ABSENT) {
+        return NGX_OK;
+    }
+
+    age = (off_t) ctx->event.received_sec * 1000 + ctx->event.received
+          - ngx_atoof(v->data, v->len);
+
+    if (age > (off_t) ctx->conf->tolerance
+        || -age > (off_t) ctx->conf->tolerance)
+    {
+        return NGX_HTTP_JELOU_STALE_EVENT;
+    }
+
+    return NGX_OK;
+}
+
+
 static ngx_int_t
 ngx_http_jelou_hand_over(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 {
-    if (ctx->conf->next) {
+    if (ctx->conf->next && !ctx->replayed) {
         return ctx->conf->next(r);
     }
 
@@ -191,7 +252,9 @@ ngx_http_jelou_refuse(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx,
     ctx->state = NGX_HTTP_JELOU_REFUSED;
     ctx->error = ngx_http_jelou_error(rc);
 
-    ngx_http_jelou_log_refusal(r, ctx);
+    if (!ctx->quiet) {
+        ngx_http_jelou_log_refusal(r, ctx);
+    }
 
     return ctx->error->status;
 }

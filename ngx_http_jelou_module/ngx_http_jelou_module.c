@@ -5,28 +5,50 @@
 
 
 #include "ngx_http_jelou_module.h"
+#include "ngx_http_jelou_forward.h"
 #include "ngx_http_jelou_handler.h"
 #include "ngx_http_jelou_reply.h"
-#include "ngx_http_jelou_request.h"
 #include "ngx_http_jelou_text.h"
 #include "ngx_http_jelou_variable.h"
 
 
+#define NGX_HTTP_JELOU_DEDUP_TTL  (24 * 60 * 60)
+
+
 static char *ngx_http_jelou_set_endpoint(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+static ngx_http_jelou_secrets_t *ngx_http_jelou_secrets(ngx_conf_t *cf,
+    ngx_http_jelou_loc_conf_t *jlcf);
 static char *ngx_http_jelou_set_secret(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+static char *ngx_http_jelou_set_secret_file(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_http_jelou_set_upstream_secret(ngx_conf_t *cf,
+    ngx_command_t *cmd, void *conf);
+static char *ngx_http_jelou_set_dedup_zone(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static ngx_shm_zone_t *ngx_http_jelou_add_zone(ngx_conf_t *cf,
+    ngx_command_t *cmd, ngx_str_t *param);
+static ngx_http_complex_value_t *ngx_http_jelou_complex_value(ngx_conf_t *cf,
+    ngx_str_t *value);
+static char *ngx_http_jelou_set_dedup(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 static char *ngx_http_jelou_set_types(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_http_jelou_set_enum(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_jelou_set_fixed(ngx_conf_t *cf, void *post, void *data);
 
 static ngx_int_t ngx_http_jelou_preconfiguration(ngx_conf_t *cf);
 static ngx_int_t ngx_http_jelou_postconfiguration(ngx_conf_t *cf);
+static void *ngx_http_jelou_create_main_conf(ngx_conf_t *cf);
 static void *ngx_http_jelou_create_loc_conf(ngx_conf_t *cf);
 static char *ngx_http_jelou_merge_loc_conf(ngx_conf_t *cf, void *parent,
     void *child);
 static void ngx_http_jelou_merge_handler(ngx_conf_t *cf,
     ngx_http_jelou_loc_conf_t *prev, ngx_http_jelou_loc_conf_t *conf);
+static char *ngx_http_jelou_merge_dedup(ngx_conf_t *cf,
+    ngx_http_jelou_loc_conf_t *conf);
 static char *ngx_http_jelou_merge_types(ngx_conf_t *cf,
     ngx_http_jelou_loc_conf_t *conf);
 static char *ngx_http_jelou_merge_fixed(ngx_conf_t *cf,
@@ -37,6 +59,7 @@ static void ngx_http_jelou_cleanup(void *data);
 
 static ngx_conf_enum_t  ngx_http_jelou_formats[] = {
     { ngx_string("event"), NGX_HTTP_JELOU_FORMAT_EVENT },
+    { ngx_string("cloudevents"), NGX_HTTP_JELOU_FORMAT_CLOUD },
     { ngx_string("raw"), NGX_HTTP_JELOU_FORMAT_RAW },
     { ngx_null_string, 0 }
 };
@@ -66,6 +89,34 @@ static ngx_command_t  ngx_http_jelou_commands[] = {
     { ngx_string("jelou_secret"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
       ngx_http_jelou_set_secret,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("jelou_secret_file"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_jelou_set_secret_file,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("jelou_upstream_secret"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_jelou_set_upstream_secret,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("jelou_dedup_zone"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE12,
+      ngx_http_jelou_set_dedup_zone,
+      0,
+      0,
+      NULL },
+
+    { ngx_string("jelou_dedup"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE12,
+      ngx_http_jelou_set_dedup,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
       NULL },
@@ -106,16 +157,30 @@ static ngx_command_t  ngx_http_jelou_commands[] = {
       offsetof(ngx_http_jelou_loc_conf_t, strict),
       NULL },
 
+    { ngx_string("jelou_conversation_events"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_jelou_loc_conf_t, conversation_events),
+      NULL },
+
+    { ngx_string("jelou_timestamp_tolerance"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_jelou_loc_conf_t, tolerance),
+      NULL },
+
     { ngx_string("jelou_format"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
-      ngx_conf_set_enum_slot,
+      ngx_http_jelou_set_enum,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_jelou_loc_conf_t, format),
       &ngx_http_jelou_formats },
 
     { ngx_string("jelou_reply"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
-      ngx_conf_set_enum_slot,
+      ngx_http_jelou_set_enum,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_jelou_loc_conf_t, reply),
       &ngx_http_jelou_replies },
@@ -128,7 +193,7 @@ static ngx_http_module_t  ngx_http_jelou_module_ctx = {
     ngx_http_jelou_preconfiguration,       /* preconfiguration */
     ngx_http_jelou_postconfiguration,      /* postconfiguration */
 
-    NULL,                                  /* create main configuration */
+    ngx_http_jelou_create_main_conf,       /* create main configuration */
     NULL,                                  /* init main configuration */
 
     NULL,                                  /* create server configuration */
@@ -206,7 +271,14 @@ ngx_http_jelou_ctx_create(ngx_http_request_t *r,
 static void
 ngx_http_jelou_cleanup(void *data)
 {
-    /* the context is found by this handler, and freed with the pool */
+    ngx_http_jelou_ctx_t  *ctx = data;
+
+    /*
+     * the context is found by this handler, and freed with the pool; an event
+     * that was not delivered until now is not being delivered any more
+     */
+
+    ngx_http_jelou_dedup_cancel(&ctx->flight);
 }
 
 
@@ -247,20 +319,36 @@ ngx_http_jelou_set_endpoint(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
+/* the directive and the file of one level fill one set */
+
+static ngx_http_jelou_secrets_t *
+ngx_http_jelou_secrets(ngx_conf_t *cf, ngx_http_jelou_loc_conf_t *jlcf)
+{
+    if (jlcf->secrets == NGX_CONF_UNSET_PTR) {
+        jlcf->secrets = ngx_http_jelou_secrets_create(cf);
+    }
+
+    return jlcf->secrets;
+}
+
+
 static char *
 ngx_http_jelou_set_secret(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_jelou_loc_conf_t *jlcf = conf;
 
-    ngx_str_t   *value;
-    ngx_uint_t   i;
+    ngx_str_t                 *value;
+    ngx_uint_t                 i;
+    ngx_http_jelou_secrets_t  *secrets;
 
-    if (jlcf->secrets != NGX_CONF_UNSET_PTR) {
+    if (jlcf->secret_set) {
         return "is duplicate";
     }
 
-    jlcf->secrets = ngx_http_jelou_secrets_create(cf);
-    if (jlcf->secrets == NULL) {
+    jlcf->secret_set = 1;
+
+    secrets = ngx_http_jelou_secrets(cf, jlcf);
+    if (secrets == NULL) {
         return NGX_CONF_ERROR;
     }
 
@@ -268,7 +356,7 @@ ngx_http_jelou_set_secret(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     for (i = 1; i < cf->args->nelts; i++) {
 
-        if (ngx_http_jelou_secrets_add(cf, jlcf->secrets, &value[i])
+        if (ngx_http_jelou_secrets_add(cf, secrets, &value[i], i)
             != NGX_CONF_OK)
         {
             return NGX_CONF_ERROR;
@@ -276,6 +364,271 @@ ngx_http_jelou_set_secret(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_jelou_set_secret_file(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_jelou_loc_conf_t *jlcf = conf;
+
+    ngx_str_t                 *value;
+    ngx_http_jelou_secrets_t  *secrets;
+
+    if (jlcf->secret_file_set) {
+        return "is duplicate";
+    }
+
+    jlcf->secret_file_set = 1;
+
+    secrets = ngx_http_jelou_secrets(cf, jlcf);
+    if (secrets == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    value = cf->args->elts;
+
+    return ngx_http_jelou_secrets_read(cf, secrets, &value[1]);
+}
+
+
+static char *
+ngx_http_jelou_set_upstream_secret(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf)
+{
+    ngx_http_jelou_loc_conf_t *jlcf = conf;
+
+    ngx_str_t  *value;
+
+    if (jlcf->upstream_key != NGX_CONF_UNSET_PTR) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (ngx_strcmp(value[1].data, "off") == 0) {
+        jlcf->upstream_key = NULL;
+        return NGX_CONF_OK;
+    }
+
+    jlcf->upstream_key = ngx_http_jelou_secret_key(cf, &value[1],
+                                                   "jelou_upstream_secret");
+
+    return jlcf->upstream_key ? NGX_CONF_OK : NGX_CONF_ERROR;
+}
+
+
+/* zone=name:size [ttl=time] */
+
+static char *
+ngx_http_jelou_set_dedup_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_int_t                     ttl;
+    ngx_str_t                    *value, s;
+    ngx_uint_t                    i;
+    ngx_shm_zone_t               *shm_zone;
+    ngx_http_jelou_dedup_zone_t  *zone;
+
+    value = cf->args->elts;
+    shm_zone = NULL;
+    ttl = NGX_HTTP_JELOU_DEDUP_TTL;
+
+    for (i = 1; i < cf->args->nelts; i++) {
+
+        if (ngx_strncmp(value[i].data, "zone=", 5) == 0 && shm_zone == NULL) {
+            s.data = value[i].data + 5;
+            s.len = value[i].len - 5;
+
+            shm_zone = ngx_http_jelou_add_zone(cf, cmd, &s);
+            if (shm_zone == NULL) {
+                return NGX_CONF_ERROR;
+            }
+
+            continue;
+        }
+
+        if (ngx_strncmp(value[i].data, "ttl=", 4) == 0) {
+            s.data = value[i].data + 4;
+            s.len = value[i].len - 4;
+
+            ttl = ngx_parse_time(&s, 1);
+
+            if (ttl != (ngx_int_t) NGX_ERROR && ttl != 0) {
+                continue;
+            }
+        }
+
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid parameter \"%V\" in \"%V\" directive",
+                           &value[i], &cmd->name);
+        return NGX_CONF_ERROR;
+    }
+
+    if (shm_zone == NULL) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" must have \"zone\" parameter", &cmd->name);
+        return NGX_CONF_ERROR;
+    }
+
+    zone = ngx_pcalloc(cf->pool, sizeof(ngx_http_jelou_dedup_zone_t));
+    if (zone == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    zone->ttl = ttl;
+    zone->name = shm_zone->shm.name;
+
+    shm_zone->init = ngx_http_jelou_dedup_init_zone;
+    shm_zone->data = zone;
+
+    return NGX_CONF_OK;
+}
+
+
+/* name:size of a zone that is not declared yet */
+
+static ngx_shm_zone_t *
+ngx_http_jelou_add_zone(ngx_conf_t *cf, ngx_command_t *cmd, ngx_str_t *param)
+{
+    u_char          *p;
+    ssize_t          size;
+    ngx_str_t        name, s;
+    ngx_shm_zone_t  *shm_zone;
+
+    p = (u_char *) ngx_strchr(param->data, ':');
+
+    if (p == NULL || p == param->data) {
+        goto invalid;
+    }
+
+    name.data = param->data;
+    name.len = p - param->data;
+
+    s.data = p + 1;
+    s.len = param->data + param->len - s.data;
+
+    size = ngx_parse_size(&s);
+
+    if (size == NGX_ERROR) {
+        goto invalid;
+    }
+
+    if (size < (ssize_t) (8 * ngx_pagesize)) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "zone \"%V\" in \"%V\" directive is too small",
+                           &name, &cmd->name);
+        return NULL;
+    }
+
+    shm_zone = ngx_shared_memory_add(cf, &name, size, &ngx_http_jelou_module);
+
+    if (shm_zone && shm_zone->data) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "zone \"%V\" in \"%V\" directive is declared "
+                           "twice", &name, &cmd->name);
+        return NULL;
+    }
+
+    return shm_zone;
+
+invalid:
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "invalid zone \"%V\" in \"%V\" directive",
+                       param, &cmd->name);
+
+    return NULL;
+}
+
+
+/* zone=name [key=string], or off */
+
+static char *
+ngx_http_jelou_set_dedup(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_jelou_loc_conf_t *jlcf = conf;
+
+    ngx_str_t   *value, s;
+    ngx_uint_t   i;
+
+    if (jlcf->dedup_zone != NGX_CONF_UNSET_PTR) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    jlcf->dedup_zone = NULL;
+    ngx_http_jelou_here(cf, &jlcf->dedup_place);
+
+    if (cf->args->nelts == 2 && ngx_strcmp(value[1].data, "off") == 0) {
+        return NGX_CONF_OK;
+    }
+
+    for (i = 1; i < cf->args->nelts; i++) {
+
+        if (ngx_strncmp(value[i].data, "zone=", 5) == 0
+            && value[i].len > 5 && jlcf->dedup_zone == NULL)
+        {
+            s.data = value[i].data + 5;
+            s.len = value[i].len - 5;
+
+            jlcf->dedup_zone = ngx_shared_memory_add(cf, &s, 0,
+                                                     &ngx_http_jelou_module);
+            if (jlcf->dedup_zone == NULL) {
+                return NGX_CONF_ERROR;
+            }
+
+            continue;
+        }
+
+        if (ngx_strncmp(value[i].data, "key=", 4) == 0
+            && value[i].len > 4 && jlcf->dedup_key == NULL)
+        {
+            s.data = value[i].data + 4;
+            s.len = value[i].len - 4;
+
+            jlcf->dedup_key = ngx_http_jelou_complex_value(cf, &s);
+            if (jlcf->dedup_key == NULL) {
+                return NGX_CONF_ERROR;
+            }
+
+            continue;
+        }
+
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid parameter \"%V\" in \"%V\" directive",
+                           &value[i], &cmd->name);
+        return NGX_CONF_ERROR;
+    }
+
+    if (jlcf->dedup_zone == NULL) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" must have \"zone\" parameter", &cmd->name);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static ngx_http_complex_value_t *
+ngx_http_jelou_complex_value(ngx_conf_t *cf, ngx_str_t *value)
+{
+    ngx_http_complex_value_t          *cv;
+    ngx_http_compile_complex_value_t   ccv;
+
+    cv = ngx_palloc(cf->pool, sizeof(ngx_http_complex_value_t));
+    if (cv == NULL) {
+        return NULL;
+    }
+
+    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
+
+    ccv.cf = cf;
+    ccv.value = value;
+    ccv.complex_value = cv;
+
+    return ngx_http_compile_complex_value(&ccv) == NGX_OK ? cv : NULL;
 }
 
 
@@ -329,6 +682,40 @@ ngx_http_jelou_set_types(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
+/* as ngx_conf_set_enum_slot(), which does not name the directive */
+
+static char *
+ngx_http_jelou_set_enum(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    char             *p = conf;
+    ngx_str_t        *value;
+    ngx_uint_t       *np;
+    ngx_conf_enum_t  *e;
+
+    np = (ngx_uint_t *) (p + cmd->offset);
+
+    if (*np != NGX_CONF_UNSET_UINT) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    for (e = cmd->post; e->name.len; e++) {
+
+        if (ngx_strcmp(value[1].data, e->name.data) == 0) {
+            *np = e->value;
+            return NGX_CONF_OK;
+        }
+    }
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "invalid value \"%V\" in \"%V\" directive",
+                       &value[1], &cmd->name);
+
+    return NGX_CONF_ERROR;
+}
+
+
 static char *
 ngx_http_jelou_set_fixed(ngx_conf_t *cf, void *post, void *data)
 {
@@ -352,11 +739,18 @@ ngx_http_jelou_preconfiguration(ngx_conf_t *cf)
 static ngx_int_t
 ngx_http_jelou_postconfiguration(ngx_conf_t *cf)
 {
-    if (ngx_http_jelou_request_init(cf) != NGX_OK) {
+    if (ngx_http_jelou_forward_init(cf) != NGX_OK) {
         return NGX_ERROR;
     }
 
     return ngx_http_jelou_reply_init(cf);
+}
+
+
+static void *
+ngx_http_jelou_create_main_conf(ngx_conf_t *cf)
+{
+    return ngx_pcalloc(cf->pool, sizeof(ngx_http_jelou_main_conf_t));
 }
 
 
@@ -381,8 +775,12 @@ ngx_http_jelou_create_loc_conf(ngx_conf_t *cf)
      */
 
     conf->secrets = NGX_CONF_UNSET_PTR;
+    conf->upstream_key = NGX_CONF_UNSET_PTR;
+    conf->dedup_zone = NGX_CONF_UNSET_PTR;
     conf->types = NGX_CONF_UNSET_PTR;
     conf->strict = NGX_CONF_UNSET;
+    conf->conversation_events = NGX_CONF_UNSET;
+    conf->tolerance = NGX_CONF_UNSET_MSEC;
     conf->format = NGX_CONF_UNSET_UINT;
     conf->reply = NGX_CONF_UNSET_UINT;
 
@@ -397,7 +795,19 @@ ngx_http_jelou_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_http_jelou_loc_conf_t *conf = child;
 
     ngx_conf_merge_ptr_value(conf->secrets, prev->secrets, NULL);
+    ngx_conf_merge_ptr_value(conf->upstream_key, prev->upstream_key, NULL);
+
+    if (conf->dedup_zone == NGX_CONF_UNSET_PTR) {
+        conf->dedup_key = prev->dedup_key;
+        conf->dedup_place = prev->dedup_place;
+    }
+
+    ngx_conf_merge_ptr_value(conf->dedup_zone, prev->dedup_zone, NULL);
+
     ngx_conf_merge_value(conf->strict, prev->strict, 0);
+    ngx_conf_merge_value(conf->conversation_events,
+                         prev->conversation_events, 1);
+    ngx_conf_merge_msec_value(conf->tolerance, prev->tolerance, 0);
     ngx_conf_merge_uint_value(conf->format, prev->format,
                               NGX_HTTP_JELOU_FORMAT_EVENT);
     ngx_conf_merge_uint_value(conf->reply, prev->reply,
@@ -423,17 +833,22 @@ ngx_http_jelou_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     }
 
     conf->schema.strict = conf->strict;
+    conf->schema.conversation = conf->conversation_events;
 
     if (conf->schema.endpoint->is_signed && conf->secrets == NULL) {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                       "\"jelou_endpoint %V\" needs a \"jelou_secret\" "
-                      "in %s:%ui",
+                      "or a \"jelou_secret_file\" in %s:%ui",
                       &conf->schema.endpoint->name, conf->endpoint_place.file,
                       conf->endpoint_place.line);
         return NGX_CONF_ERROR;
     }
 
     ngx_http_jelou_merge_handler(cf, prev, conf);
+
+    if (ngx_http_jelou_merge_dedup(cf, conf) != NGX_CONF_OK) {
+        return NGX_CONF_ERROR;
+    }
 
     return ngx_http_jelou_merge_types(cf, conf);
 }
@@ -461,6 +876,38 @@ ngx_http_jelou_merge_handler(ngx_conf_t *cf, ngx_http_jelou_loc_conf_t *prev,
     }
 
     clcf->handler = ngx_http_jelou_handler;
+}
+
+
+/* A zone may be declared after it is named, and all directives are read now. */
+
+static char *
+ngx_http_jelou_merge_dedup(ngx_conf_t *cf, ngx_http_jelou_loc_conf_t *conf)
+{
+    if (conf->dedup_zone == NULL) {
+        return NGX_CONF_OK;
+    }
+
+    if (conf->dedup_zone->data == NULL) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "zone \"%V\" of \"jelou_dedup\" is not declared "
+                      "with \"jelou_dedup_zone\" in %s:%ui",
+                      &conf->dedup_zone->shm.name, conf->dedup_place.file,
+                      conf->dedup_place.line);
+        return NGX_CONF_ERROR;
+    }
+
+    if (conf->schema.endpoint->names_message && conf->dedup_key == NULL) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"jelou_dedup\" needs a \"key\" parameter for "
+                      "\"jelou_endpoint %V\", whose messages have no id, "
+                      "in %s:%ui",
+                      &conf->schema.endpoint->name, conf->dedup_place.file,
+                      conf->dedup_place.line);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
 }
 
 

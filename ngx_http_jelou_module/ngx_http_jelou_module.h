@@ -13,6 +13,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "ngx_http_jelou_dedup.h"
 #include "ngx_http_jelou_error.h"
 #include "ngx_http_jelou_schema.h"
 #include "ngx_http_jelou_secret.h"
@@ -20,9 +21,20 @@
 
 #define NGX_HTTP_JELOU_FORMAT_EVENT    0
 #define NGX_HTTP_JELOU_FORMAT_RAW      1
+#define NGX_HTTP_JELOU_FORMAT_CLOUD    2
 
 #define NGX_HTTP_JELOU_REPLY_CONTRACT  0
 #define NGX_HTTP_JELOU_REPLY_UPSTREAM  1
+
+
+/* the variables that are forgotten when the body is replaced */
+
+#define NGX_HTTP_JELOU_NSTALE          7
+
+
+typedef struct {
+    ngx_int_t                    stale[NGX_HTTP_JELOU_NSTALE];  /* indices */
+} ngx_http_jelou_main_conf_t;
 
 
 typedef struct {
@@ -41,13 +53,23 @@ typedef struct {
 
     ngx_str_t                    fixed[NGX_HTTP_JELOU_NFIXED];
     ngx_flag_t                   strict;
+    ngx_flag_t                   conversation_events;
+    ngx_msec_t                   tolerance;  /* of timestamps, ms; 0: off */
     ngx_uint_t                   format;
     ngx_uint_t                   reply;
 
+    ngx_http_jelou_key_t        *upstream_key;   /* NULL: off */
+
+    ngx_shm_zone_t              *dedup_zone;     /* NULL: off */
+    ngx_http_complex_value_t    *dedup_key;      /* NULL: the default */
+
     ngx_http_jelou_place_t       endpoint_place;
     ngx_http_jelou_place_t       types_place;
+    ngx_http_jelou_place_t       dedup_place;
 
     unsigned                     endpoint_set:1;
+    unsigned                     secret_set:1;
+    unsigned                     secret_file_set:1;
 } ngx_http_jelou_loc_conf_t;
 
 
@@ -71,6 +93,8 @@ typedef struct {
     u_char                       *copy;      /* ours, event.body is in it */
     ngx_int_t                     checked;   /* what checking the event gave */
     ngx_str_t                     forwarded;
+    ngx_http_jelou_secret_t      *secret;    /* that matched */
+    ngx_http_jelou_flight_t       flight;
 
     const ngx_http_jelou_error_t *error;     /* the refusal */
     ngx_uint_t                    status;    /* the upstream's */
@@ -81,9 +105,12 @@ typedef struct {
     unsigned                      has_body:1;
     unsigned                      has_event:1;
     unsigned                      keepalive:1;
+    unsigned                      replayed:1;  /* delivered before */
+    unsigned                      quiet:1;     /* has been logged */
 
     unsigned                      replace:1; /* the answer is ours */
     unsigned                      postponed:1;
+    unsigned                      passing:1; /* the upstream's goes out */
     unsigned                      sent:1;
 } ngx_http_jelou_ctx_t;
 

@@ -15,6 +15,7 @@
 
 #define NGX_HTTP_JELOU_MAX_DEPTH       32
 #define NGX_HTTP_JELOU_MAX_VIOLATIONS  16
+#define NGX_HTTP_JELOU_RANDOM_LEN      16
 
 /* a token's length is kept in 32 bits, and yajl's memory is sized from it */
 #define NGX_HTTP_JELOU_MAX_BODY        (1024 * 1024 * 1024)
@@ -65,7 +66,10 @@ enum {
     NGX_HTTP_JELOU_ITEM_URL,
     NGX_HTTP_JELOU_ITEM_CAPTION,
 
-    NGX_HTTP_JELOU_ITEM_NVALUES
+    NGX_HTTP_JELOU_ITEM_TITLE = NGX_HTTP_JELOU_ITEM_TYPE,
+    NGX_HTTP_JELOU_ITEM_DESCRIPTION = NGX_HTTP_JELOU_ITEM_TEXT,
+
+    NGX_HTTP_JELOU_ITEM_NVALUES = NGX_HTTP_JELOU_ITEM_CAPTION + 1
 };
 
 
@@ -91,6 +95,7 @@ typedef struct {
 typedef struct ngx_http_jelou_object_s     ngx_http_jelou_object_t;
 typedef struct ngx_http_jelou_member_s     ngx_http_jelou_member_t;
 typedef struct ngx_http_jelou_variant_s    ngx_http_jelou_variant_t;
+typedef struct ngx_http_jelou_kind_s       ngx_http_jelou_kind_t;
 typedef struct ngx_http_jelou_event_s      ngx_http_jelou_event_t;
 
 
@@ -106,7 +111,8 @@ struct ngx_http_jelou_member_s {
     uint8_t                         flags;      /* the schema's */
     ngx_http_jelou_rule_pt          rule;
     const ngx_http_jelou_object_t  *object;     /* its or its items' members */
-    ngx_uint_t                      limit;      /* the rule's */
+    ngx_uint_t                      limit;      /* the rule's or the flag's */
+    ngx_str_t                       preset;     /* the token if absent */
 };
 
 
@@ -148,6 +154,7 @@ struct ngx_http_jelou_event_s {
     ngx_list_t                     *items;      /* of
                                                    NGX_HTTP_JELOU_ITEM_NVALUES
                                                    values each, or NULL */
+    const ngx_http_jelou_kind_t    *kind;       /* what it turned out to be */
     const ngx_http_jelou_variant_t *variant;    /* the message type's row */
     uint32_t                        types;      /* bits of all types it has */
 
@@ -157,8 +164,16 @@ struct ngx_http_jelou_event_s {
     size_t                          offset;     /* of the first byte that is */
     const char                     *reason;     /*   not JSON, and why not */
 
+    u_char                          digest[32]; /* the body's SHA-256, if it
+                                                   is asked for */
+    u_char                          random[NGX_HTTP_JELOU_RANDOM_LEN];
+                                                /* the message id, if it is
+                                                   ours */
+    ngx_msec_t                      received;   /* ms of its second */
+    time_t                          received_sec;
+
     ngx_pool_t                     *pool;
-    unsigned                        failed:1;   /* memory ran out */
+    unsigned                        failed:1;   /* memory or randomness */
 };
 
 

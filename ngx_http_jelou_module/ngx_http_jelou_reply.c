@@ -10,6 +10,7 @@
 
 
 #include "ngx_http_jelou_reply.h"
+#include "ngx_http_jelou_format.h"
 #include "ngx_http_jelou_request.h"
 
 
@@ -60,6 +61,7 @@ ngx_http_jelou_reply_init(ngx_conf_t *cf)
 static ngx_int_t
 ngx_http_jelou_header_filter(ngx_http_request_t *r)
 {
+    ngx_uint_t                  accel;
     ngx_http_jelou_ctx_t       *ctx;
     ngx_http_jelou_loc_conf_t  *jlcf;
 
@@ -78,8 +80,10 @@ ngx_http_jelou_header_filter(ngx_http_request_t *r)
          * that X-Accel-Redirect names answers for the upstream
          */
 
+        accel = r->upstream && r->upstream->headers_in.x_accel_redirect;
+
         if (ctx == NULL || ctx->state != NGX_HTTP_JELOU_ACCEPTED
-            || ctx->replace || r->err_status || r->error_page)
+            || ctx->replace || r->error_page || (r->err_status && !accel))
         {
             return ngx_http_next_header_filter(r);
         }
@@ -163,6 +167,7 @@ ngx_http_jelou_upstream_answer(ngx_http_request_t *r,
     if (ctx->conf->reply == NGX_HTTP_JELOU_REPLY_UPSTREAM
         && status >= NGX_HTTP_OK && status < NGX_HTTP_SPECIAL_RESPONSE)
     {
+        ctx->passing = 1;
         return ngx_http_next_header_filter(r);
     }
 
@@ -171,10 +176,6 @@ ngx_http_jelou_upstream_answer(ngx_http_request_t *r,
     ctx->postponed = 1;
 
     ngx_http_jelou_keep_retry_after(r, ctx);
-
-    if (r->header_only) {
-        return ngx_http_jelou_outcome(r, ctx);
-    }
 
     return NGX_OK;
 }
@@ -216,7 +217,20 @@ ngx_http_jelou_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_jelou_module);
 
-    if (ctx == NULL || !ctx->replace || in == NULL || r != r->main) {
+    if (ctx == NULL || in == NULL || r != r->main) {
+        return ngx_http_next_body_filter(r, in);
+    }
+
+    if (ctx->passing) {
+
+        for (cl = in; cl; cl = cl->next) {
+            if (cl->buf->last_buf) {
+                ngx_http_jelou_dedup_done(&ctx->flight, ctx->event.random);
+            }
+        }
+    }
+
+    if (!ctx->replace) {
         return ngx_http_next_body_filter(r, in);
     }
 
@@ -251,11 +265,6 @@ ngx_http_jelou_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
 
         if (ngx_http_jelou_outcome(r, ctx) == NGX_ERROR) {
             return NGX_ERROR;
-        }
-
-        if (r->header_only) {
-            ctx->sent = 1;
-            return ngx_http_send_special(r, NGX_HTTP_LAST);
         }
     }
 
@@ -315,26 +324,36 @@ ngx_http_jelou_outcome(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 static ngx_int_t
 ngx_http_jelou_success(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 {
-    u_char                  *p;
-    ngx_http_jelou_value_t  *id;
+    size_t                         len;
+    u_char                        *p;
+    const ngx_http_jelou_piece_t  *pieces;
 
-    id = &ctx->event.values[NGX_HTTP_JELOU_MESSAGE_ID];
+    ngx_http_jelou_dedup_done(&ctx->flight, ctx->event.random);
 
-    p = ngx_pnalloc(r->pool, sizeof("{\"success\":true,\"messageId\":\"\"}")
-                             + id->len);
+    if (ctx->replayed) {
+
+        static ngx_str_t  key = ngx_string("Idempotent-Replayed");
+        static ngx_str_t  value = ngx_string("true");
+
+        if (ngx_http_jelou_add_header(r, &key, &value) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    pieces = ctx->event.kind->answer;
+
+    len = ngx_http_jelou_pieces_length(pieces, &ctx->event,
+                                       &ctx->conf->schema);
+
+    p = ngx_pnalloc(r->pool, len);
     if (p == NULL) {
         return NGX_ERROR;
     }
 
     ctx->reply.data = p;
-
-    p = ngx_cpymem(p, "{\"success\":true,\"messageId\":\"",
-                   sizeof("{\"success\":true,\"messageId\":\"") - 1);
-    p = ngx_cpymem(p, id->data, id->len);
-    *p++ = '"';
-    *p++ = '}';
-
-    ctx->reply.len = p - ctx->reply.data;
+    ctx->reply.len = ngx_http_jelou_pieces_write(p, pieces, &ctx->event,
+                                                 &ctx->conf->schema)
+                     - p;
 
     r->headers_out.status = NGX_HTTP_OK;
 
@@ -524,7 +543,7 @@ ngx_http_jelou_reply(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 
     rc = ngx_http_jelou_outcome(r, ctx);
 
-    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
+    if (rc == NGX_ERROR || rc > NGX_OK) {
         return rc;
     }
 

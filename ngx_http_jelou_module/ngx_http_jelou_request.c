@@ -1,12 +1,10 @@
 
 /*
- * The client's request: what its header must say, its body in memory, and
- * the body that goes on in its place.
+ * The client's request: what its header must say, and its body in memory.
  */
 
 
 #include "ngx_http_jelou_request.h"
-#include "ngx_http_jelou_format.h"
 
 
 typedef struct {
@@ -18,61 +16,55 @@ typedef struct {
 } ngx_http_jelou_headers_t;
 
 
-/* what is allocated at once for the body that goes on */
-
-typedef struct {
-    ngx_http_request_body_t  body;
-    ngx_chain_t              link;
-    ngx_buf_t                buf;
-    u_char                   length[NGX_OFF_T_LEN];
-} ngx_http_jelou_forward_t;
-
-
 static void ngx_http_jelou_find_headers(ngx_http_request_t *r,
     ngx_http_jelou_headers_t *headers);
 static ngx_uint_t ngx_http_jelou_json_type(ngx_str_t *value);
 static ngx_int_t ngx_http_jelou_copy_body(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx, ngx_chain_t *in);
-static ngx_int_t ngx_http_jelou_hide_signature(ngx_http_request_t *r);
-static ngx_int_t ngx_http_jelou_remove_header(ngx_http_request_t *r,
-    ngx_list_part_t *part, ngx_uint_t i);
 
 
-static ngx_str_t  ngx_http_jelou_signature_key = ngx_string("x-jelou-signature");
-
-/* variables that are cached and change with the body */
-
-static struct {
-    ngx_str_t  name;
-    ngx_int_t  index;
-} ngx_http_jelou_stale[] = {
-    { ngx_string("request_body"), 0 },
-    { ngx_string("request_body_file"), 0 },
-    { ngx_string("content_length"), 0 },
-    { ngx_string("http_content_length"), 0 },
-    { ngx_string("content_type"), 0 },
-    { ngx_string("http_content_type"), 0 },
-    { ngx_string("http_x_jelou_signature"), 0 },
-    { ngx_null_string, 0 }
-};
-
+/* nginx has decoded the path, a "%2F" as well: it ends a segment */
 
 ngx_int_t
-ngx_http_jelou_request_init(ngx_conf_t *cf)
+ngx_http_jelou_request_path(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 {
-    ngx_uint_t  i;
+    u_char                           *p;
+    ngx_int_t                         rc;
+    ngx_str_t                         id;
+    const ngx_http_jelou_endpoint_t  *e;
 
-    for (i = 0; ngx_http_jelou_stale[i].name.len; i++) {
+    e = ctx->conf->schema.endpoint;
 
-        ngx_http_jelou_stale[i].index =
-                ngx_http_get_variable_index(cf, &ngx_http_jelou_stale[i].name);
-
-        if (ngx_http_jelou_stale[i].index == NGX_ERROR) {
-            return NGX_ERROR;
-        }
+    if (e->before.len == 0) {
+        return NGX_OK;
     }
 
-    return NGX_OK;
+    if (r->uri.len <= e->before.len + e->after.len
+        || ngx_memcmp(r->uri.data + r->uri.len - e->after.len, e->after.data,
+                      e->after.len)
+           != 0)
+    {
+        return NGX_HTTP_JELOU_NOT_FOUND;
+    }
+
+    p = r->uri.data + r->uri.len - e->after.len;
+    id.data = p;
+
+    while (id.data > r->uri.data && id.data[-1] != '/') { id.data--; }
+
+    id.len = p - id.data;
+
+    if ((size_t) (id.data - r->uri.data) < e->before.len
+        || ngx_memcmp(id.data - e->before.len, e->before.data, e->before.len)
+           != 0)
+    {
+        return NGX_HTTP_JELOU_NOT_FOUND;
+    }
+
+    rc = ngx_http_jelou_value_encode(r->pool, &id,
+                                     &ctx->event.values[e->path_slot]);
+
+    return rc == NGX_DECLINED ? NGX_HTTP_JELOU_NOT_FOUND : rc;
 }
 
 
@@ -294,6 +286,8 @@ ngx_http_jelou_copy_body(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx,
 ngx_int_t
 ngx_http_jelou_request_event(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 {
+    ngx_time_t  *tp;
+
     if (ctx->has_event) {
         return ctx->checked;
     }
@@ -304,6 +298,10 @@ ngx_http_jelou_request_event(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
         return NGX_ERROR;
     }
 
+    tp = ngx_timeofday();
+
+    ctx->event.received_sec = tp->sec;
+    ctx->event.received = tp->msec;
     ctx->event.pool = r->pool;
 
     ctx->checked = ngx_http_jelou_check(&ctx->event, &ctx->conf->schema,
@@ -311,154 +309,4 @@ ngx_http_jelou_request_event(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
     ctx->has_event = 1;
 
     return ctx->checked;
-}
-
-
-ngx_int_t
-ngx_http_jelou_request_replace(ngx_http_request_t *r,
-    ngx_http_jelou_ctx_t *ctx)
-{
-    u_char                     *p;
-    size_t                      len;
-    ngx_buf_t                  *b;
-    ngx_uint_t                  i;
-    ngx_http_jelou_forward_t   *f;
-    ngx_http_variable_value_t  *vv;
-
-    if (ctx->conf->format == NGX_HTTP_JELOU_FORMAT_RAW) {
-        ctx->forwarded = ctx->event.body;
-        return NGX_OK;
-    }
-
-    len = ngx_http_jelou_event_length(&ctx->event, &ctx->conf->schema);
-
-    f = ngx_palloc(r->pool, sizeof(ngx_http_jelou_forward_t) + len);
-    if (f == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_memzero(f, sizeof(ngx_http_jelou_forward_t));
-
-    p = (u_char *) f + sizeof(ngx_http_jelou_forward_t);
-
-    ctx->forwarded.data = p;
-    ctx->forwarded.len = ngx_http_jelou_event_write(p, &ctx->event,
-                                                    &ctx->conf->schema)
-                         - p;
-
-    if (ctx->copy) {
-
-        /* a large copy is freed here, the values are in the event now */
-
-        (void) ngx_pfree(r->pool, ctx->copy);
-    }
-
-    /*
-     * nginx's body stays as it is: a mirror of this request reads it.  A
-     * buffer that begins at its start can be sent once more to another
-     * server of the upstream.
-     */
-
-    b = &f->buf;
-    b->start = p;
-    b->pos = p;
-    b->last = p + ctx->forwarded.len;
-    b->end = b->last;
-    b->temporary = 1;
-    b->last_buf = 1;
-
-    f->link.buf = b;
-    f->body.bufs = &f->link;
-
-    r->request_body = &f->body;
-    r->headers_in.content_length_n = ctx->forwarded.len;
-
-    if (r->headers_in.content_length) {
-        r->headers_in.content_length->value.data = f->length;
-        r->headers_in.content_length->value.len =
-                      ngx_sprintf(f->length, "%uz", ctx->forwarded.len)
-                      - f->length;
-    }
-
-    for (i = 0; ngx_http_jelou_stale[i].name.len; i++) {
-        vv = &r->variables[ngx_http_jelou_stale[i].index];
-        vv->valid = 0;
-        vv->not_found = 0;
-    }
-
-    return ngx_http_jelou_hide_signature(r);
-}
-
-
-/* The client's signature is that of other bytes: it goes no further. */
-
-static ngx_int_t
-ngx_http_jelou_hide_signature(ngx_http_request_t *r)
-{
-    ngx_uint_t        i;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *h;
-
-    for (part = &r->headers_in.headers.part; part; part = part->next) {
-        h = part->elts;
-
-        for (i = 0; i < part->nelts; i++) {
-
-            if (h[i].key.len == ngx_http_jelou_signature_key.len
-                && ngx_memcmp(h[i].lowcase_key,
-                              ngx_http_jelou_signature_key.data,
-                              ngx_http_jelou_signature_key.len)
-                   == 0)
-            {
-                if (ngx_http_jelou_remove_header(r, part, i) != NGX_OK) {
-                    return NGX_ERROR;
-                }
-            }
-        }
-    }
-
-    return NGX_OK;
-}
-
-
-/*
- * Takes one header out of the list without moving the others, for
- * headers_in has pointers to them: the part ends before it, and a new part
- * begins behind it.
- */
-
-static ngx_int_t
-ngx_http_jelou_remove_header(ngx_http_request_t *r, ngx_list_part_t *part,
-    ngx_uint_t i)
-{
-    ngx_list_t       *list;
-    ngx_list_part_t  *rest;
-
-    list = &r->headers_in.headers;
-
-    if (i + 1 < part->nelts) {
-
-        rest = ngx_palloc(r->pool, sizeof(ngx_list_part_t));
-        if (rest == NULL) {
-            return NGX_ERROR;
-        }
-
-        rest->elts = (ngx_table_elt_t *) part->elts + i + 1;
-        rest->nelts = part->nelts - i - 1;
-        rest->next = part->next;
-
-        part->next = rest;
-
-        if (list->last == part) {
-
-            /* what ngx_list_push() finds room for, in the last part only */
-
-            list->last = rest;
-            list->nalloc -= i + 1;
-        }
-    }
-
-    part->nelts = i;
-
-    return NGX_OK;
 }

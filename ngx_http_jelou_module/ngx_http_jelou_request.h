@@ -1,7 +1,6 @@
 
 /*
- * The client's request: what its header must say, its body in memory, and
- * the body that goes on in its place.
+ * The client's request: what its header must say, and its body in memory.
  */
 
 
@@ -11,6 +10,13 @@
 
 #include "ngx_http_jelou_module.h"
 
+
+/*
+ * Takes the identifier that the endpoint's path has, of the room or the bot,
+ * into the event.  Returns NGX_OK, NGX_HTTP_JELOU_NOT_FOUND or NGX_ERROR.
+ */
+ngx_int_t ngx_http_jelou_request_path(ngx_http_request_t *r,
+    ngx_http_jelou_ctx_t *ctx);
 
 /*
  * Checks what can be told before the body is read: the method, the signature
@@ -35,19 +41,6 @@ ngx_int_t ngx_http_jelou_request_body(ngx_http_request_t *r,
  */
 ngx_int_t ngx_http_jelou_request_event(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx);
-
-/*
- * Puts the event in the place of the request body, in the configured format,
- * for the content handler that comes next.  Returns NGX_OK or NGX_ERROR.
- */
-ngx_int_t ngx_http_jelou_request_replace(ngx_http_request_t *r,
-    ngx_http_jelou_ctx_t *ctx);
-
-/*
- * Registers the variables of nginx's that hold something of the body, to be
- * forgotten when it is replaced.  Returns NGX_OK or NGX_ERROR.
- */
-ngx_int_t ngx_http_jelou_request_init(ngx_conf_t *cf);
 
 
 #endif /* _NGX_HTTP_JELOU_REQUEST_H_INCLUDED_ */

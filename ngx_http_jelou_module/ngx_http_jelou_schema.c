@@ -6,6 +6,8 @@
 
 
 #include "ngx_http_jelou_schema.h"
+#include "ngx_http_jelou_id.h"
+#include "ngx_http_jelou_rule.h"
 #include "ngx_http_jelou_text.h"
 
 
@@ -16,14 +18,10 @@
                                               index is the limit */
 #define NGX_HTTP_JELOU_TYPE        0x04    /* names the message type */
 #define NGX_HTTP_JELOU_BY_TYPE     0x08    /* the message type tells */
-
-#define NGX_HTTP_JELOU_ID_MAX      256
-
-
-#define ngx_http_jelou_bit(slot)   ((uint32_t) 1 << (slot))
-
-#define ngx_http_jelou_members(m)                                             \
-    { m, sizeof(m) / sizeof(ngx_http_jelou_member_t) }
+#define NGX_HTTP_JELOU_SAME        0x10    /* as the value whose slot is the
+                                              limit */
+#define NGX_HTTP_JELOU_RAW         0x20    /* the rule takes the token */
+#define NGX_HTTP_JELOU_UUID        0x40    /* one is made if absent */
 
 
 typedef struct {
@@ -32,28 +30,28 @@ typedef struct {
 } ngx_http_jelou_check_t;
 
 
+static void ngx_http_jelou_check_conversation(ngx_http_jelou_event_t *event,
+    const ngx_http_jelou_endpoint_t *endpoint);
 static void ngx_http_jelou_check_members(ngx_http_jelou_check_t *check,
     const ngx_http_jelou_object_t *object, ngx_http_jelou_value_t *values,
     const ngx_http_jelou_variant_t **variant,
     const ngx_http_jelou_path_t *path);
+static void ngx_http_jelou_drop(const ngx_http_jelou_member_t *member,
+    ngx_http_jelou_value_t *values);
 static const ngx_str_t *ngx_http_jelou_check_value(
     ngx_http_jelou_check_t *check, const ngx_http_jelou_member_t *member,
     ngx_http_jelou_value_t *value, const ngx_http_jelou_variant_t **variant);
 static const ngx_str_t *ngx_http_jelou_check_type(
     ngx_http_jelou_check_t *check, ngx_str_t *name,
     ngx_http_jelou_value_t *value, const ngx_http_jelou_variant_t **variant);
+static void ngx_http_jelou_check_absent(ngx_http_jelou_check_t *check,
+    const ngx_http_jelou_member_t *member, ngx_http_jelou_value_t *value);
+static const ngx_str_t *ngx_http_jelou_check_same(
+    ngx_http_jelou_check_t *check, const ngx_http_jelou_member_t *member,
+    ngx_str_t *text);
 static void ngx_http_jelou_check_item(ngx_http_jelou_event_t *event,
     const ngx_http_jelou_member_t *array, ngx_http_jelou_value_t *values,
     const ngx_http_jelou_path_t *path, void *data);
-
-static const ngx_str_t *ngx_http_jelou_rule_id(ngx_str_t *value,
-    const ngx_http_jelou_member_t *member);
-static const ngx_str_t *ngx_http_jelou_rule_https(ngx_str_t *value,
-    const ngx_http_jelou_member_t *member);
-static const ngx_str_t *ngx_http_jelou_rule_mime_type(ngx_str_t *value,
-    const ngx_http_jelou_member_t *member);
-static ngx_uint_t ngx_http_jelou_blank(ngx_str_t *value);
-static u_char *ngx_http_jelou_token(u_char *p, u_char *last);
 
 
 /* what a value of each JSON type is called in validationError */
@@ -68,157 +66,554 @@ static ngx_str_t  ngx_http_jelou_must_be[] = {
 };
 
 
-/* a message's content, in incoming_message and in message */
+/* the rows of the tables of members */
+
+#define ngx_http_jelou_string(name, slot, flags, rule)                        \
+    { ngx_string(name), NGX_HTTP_JELOU_##slot, NGX_HTTP_JELOU_STRING, flags,  \
+      rule, NULL, 0, ngx_null_string }
+
+#define ngx_http_jelou_id(name, slot)                                         \
+    ngx_http_jelou_string(name, slot, NGX_HTTP_JELOU_REQUIRED,                \
+                          ngx_http_jelou_rule_id)
+
+#define ngx_http_jelou_preset(name, slot, token)                              \
+    { ngx_string(name), NGX_HTTP_JELOU_##slot, NGX_HTTP_JELOU_STRING, 0,      \
+      NULL, NULL, 0, ngx_string(token) }
+
+#define ngx_http_jelou_fixed(name, slot)                                      \
+    { ngx_string(name), NGX_HTTP_JELOU_##slot, NGX_HTTP_JELOU_STRING,         \
+      NGX_HTTP_JELOU_REQUIRED|NGX_HTTP_JELOU_FIXED, NULL, NULL,               \
+      NGX_HTTP_JELOU_FIXED_##slot, ngx_null_string }
+
+#define ngx_http_jelou_object(name, slot, flags, object)                      \
+    { ngx_string(name), NGX_HTTP_JELOU_##slot, NGX_HTTP_JELOU_MEMBERS, flags, \
+      NULL, object, 0, ngx_null_string }
+
+#define ngx_http_jelou_array(name, slot, flags, rule, object)                 \
+    { ngx_string(name), NGX_HTTP_JELOU_##slot, NGX_HTTP_JELOU_ARRAY, flags,   \
+      rule, object, 0, ngx_null_string }
+
+#define ngx_http_jelou_timestamp()                                            \
+    { ngx_string("timestamp"), NGX_HTTP_JELOU_TIMESTAMP,                      \
+      NGX_HTTP_JELOU_NUMBER, NGX_HTTP_JELOU_REQUIRED,                         \
+      ngx_http_jelou_rule_timestamp, NULL, 0, ngx_null_string }
+
+#define ngx_http_jelou_members(m)                                             \
+    { m, sizeof(m) / sizeof(ngx_http_jelou_member_t) }
+
+#define ngx_http_jelou_bit(slot)   ((uint32_t) 1 << (slot))
+#define ngx_http_jelou_has(slot)   ngx_http_jelou_bit(NGX_HTTP_JELOU_##slot)
+
+#define ngx_http_jelou_variants(v)                                            \
+    v, sizeof(v) / sizeof(ngx_http_jelou_variant_t)
+
+
+/* the rows of the tables of pieces */
+
+#define ngx_http_jelou_piece(text, what, slot)                                \
+    { ngx_string(text), NGX_HTTP_JELOU_PIECE_##what, NGX_HTTP_JELOU_##slot,   \
+      NULL }
+
+#define ngx_http_jelou_text(text)                                             \
+    { ngx_string(text), NGX_HTTP_JELOU_PIECE_TEXT, 0, NULL }
+
+#define ngx_http_jelou_items(text, pieces)                                    \
+    { ngx_string(text), NGX_HTTP_JELOU_PIECE_ITEMS, NGX_HTTP_JELOU_ITEMS,     \
+      pieces }
+
+#define ngx_http_jelou_end()                                                  \
+    { ngx_null_string, NGX_HTTP_JELOU_PIECE_END, 0, NULL }
+
+#define NGX_HTTP_JELOU_FIELD_PIECES                                           \
+    ngx_http_jelou_piece("{\"field\":", FIXED, FIXED_FIELD),                  \
+    ngx_http_jelou_piece(",\"object\":", FIXED, FIXED_OBJECT)
+
+#define NGX_HTTP_JELOU_FIXED_PIECES                                           \
+    NGX_HTTP_JELOU_FIELD_PIECES,                                              \
+    ngx_http_jelou_piece(",\"event_type\":", FIXED, FIXED_EVENT_TYPE)
+
+#define NGX_HTTP_JELOU_VALUE_PIECES                                           \
+    ngx_http_jelou_piece(",\"value\":{\"id\":", STRING, MESSAGE_ID),          \
+    ngx_http_jelou_piece(",\"type\":", STRING, MESSAGE_TYPE),                 \
+    ngx_http_jelou_text(",\"content\":{"),                                    \
+    ngx_http_jelou_piece("\"body\":", STRING, BODY),                          \
+    ngx_http_jelou_piece("\"url\":", STRING, URL),                            \
+    ngx_http_jelou_piece(",\"mime_type\":", STRING, MIME_TYPE),               \
+    ngx_http_jelou_piece(",\"caption\":", STRING, CAPTION),                   \
+    ngx_http_jelou_piece(",\"filename\":", STRING, FILENAME)
+
+/* CloudEvents 1.0, JSON format: what stands before and after the source */
+
+#define NGX_HTTP_JELOU_CLOUDEVENT_PIECES                                      \
+    ngx_http_jelou_text("{\"specversion\":\"1.0\"")
+
+#define NGX_HTTP_JELOU_CLOUDEVENT_TYPE                                        \
+    ngx_http_jelou_piece("\",\"type\":\"ai.jelou.", FIXED_BARE,               \
+                         FIXED_EVENT_TYPE)
+
+#define ngx_http_jelou_cloudevent_rest(key)                                   \
+    ngx_http_jelou_text("\""),                                                \
+    ngx_http_jelou_piece(",\"subject\":", STRING, USER_ID),                   \
+    ngx_http_jelou_piece(",\"time\":\"", TIME, TIMESTAMP),                    \
+    ngx_http_jelou_piece("\",\"partitionkey\":", STRING, key),                \
+    { ngx_string(",\"datacontenttype\":\"application/json\",\"data\":"),       \
+      NGX_HTTP_JELOU_PIECE_EVENT, 0, NULL },                                  \
+    ngx_http_jelou_text("}"),                                                 \
+    ngx_http_jelou_end()
+
+
+static const ngx_http_jelou_piece_t  ngx_http_jelou_message_answer[] = {
+    ngx_http_jelou_piece("{\"success\":true,\"messageId\":", STRING,
+                         MESSAGE_ID),
+    ngx_http_jelou_text("}"),
+    ngx_http_jelou_end()
+};
+
+
+/* the value of incoming_message and of message */
 
 static const ngx_http_jelou_member_t  ngx_http_jelou_content[] = {
-
-    { ngx_string("body"), NGX_HTTP_JELOU_BODY, NGX_HTTP_JELOU_STRING,
-      NGX_HTTP_JELOU_BY_TYPE, NULL, NULL, 0 },
-
-    { ngx_string("url"), NGX_HTTP_JELOU_URL, NGX_HTTP_JELOU_STRING,
-      NGX_HTTP_JELOU_BY_TYPE, ngx_http_jelou_rule_https, NULL, 0 },
-
-    { ngx_string("mime_type"), NGX_HTTP_JELOU_MIME_TYPE,
-      NGX_HTTP_JELOU_STRING, NGX_HTTP_JELOU_BY_TYPE,
-      ngx_http_jelou_rule_mime_type, NULL, 0 },
-
-    { ngx_string("caption"), NGX_HTTP_JELOU_CAPTION, NGX_HTTP_JELOU_STRING,
-      NGX_HTTP_JELOU_BY_TYPE, NULL, NULL, 0 },
-
-    { ngx_string("filename"), NGX_HTTP_JELOU_FILENAME, NGX_HTTP_JELOU_STRING,
-      NGX_HTTP_JELOU_BY_TYPE, NULL, NULL, 0 }
+    ngx_http_jelou_string("body", BODY, NGX_HTTP_JELOU_BY_TYPE, NULL),
+    ngx_http_jelou_string("url", URL, NGX_HTTP_JELOU_BY_TYPE,
+                          ngx_http_jelou_rule_https),
+    ngx_http_jelou_string("mime_type", MIME_TYPE, NGX_HTTP_JELOU_BY_TYPE,
+                          ngx_http_jelou_rule_mime_type),
+    ngx_http_jelou_string("caption", CAPTION, NGX_HTTP_JELOU_BY_TYPE, NULL),
+    ngx_http_jelou_string("filename", FILENAME, NGX_HTTP_JELOU_BY_TYPE, NULL)
 };
 
 static const ngx_http_jelou_object_t  ngx_http_jelou_content_object =
     ngx_http_jelou_members(ngx_http_jelou_content);
 
-
 static const ngx_http_jelou_member_t  ngx_http_jelou_value[] = {
-
-    { ngx_string("id"), NGX_HTTP_JELOU_MESSAGE_ID, NGX_HTTP_JELOU_STRING,
-      NGX_HTTP_JELOU_REQUIRED, ngx_http_jelou_rule_id, NULL, 0 },
-
-    { ngx_string("type"), NGX_HTTP_JELOU_MESSAGE_TYPE, NGX_HTTP_JELOU_STRING,
-      NGX_HTTP_JELOU_REQUIRED|NGX_HTTP_JELOU_TYPE, NULL, NULL, 0 },
-
-    { ngx_string("content"), NGX_HTTP_JELOU_CONTENT, NGX_HTTP_JELOU_MEMBERS,
-      NGX_HTTP_JELOU_REQUIRED, NULL, &ngx_http_jelou_content_object, 0 }
+    ngx_http_jelou_id("id", MESSAGE_ID),
+    ngx_http_jelou_string("type", MESSAGE_TYPE,
+                          NGX_HTTP_JELOU_REQUIRED|NGX_HTTP_JELOU_TYPE, NULL),
+    ngx_http_jelou_object("content", CONTENT, NGX_HTTP_JELOU_REQUIRED,
+                          &ngx_http_jelou_content_object)
 };
 
 static const ngx_http_jelou_object_t  ngx_http_jelou_value_object =
     ngx_http_jelou_members(ngx_http_jelou_value);
 
-
-#define NGX_HTTP_JELOU_MEDIA  (ngx_http_jelou_bit(NGX_HTTP_JELOU_URL)         \
-                               |ngx_http_jelou_bit(NGX_HTTP_JELOU_MIME_TYPE))
+#define NGX_HTTP_JELOU_MEDIA                                                  \
+    (ngx_http_jelou_has(URL)|ngx_http_jelou_has(MIME_TYPE))
 
 static const ngx_http_jelou_variant_t  ngx_http_jelou_value_types[] = {
 
-    { ngx_string("text"), ngx_string("text"),
-      ngx_http_jelou_bit(NGX_HTTP_JELOU_BODY), 0, 0, 0 },
+    { ngx_string("text"), ngx_string("text"), 0,
+      ngx_http_jelou_has(BODY), 0, 0, 0 },
 
-    { ngx_string("image"), ngx_string("image"), NGX_HTTP_JELOU_MEDIA,
-      ngx_http_jelou_bit(NGX_HTTP_JELOU_CAPTION), 0, 0 },
+    { ngx_string("image"), ngx_string("image"), 0,
+      NGX_HTTP_JELOU_MEDIA, ngx_http_jelou_has(CAPTION), 0, 0 },
 
-    { ngx_string("video"), ngx_string("video"), NGX_HTTP_JELOU_MEDIA,
-      ngx_http_jelou_bit(NGX_HTTP_JELOU_CAPTION), 0, 0 },
+    { ngx_string("video"), ngx_string("video"), 0,
+      NGX_HTTP_JELOU_MEDIA, ngx_http_jelou_has(CAPTION), 0, 0 },
 
-    { ngx_string("audio"), ngx_string("audio"), NGX_HTTP_JELOU_MEDIA,
-      0, 0, 0 },
+    { ngx_string("audio"), ngx_string("audio"), 0,
+      NGX_HTTP_JELOU_MEDIA, 0, 0, 0 },
 
-    { ngx_string("document"), ngx_string("document"), NGX_HTTP_JELOU_MEDIA,
-      ngx_http_jelou_bit(NGX_HTTP_JELOU_FILENAME), 0, 0 }
+    { ngx_string("document"), ngx_string("document"), 0,
+      NGX_HTTP_JELOU_MEDIA, ngx_http_jelou_has(FILENAME), 0, 0 }
 };
-
-
-#define ngx_http_jelou_piece(text, what, slot)                                \
-    { ngx_string(text), NGX_HTTP_JELOU_PIECE_##what, slot, NULL }
-
-#define ngx_http_jelou_end()                                                  \
-    { ngx_null_string, NGX_HTTP_JELOU_PIECE_END, 0, NULL }
-
-/* the pieces that several events share */
-
-#define NGX_HTTP_JELOU_FIXED_PIECES                                           \
-    ngx_http_jelou_piece("{\"field\":", FIXED, NGX_HTTP_JELOU_FIXED_FIELD),   \
-    ngx_http_jelou_piece(",\"object\":", FIXED,                               \
-                         NGX_HTTP_JELOU_FIXED_OBJECT),                        \
-    ngx_http_jelou_piece(",\"event_type\":", FIXED,                           \
-                         NGX_HTTP_JELOU_FIXED_EVENT_TYPE)
-
-#define NGX_HTTP_JELOU_VALUE_PIECES                                           \
-    ngx_http_jelou_piece(",\"value\":{\"id\":", STRING,                       \
-                         NGX_HTTP_JELOU_MESSAGE_ID),                          \
-    ngx_http_jelou_piece(",\"type\":", STRING, NGX_HTTP_JELOU_MESSAGE_TYPE),  \
-    ngx_http_jelou_piece(",\"content\":{", TEXT, 0),                          \
-    ngx_http_jelou_piece("\"body\":", STRING, NGX_HTTP_JELOU_BODY),           \
-    ngx_http_jelou_piece("\"url\":", STRING, NGX_HTTP_JELOU_URL),             \
-    ngx_http_jelou_piece(",\"mime_type\":", STRING,                           \
-                         NGX_HTTP_JELOU_MIME_TYPE),                           \
-    ngx_http_jelou_piece(",\"caption\":", STRING, NGX_HTTP_JELOU_CAPTION),    \
-    ngx_http_jelou_piece(",\"filename\":", STRING, NGX_HTTP_JELOU_FILENAME),  \
-    ngx_http_jelou_piece("}}}", TEXT, 0),                                     \
-    ngx_http_jelou_end()
 
 
 /* incoming_message: an external provider's message to the end user */
 
 static const ngx_http_jelou_member_t  ngx_http_jelou_incoming[] = {
-
-    { ngx_string("field"), NGX_HTTP_JELOU_FIELD, NGX_HTTP_JELOU_STRING,
-      NGX_HTTP_JELOU_REQUIRED|NGX_HTTP_JELOU_FIXED, NULL, NULL,
-      NGX_HTTP_JELOU_FIXED_FIELD },
-
-    { ngx_string("object"), NGX_HTTP_JELOU_OBJECT, NGX_HTTP_JELOU_STRING,
-      NGX_HTTP_JELOU_REQUIRED|NGX_HTTP_JELOU_FIXED, NULL, NULL,
-      NGX_HTTP_JELOU_FIXED_OBJECT },
-
-    { ngx_string("event_type"), NGX_HTTP_JELOU_EVENT_TYPE,
-      NGX_HTTP_JELOU_STRING, NGX_HTTP_JELOU_REQUIRED|NGX_HTTP_JELOU_FIXED,
-      NULL, NULL, NGX_HTTP_JELOU_FIXED_EVENT_TYPE },
-
-    { ngx_string("project_id"), NGX_HTTP_JELOU_PROJECT_ID,
-      NGX_HTTP_JELOU_STRING, NGX_HTTP_JELOU_REQUIRED, ngx_http_jelou_rule_id,
-      NULL, 0 },
-
-    { ngx_string("room_id"), NGX_HTTP_JELOU_ROOM_ID, NGX_HTTP_JELOU_STRING,
-      NGX_HTTP_JELOU_REQUIRED, ngx_http_jelou_rule_id, NULL, 0 },
-
-    { ngx_string("bot_id"), NGX_HTTP_JELOU_BOT_ID, NGX_HTTP_JELOU_STRING,
-      NGX_HTTP_JELOU_REQUIRED, ngx_http_jelou_rule_id, NULL, 0 },
-
-    { ngx_string("user_id"), NGX_HTTP_JELOU_USER_ID, NGX_HTTP_JELOU_STRING,
-      NGX_HTTP_JELOU_REQUIRED, ngx_http_jelou_rule_id, NULL, 0 },
-
-    { ngx_string("value"), NGX_HTTP_JELOU_VALUE, NGX_HTTP_JELOU_MEMBERS,
-      NGX_HTTP_JELOU_REQUIRED, NULL, &ngx_http_jelou_value_object, 0 }
+    ngx_http_jelou_fixed("field", FIELD),
+    ngx_http_jelou_fixed("object", OBJECT),
+    ngx_http_jelou_fixed("event_type", EVENT_TYPE),
+    ngx_http_jelou_id("project_id", PROJECT_ID),
+    ngx_http_jelou_id("room_id", ROOM_ID),
+    ngx_http_jelou_id("bot_id", BOT_ID),
+    ngx_http_jelou_id("user_id", USER_ID),
+    ngx_http_jelou_object("value", VALUE, NGX_HTTP_JELOU_REQUIRED,
+                          &ngx_http_jelou_value_object)
 };
 
 static const ngx_http_jelou_object_t  ngx_http_jelou_incoming_object =
     ngx_http_jelou_members(ngx_http_jelou_incoming);
 
-static const ngx_http_jelou_piece_t  ngx_http_jelou_incoming_pieces[] = {
+static const ngx_http_jelou_piece_t  ngx_http_jelou_incoming_event[] = {
     NGX_HTTP_JELOU_FIXED_PIECES,
-    ngx_http_jelou_piece(",\"project_id\":", STRING,
-                         NGX_HTTP_JELOU_PROJECT_ID),
-    ngx_http_jelou_piece(",\"room_id\":", STRING, NGX_HTTP_JELOU_ROOM_ID),
-    ngx_http_jelou_piece(",\"bot_id\":", STRING, NGX_HTTP_JELOU_BOT_ID),
-    ngx_http_jelou_piece(",\"user_id\":", STRING, NGX_HTTP_JELOU_USER_ID),
-    NGX_HTTP_JELOU_VALUE_PIECES
+    ngx_http_jelou_piece(",\"project_id\":", STRING, PROJECT_ID),
+    ngx_http_jelou_piece(",\"room_id\":", STRING, ROOM_ID),
+    ngx_http_jelou_piece(",\"bot_id\":", STRING, BOT_ID),
+    ngx_http_jelou_piece(",\"user_id\":", STRING, USER_ID),
+    NGX_HTTP_JELOU_VALUE_PIECES,
+    ngx_http_jelou_text("}}}"),
+    ngx_http_jelou_end()
+};
+
+static const ngx_http_jelou_piece_t  ngx_http_jelou_room_cloudevent[] = {
+    NGX_HTTP_JELOU_CLOUDEVENT_PIECES,
+    ngx_http_jelou_piece(",\"id\":", STRING, MESSAGE_ID),
+    ngx_http_jelou_piece(",\"source\":\"/projects/", ESCAPED, PROJECT_ID),
+    ngx_http_jelou_piece("/rooms/", ESCAPED, ROOM_ID),
+    NGX_HTTP_JELOU_CLOUDEVENT_TYPE,
+    ngx_http_jelou_cloudevent_rest(ROOM_ID)
+};
+
+static const ngx_http_jelou_kind_t  ngx_http_jelou_incoming_kind = {
+    &ngx_http_jelou_incoming_object,
+    ngx_http_jelou_incoming_event,
+    ngx_http_jelou_room_cloudevent,
+    ngx_http_jelou_message_answer,
+    NULL, NULL, 0, 0
+};
+
+
+/* message: the end user's message to the partner's webhook */
+
+static const ngx_http_jelou_member_t  ngx_http_jelou_contact[] = {
+    ngx_http_jelou_id("id", USER_ID),
+    ngx_http_jelou_string("name", USER_NAME, 0, NULL)
+};
+
+static const ngx_http_jelou_object_t  ngx_http_jelou_contact_object =
+    ngx_http_jelou_members(ngx_http_jelou_contact);
+
+static const ngx_http_jelou_member_t  ngx_http_jelou_conversation[] = {
+    ngx_http_jelou_id("id", CONVERSATION_ID)
+};
+
+static const ngx_http_jelou_object_t  ngx_http_jelou_conversation_object =
+    ngx_http_jelou_members(ngx_http_jelou_conversation);
+
+static const ngx_http_jelou_member_t  ngx_http_jelou_bot[] = {
+    ngx_http_jelou_id("id", BOT_ID),
+    ngx_http_jelou_string("name", BOT_NAME, 0, NULL)
+};
+
+static const ngx_http_jelou_object_t  ngx_http_jelou_bot_object =
+    ngx_http_jelou_members(ngx_http_jelou_bot);
+
+static const ngx_http_jelou_member_t  ngx_http_jelou_message[] = {
+    ngx_http_jelou_fixed("field", FIELD),
+    ngx_http_jelou_fixed("object", OBJECT),
+    ngx_http_jelou_fixed("event_type", EVENT_TYPE),
+    ngx_http_jelou_timestamp(),
+    ngx_http_jelou_id("project_id", PROJECT_ID),
+    ngx_http_jelou_id("room_id", ROOM_ID),
+    ngx_http_jelou_object("contact", CONTACT, NGX_HTTP_JELOU_REQUIRED,
+                          &ngx_http_jelou_contact_object),
+    ngx_http_jelou_object("conversation", CONVERSATION,
+                          NGX_HTTP_JELOU_REQUIRED,
+                          &ngx_http_jelou_conversation_object),
+    ngx_http_jelou_object("bot", BOT, NGX_HTTP_JELOU_REQUIRED,
+                          &ngx_http_jelou_bot_object),
+    ngx_http_jelou_object("value", VALUE, NGX_HTTP_JELOU_REQUIRED,
+                          &ngx_http_jelou_value_object),
+
+    /* no message type has it, a conversation event does */
+
+    ngx_http_jelou_string("event", EVENT, NGX_HTTP_JELOU_BY_TYPE, NULL)
+};
+
+static const ngx_http_jelou_object_t  ngx_http_jelou_message_object =
+    ngx_http_jelou_members(ngx_http_jelou_message);
+
+static const ngx_http_jelou_piece_t  ngx_http_jelou_message_event[] = {
+    NGX_HTTP_JELOU_FIXED_PIECES,
+    ngx_http_jelou_piece(",\"timestamp\":", BARE, TIMESTAMP),
+    ngx_http_jelou_piece(",\"project_id\":", STRING, PROJECT_ID),
+    ngx_http_jelou_piece(",\"room_id\":", STRING, ROOM_ID),
+    ngx_http_jelou_piece(",\"conversation_id\":", STRING, CONVERSATION_ID),
+    ngx_http_jelou_piece(",\"bot_id\":", STRING, BOT_ID),
+    ngx_http_jelou_piece(",\"bot_name\":", STRING, BOT_NAME),
+    ngx_http_jelou_piece(",\"user_id\":", STRING, USER_ID),
+    ngx_http_jelou_piece(",\"user_name\":", STRING, USER_NAME),
+    NGX_HTTP_JELOU_VALUE_PIECES,
+    ngx_http_jelou_text("}}}"),
+    ngx_http_jelou_end()
+};
+
+static const ngx_http_jelou_kind_t  ngx_http_jelou_message_kind = {
+    &ngx_http_jelou_message_object,
+    ngx_http_jelou_message_event,
+    ngx_http_jelou_room_cloudevent,
+    ngx_http_jelou_message_answer,
+    NULL, NULL, 0, 0
+};
+
+
+/* conversation.start and conversation.close, to the same webhook */
+
+static const ngx_http_jelou_member_t  ngx_http_jelou_turn[] = {
+    ngx_http_jelou_string("event", EVENT, NGX_HTTP_JELOU_REQUIRED,
+                          ngx_http_jelou_rule_conversation),
+    ngx_http_jelou_timestamp(),
+    ngx_http_jelou_id("project_id", PROJECT_ID)
+};
+
+static const ngx_http_jelou_object_t  ngx_http_jelou_turn_object =
+    ngx_http_jelou_members(ngx_http_jelou_turn);
+
+static const ngx_http_jelou_piece_t  ngx_http_jelou_turn_event[] = {
+    NGX_HTTP_JELOU_FIELD_PIECES,
+    ngx_http_jelou_piece(",\"event_type\":", STRING, EVENT),
+    ngx_http_jelou_piece(",\"timestamp\":", BARE, TIMESTAMP),
+    ngx_http_jelou_piece(",\"project_id\":", STRING, PROJECT_ID),
+    { ngx_string(",\"data\":"), NGX_HTTP_JELOU_PIECE_BODY, 0, NULL },
+    ngx_http_jelou_text("}"),
+    ngx_http_jelou_end()
+};
+
+static const ngx_http_jelou_piece_t  ngx_http_jelou_turn_cloudevent[] = {
+    NGX_HTTP_JELOU_CLOUDEVENT_PIECES,
+    { ngx_string(",\"id\":\""), NGX_HTTP_JELOU_PIECE_DIGEST, 0, NULL },
+    ngx_http_jelou_piece("\",\"source\":\"/projects/", ESCAPED, PROJECT_ID),
+    ngx_http_jelou_piece("\",\"type\":\"ai.jelou.", BARE, EVENT),
+    ngx_http_jelou_cloudevent_rest(PROJECT_ID)
+};
+
+static const ngx_http_jelou_piece_t  ngx_http_jelou_turn_answer[] = {
+    ngx_http_jelou_text("{\"success\":true}"),
+    ngx_http_jelou_end()
+};
+
+static const ngx_http_jelou_kind_t  ngx_http_jelou_turn_kind = {
+    &ngx_http_jelou_turn_object,
+    ngx_http_jelou_turn_event,
+    ngx_http_jelou_turn_cloudevent,
+    ngx_http_jelou_turn_answer,
+    NULL, NULL, NGX_HTTP_JELOU_EVENT, 1
+};
+
+
+/* room_message: messages into a room */
+
+static const ngx_http_jelou_member_t  ngx_http_jelou_room_item[] = {
+    ngx_http_jelou_string("id", ITEM_ID, NGX_HTTP_JELOU_REQUIRED,
+                          ngx_http_jelou_rule_uuid),
+    ngx_http_jelou_string("type", ITEM_TYPE,
+                          NGX_HTTP_JELOU_REQUIRED|NGX_HTTP_JELOU_TYPE, NULL),
+    ngx_http_jelou_string("text", ITEM_TEXT, NGX_HTTP_JELOU_BY_TYPE, NULL),
+    ngx_http_jelou_string("mediaUrl", ITEM_URL, NGX_HTTP_JELOU_BY_TYPE,
+                          ngx_http_jelou_rule_uri)
+};
+
+static const ngx_http_jelou_object_t  ngx_http_jelou_room_item_object =
+    ngx_http_jelou_members(ngx_http_jelou_room_item);
+
+static const ngx_http_jelou_member_t  ngx_http_jelou_room[] = {
+    ngx_http_jelou_id("senderId", USER_ID),
+    ngx_http_jelou_array("messages", ITEMS, NGX_HTTP_JELOU_REQUIRED,
+                         ngx_http_jelou_rule_messages,
+                         &ngx_http_jelou_room_item_object)
+};
+
+static const ngx_http_jelou_object_t  ngx_http_jelou_room_object =
+    ngx_http_jelou_members(ngx_http_jelou_room);
+
+#define ngx_http_jelou_room_media(name, type)                                 \
+    { ngx_string(name), ngx_string(type), 0,                                  \
+      ngx_http_jelou_has(ITEM_URL), ngx_http_jelou_has(ITEM_TEXT),            \
+      NGX_HTTP_JELOU_ITEM_TEXT, NGX_HTTP_JELOU_ITEM_CAPTION }
+
+static const ngx_http_jelou_variant_t  ngx_http_jelou_room_types[] = {
+
+    { ngx_string("TEXT"), ngx_string("text"), 0,
+      ngx_http_jelou_has(ITEM_TEXT), 0, 0, 0 },
+
+    ngx_http_jelou_room_media("IMAGE", "image"),
+    ngx_http_jelou_room_media("VIDEO", "video"),
+    ngx_http_jelou_room_media("DOCUMENT", "document")
+};
+
+static const ngx_http_jelou_piece_t  ngx_http_jelou_room_item_event[] = {
+    ngx_http_jelou_piece("{\"id\":", STRING, ITEM_ID),
+    ngx_http_jelou_piece(",\"type\":", STRING, ITEM_TYPE),
+    ngx_http_jelou_text(",\"content\":{"),
+    ngx_http_jelou_piece("\"body\":", STRING, ITEM_TEXT),
+    ngx_http_jelou_piece("\"url\":", STRING, ITEM_URL),
+    ngx_http_jelou_piece(",\"caption\":", STRING, ITEM_CAPTION),
+    ngx_http_jelou_text("}}"),
+    ngx_http_jelou_end()
+};
+
+static const ngx_http_jelou_piece_t  ngx_http_jelou_room_item_id[] = {
+    ngx_http_jelou_piece("", STRING, ITEM_ID),
+    ngx_http_jelou_end()
+};
+
+static const ngx_http_jelou_piece_t  ngx_http_jelou_room_item_bare[] = {
+    ngx_http_jelou_piece("", BARE, ITEM_ID),
+    ngx_http_jelou_end()
+};
+
+static const ngx_http_jelou_piece_t  ngx_http_jelou_room_ids[] = {
+    ngx_http_jelou_items("", ngx_http_jelou_room_item_bare),
+    ngx_http_jelou_end()
+};
+
+static const ngx_http_jelou_piece_t  ngx_http_jelou_room_item_type[] = {
+    ngx_http_jelou_piece("", BARE, ITEM_TYPE),
+    ngx_http_jelou_end()
+};
+
+static const ngx_http_jelou_piece_t  ngx_http_jelou_room_type_names[] = {
+    ngx_http_jelou_items("", ngx_http_jelou_room_item_type),
+    ngx_http_jelou_end()
+};
+
+static const ngx_http_jelou_piece_t  ngx_http_jelou_room_event[] = {
+    NGX_HTTP_JELOU_FIXED_PIECES,
+    ngx_http_jelou_piece(",\"room_id\":", STRING, ROOM_ID),
+    ngx_http_jelou_piece(",\"sender_id\":", STRING, USER_ID),
+    ngx_http_jelou_items(",\"values\":[", ngx_http_jelou_room_item_event),
+    ngx_http_jelou_text("]}"),
+    ngx_http_jelou_end()
+};
+
+static const ngx_http_jelou_piece_t  ngx_http_jelou_rooms_cloudevent[] = {
+    NGX_HTTP_JELOU_CLOUDEVENT_PIECES,
+    ngx_http_jelou_items(",\"id\":\"", ngx_http_jelou_room_item_bare),
+    ngx_http_jelou_piece("\",\"source\":\"/rooms/", ESCAPED, ROOM_ID),
+    NGX_HTTP_JELOU_CLOUDEVENT_TYPE,
+    ngx_http_jelou_cloudevent_rest(ROOM_ID)
+};
+
+static const ngx_http_jelou_piece_t  ngx_http_jelou_room_answer[] = {
+    ngx_http_jelou_items("{\"success\":true,\"messageIds\":[",
+                         ngx_http_jelou_room_item_id),
+    ngx_http_jelou_text("]}"),
+    ngx_http_jelou_end()
+};
+
+static const ngx_http_jelou_kind_t  ngx_http_jelou_room_kind = {
+    &ngx_http_jelou_room_object,
+    ngx_http_jelou_room_event,
+    ngx_http_jelou_rooms_cloudevent,
+    ngx_http_jelou_room_answer,
+    ngx_http_jelou_room_ids, ngx_http_jelou_room_type_names, 0, 0
+};
+
+
+/* bot_message: a bot's message to a user, a list if it has options */
+
+static const ngx_http_jelou_member_t  ngx_http_jelou_option[] = {
+    ngx_http_jelou_string("id", ITEM_ID, NGX_HTTP_JELOU_UUID,
+                          ngx_http_jelou_rule_id),
+    ngx_http_jelou_string("title", ITEM_TITLE,
+                          NGX_HTTP_JELOU_REQUIRED|NGX_HTTP_JELOU_RAW,
+                          ngx_http_jelou_rule_title),
+    ngx_http_jelou_string("description", ITEM_DESCRIPTION, NGX_HTTP_JELOU_RAW,
+                          ngx_http_jelou_rule_description)
+};
+
+static const ngx_http_jelou_object_t  ngx_http_jelou_option_object =
+    ngx_http_jelou_members(ngx_http_jelou_option);
+
+static const ngx_http_jelou_member_t  ngx_http_jelou_button[] = {
+    ngx_http_jelou_preset("type", BUTTON_TYPE, "text"),
+    ngx_http_jelou_preset("text", BUTTON_TEXT, "Opciones")
+};
+
+static const ngx_http_jelou_object_t  ngx_http_jelou_button_object =
+    ngx_http_jelou_members(ngx_http_jelou_button);
+
+static const ngx_http_jelou_member_t  ngx_http_jelou_bots[] = {
+    ngx_http_jelou_string("type", MESSAGE_TYPE,
+                          NGX_HTTP_JELOU_REQUIRED|NGX_HTTP_JELOU_TYPE, NULL),
+    ngx_http_jelou_id("userId", USER_ID),
+    ngx_http_jelou_string("text", BODY, NGX_HTTP_JELOU_REQUIRED, NULL),
+
+    { ngx_string("botId"), NGX_HTTP_JELOU_BOT, NGX_HTTP_JELOU_STRING,
+      NGX_HTTP_JELOU_SAME, NULL, NULL, NGX_HTTP_JELOU_BOT_ID,
+      ngx_null_string },
+
+    ngx_http_jelou_string("title", TITLE, NGX_HTTP_JELOU_BY_TYPE, NULL),
+    ngx_http_jelou_object("buttonText", BUTTON, NGX_HTTP_JELOU_BY_TYPE,
+                          &ngx_http_jelou_button_object),
+    ngx_http_jelou_array("options", ITEMS, NGX_HTTP_JELOU_BY_TYPE,
+                         ngx_http_jelou_rule_options,
+                         &ngx_http_jelou_option_object)
+};
+
+static const ngx_http_jelou_object_t  ngx_http_jelou_bots_object =
+    ngx_http_jelou_members(ngx_http_jelou_bots);
+
+static const ngx_http_jelou_variant_t  ngx_http_jelou_bot_types[] = {
+
+    { ngx_string("text"), ngx_string("list"), 1,
+      ngx_http_jelou_has(ITEMS),
+      ngx_http_jelou_has(TITLE)|ngx_http_jelou_has(BUTTON), 0, 0 },
+
+    { ngx_string("text"), ngx_string("text"), 0, 0, 0, 0, 0 }
+};
+
+static const ngx_http_jelou_piece_t  ngx_http_jelou_option_event[] = {
+    ngx_http_jelou_piece("{\"id\":", STRING, ITEM_ID),
+    ngx_http_jelou_piece(",\"title\":", STRING, ITEM_TITLE),
+    ngx_http_jelou_piece(",\"description\":", STRING, ITEM_DESCRIPTION),
+    ngx_http_jelou_text("}"),
+    ngx_http_jelou_end()
+};
+
+static const ngx_http_jelou_piece_t  ngx_http_jelou_bot_event[] = {
+    NGX_HTTP_JELOU_FIXED_PIECES,
+    ngx_http_jelou_piece(",\"bot_id\":", STRING, BOT_ID),
+    ngx_http_jelou_piece(",\"user_id\":", STRING, USER_ID),
+    NGX_HTTP_JELOU_VALUE_PIECES,
+    ngx_http_jelou_piece(",\"title\":", STRING, TITLE),
+    ngx_http_jelou_piece(",\"button\":{\"type\":", STRING, BUTTON_TYPE),
+    ngx_http_jelou_piece(",\"text\":", STRING, BUTTON_TEXT),
+    ngx_http_jelou_piece("}", NOTHING, BUTTON),
+    ngx_http_jelou_items(",\"options\":[", ngx_http_jelou_option_event),
+    ngx_http_jelou_piece("]", NOTHING, ITEMS),
+    ngx_http_jelou_text("}}}"),
+    ngx_http_jelou_end()
+};
+
+static const ngx_http_jelou_piece_t  ngx_http_jelou_bot_cloudevent[] = {
+    NGX_HTTP_JELOU_CLOUDEVENT_PIECES,
+    ngx_http_jelou_piece(",\"id\":", STRING, MESSAGE_ID),
+    ngx_http_jelou_piece(",\"source\":\"/bots/", ESCAPED, BOT_ID),
+    NGX_HTTP_JELOU_CLOUDEVENT_TYPE,
+    ngx_http_jelou_cloudevent_rest(BOT_ID)
+};
+
+static const ngx_http_jelou_kind_t  ngx_http_jelou_bot_kind = {
+    &ngx_http_jelou_bots_object,
+    ngx_http_jelou_bot_event,
+    ngx_http_jelou_bot_cloudevent,
+    ngx_http_jelou_message_answer,
+    NULL, NULL, 0, 0
 };
 
 
 const ngx_http_jelou_endpoint_t  ngx_http_jelou_endpoints[] = {
 
     { ngx_string("incoming_message"),
-      &ngx_http_jelou_incoming_object,
-      ngx_http_jelou_value_types,
-      sizeof(ngx_http_jelou_value_types) / sizeof(ngx_http_jelou_variant_t),
+      &ngx_http_jelou_incoming_kind, NULL,
+      ngx_http_jelou_variants(ngx_http_jelou_value_types),
       ngx_string("must be one of text, image, video, audio, document"),
-      ngx_http_jelou_incoming_pieces,
-      1 },
+      ngx_null_string, ngx_null_string, 0, 1, 0 },
 
-    { ngx_null_string, NULL, NULL, 0, ngx_null_string, NULL, 0 }
+    { ngx_string("message"),
+      &ngx_http_jelou_message_kind, &ngx_http_jelou_turn_kind,
+      ngx_http_jelou_variants(ngx_http_jelou_value_types),
+      ngx_string("must be one of text, image, video, audio, document"),
+      ngx_null_string, ngx_null_string, 0, 1, 0 },
+
+    { ngx_string("room_message"),
+      &ngx_http_jelou_room_kind, NULL,
+      ngx_http_jelou_variants(ngx_http_jelou_room_types),
+      ngx_string("must be one of TEXT, IMAGE, VIDEO, DOCUMENT"),
+      ngx_string("/rooms/"), ngx_string("/message"),
+      NGX_HTTP_JELOU_ROOM_ID, 0, 0 },
+
+    { ngx_string("bot_message"),
+      &ngx_http_jelou_bot_kind, NULL,
+      ngx_http_jelou_variants(ngx_http_jelou_bot_types),
+      ngx_string("must be text"),
+      ngx_string("/bots/"), ngx_string("/messages"),
+      NGX_HTTP_JELOU_BOT_ID, 0, 1 },
+
+    { ngx_null_string, NULL, NULL, NULL, 0, ngx_null_string,
+      ngx_null_string, ngx_null_string, 0, 0, 0 }
 };
 
 
@@ -234,7 +629,9 @@ ngx_http_jelou_check(ngx_http_jelou_event_t *event,
     check.event = event;
     check.schema = schema;
 
-    shape.object = schema->endpoint->object;
+    event->kind = schema->endpoint->kind;
+
+    shape.object = event->kind->object;
     shape.strict = schema->strict;
     shape.item = ngx_http_jelou_check_item;
     shape.data = &check;
@@ -245,16 +642,70 @@ ngx_http_jelou_check(ngx_http_jelou_event_t *event,
         return rc == NGX_DECLINED ? NGX_HTTP_JELOU_INVALID_JSON : NGX_ERROR;
     }
 
+    if (schema->conversation
+        && schema->endpoint->conversation
+        && event->values[NGX_HTTP_JELOU_EVENT].type != NGX_HTTP_JELOU_ABSENT
+        && event->values[NGX_HTTP_JELOU_EVENT_TYPE].type
+           == NGX_HTTP_JELOU_ABSENT)
+    {
+        ngx_http_jelou_check_conversation(event, schema->endpoint);
+    }
+
     root.parent = NULL;
 
-    ngx_http_jelou_check_members(&check, schema->endpoint->object,
-                                 event->values, &event->variant, &root);
+    ngx_http_jelou_check_members(&check, event->kind->object, event->values,
+                                 &event->variant, &root);
+
+    if (schema->endpoint->names_message && !event->nviolations
+        && (ngx_http_jelou_id_random(event->random, NGX_HTTP_JELOU_RANDOM_LEN,
+                                     log)
+            != NGX_OK
+            || ngx_http_jelou_id_message(event->pool,
+                                   &event->values[NGX_HTTP_JELOU_MESSAGE_ID],
+                                   event->random)
+               != NGX_OK))
+    {
+        return NGX_ERROR;
+    }
 
     if (event->failed) {
         return NGX_ERROR;
     }
 
     return event->nviolations ? NGX_HTTP_JELOU_INVALID_EVENT : NGX_OK;
+}
+
+
+/*
+ * The other members of a conversation event are not known here: none can be
+ * wrong, and none is a value of the event, for nothing has checked it.
+ */
+
+static void
+ngx_http_jelou_check_conversation(ngx_http_jelou_event_t *event,
+    const ngx_http_jelou_endpoint_t *endpoint)
+{
+    ngx_uint_t                      i, k;
+    const ngx_http_jelou_object_t  *known, *object;
+
+    known = endpoint->conversation->object;
+    object = endpoint->kind->object;
+
+    for (i = 0; i < object->nmembers; i++) {
+
+        for (k = 0; k < known->nmembers; k++) {
+            if (known->members[k].slot == object->members[i].slot) {
+                break;
+            }
+        }
+
+        if (k == known->nmembers) {
+            ngx_http_jelou_drop(&object->members[i], event->values);
+        }
+    }
+
+    event->kind = endpoint->conversation;
+    event->nviolations = 0;
 }
 
 
@@ -305,13 +756,19 @@ ngx_http_jelou_check_members(ngx_http_jelou_check_t *check,
                                              &foreign);
                 }
 
-                v->type = NGX_HTTP_JELOU_ABSENT;
+                ngx_http_jelou_drop(m, values);
                 continue;
             }
         }
 
         if (v->type == NGX_HTTP_JELOU_ABSENT) {
-            message = required ? &missing : NULL;
+
+            if (required) {
+                message = &missing;
+
+            } else {
+                ngx_http_jelou_check_absent(check, m, v);
+            }
 
         } else if (v->repeated) {
             message = &repeated;
@@ -338,6 +795,24 @@ ngx_http_jelou_check_members(ngx_http_jelou_check_t *check,
 }
 
 
+static void
+ngx_http_jelou_drop(const ngx_http_jelou_member_t *member,
+    ngx_http_jelou_value_t *values)
+{
+    ngx_uint_t  i;
+
+    values[member->slot].type = NGX_HTTP_JELOU_ABSENT;
+
+    if (member->type != NGX_HTTP_JELOU_MEMBERS) {
+        return;
+    }
+
+    for (i = 0; i < member->object->nmembers; i++) {
+        ngx_http_jelou_drop(&member->object->members[i], values);
+    }
+}
+
+
 static const ngx_str_t *
 ngx_http_jelou_check_value(ngx_http_jelou_check_t *check,
     const ngx_http_jelou_member_t *member, ngx_http_jelou_value_t *value,
@@ -350,9 +825,17 @@ ngx_http_jelou_check_value(ngx_http_jelou_check_t *check,
     static ngx_str_t  lone = ngx_string("must not have a lone surrogate");
 
     if (member->rule == NULL
-        && !(member->flags & (NGX_HTTP_JELOU_FIXED|NGX_HTTP_JELOU_TYPE)))
+        && !(member->flags & (NGX_HTTP_JELOU_FIXED|NGX_HTTP_JELOU_TYPE
+                              |NGX_HTTP_JELOU_SAME)))
     {
         return NULL;
+    }
+
+    if (member->flags & NGX_HTTP_JELOU_RAW) {
+        text.data = value->data;
+        text.len = value->len;
+
+        return member->rule(&text, member);
     }
 
     rc = ngx_http_jelou_value_decode(check->event->pool, value, &text);
@@ -382,7 +865,58 @@ ngx_http_jelou_check_value(ngx_http_jelou_check_t *check,
         return &fixed->message;
     }
 
+    if (member->flags & NGX_HTTP_JELOU_SAME) {
+        return ngx_http_jelou_check_same(check, member, &text);
+    }
+
     return member->rule(&text, member);
+}
+
+
+/* An optional member that is not there may get a value all the same. */
+
+static void
+ngx_http_jelou_check_absent(ngx_http_jelou_check_t *check,
+    const ngx_http_jelou_member_t *member, ngx_http_jelou_value_t *value)
+{
+    if (member->preset.len) {
+        value->type = NGX_HTTP_JELOU_STRING;
+        value->data = member->preset.data;
+        value->len = (uint32_t) member->preset.len;
+
+    } else if ((member->flags & NGX_HTTP_JELOU_UUID)
+               && !check->event->nviolations
+               && ngx_http_jelou_id_uuid(check->event->pool, value) != NGX_OK)
+    {
+        check->event->failed = 1;
+    }
+}
+
+
+static const ngx_str_t *
+ngx_http_jelou_check_same(ngx_http_jelou_check_t *check,
+    const ngx_http_jelou_member_t *member, ngx_str_t *text)
+{
+    ngx_str_t  other;
+
+    static ngx_str_t  message = ngx_string("must be the one in the path");
+
+    if (ngx_http_jelou_value_decode(check->event->pool,
+                                    &check->event->values[member->limit],
+                                    &other)
+        != NGX_OK)
+    {
+        check->event->failed = 1;
+        return NULL;
+    }
+
+    if (text->len == other.len
+        && ngx_memcmp(text->data, other.data, other.len) == 0)
+    {
+        return NULL;
+    }
+
+    return &message;
 }
 
 
@@ -393,16 +927,19 @@ ngx_http_jelou_check_type(ngx_http_jelou_check_t *check, ngx_str_t *name,
     ngx_http_jelou_value_t *value, const ngx_http_jelou_variant_t **variant)
 {
     ngx_uint_t                        i;
+    ngx_http_jelou_value_t           *items;
     const ngx_http_jelou_variant_t   *t;
     const ngx_http_jelou_endpoint_t  *endpoint;
 
     endpoint = check->schema->endpoint;
+    items = &check->event->values[NGX_HTTP_JELOU_ITEMS];
 
     for (i = 0; i < endpoint->nvariants; i++) {
         t = &endpoint->variants[i];
 
         if (t->name.len == name->len
-            && ngx_memcmp(t->name.data, name->data, name->len) == 0)
+            && ngx_memcmp(t->name.data, name->data, name->len) == 0
+            && (!t->with_items || items->type != NGX_HTTP_JELOU_ABSENT))
         {
             *variant = t;
             check->event->types |= ngx_http_jelou_bit(i);
@@ -532,6 +1069,41 @@ ngx_http_jelou_value_decode(ngx_pool_t *pool, ngx_http_jelou_value_t *value,
 
 
 ngx_int_t
+ngx_http_jelou_value_encode(ngx_pool_t *pool, ngx_str_t *text,
+    ngx_http_jelou_value_t *value)
+{
+    size_t  escapes;
+
+    if (ngx_http_jelou_rule_id(text, NULL)
+        || ngx_http_jelou_text_check(text->data, text->data + text->len))
+    {
+        return NGX_DECLINED;
+    }
+
+    escapes = ngx_escape_json(NULL, text->data, text->len);
+
+    value->type = NGX_HTTP_JELOU_STRING;
+    value->data = text->data;
+    value->len = (uint32_t) (text->len + escapes);
+
+    if (escapes == 0) {
+        return NGX_OK;
+    }
+
+    value->escaped = 1;
+    value->data = ngx_pnalloc(pool, value->len);
+
+    if (value->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    (void) ngx_escape_json(value->data, text->data, text->len);
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
 ngx_http_jelou_project_id(ngx_http_jelou_event_t *event, ngx_str_t *text)
 {
     ngx_int_t                rc;
@@ -556,206 +1128,4 @@ ngx_http_jelou_project_id(ngx_http_jelou_event_t *event, ngx_str_t *text)
     }
 
     return NGX_OK;
-}
-
-
-/*
- * Identifiers reach headers, logs and variables, where a line break would be
- * an injection.
- */
-
-static const ngx_str_t *
-ngx_http_jelou_rule_id(ngx_str_t *value, const ngx_http_jelou_member_t *member)
-{
-    size_t  i;
-
-    static ngx_str_t  message = ngx_string("must have 1 to 256 bytes and no "
-                                           "control character");
-
-    if (value->len == 0 || value->len > NGX_HTTP_JELOU_ID_MAX) {
-        return &message;
-    }
-
-    for (i = 0; i < value->len; i++) {
-        if (value->data[i] < 0x20 || value->data[i] == 0x7f) {
-            return &message;
-        }
-    }
-
-    return NULL;
-}
-
-
-/* RFC 3986: the scheme in either case, then "//" and an authority */
-
-static const ngx_str_t *
-ngx_http_jelou_rule_https(ngx_str_t *value,
-    const ngx_http_jelou_member_t *member)
-{
-    u_char  *p, *host, *last;
-
-    static ngx_str_t  message = ngx_string("must be an https URL");
-
-    if (value->len < sizeof("https://") - 1
-        || ngx_strncasecmp(value->data, (u_char *) "https://",
-                           sizeof("https://") - 1)
-           != 0
-        || ngx_http_jelou_blank(value))
-    {
-        return &message;
-    }
-
-    host = value->data + sizeof("https://") - 1;
-    last = value->data + value->len;
-
-    for (p = host; p < last && *p != '/' && *p != '?' && *p != '#'; p++) {
-
-        if (*p == '@') {
-            host = p + 1;                /* what stood before is userinfo */
-        }
-    }
-
-    if (host == p || *host == ':') {
-        return &message;
-    }
-
-    return NULL;
-}
-
-
-/* RFC 9110, section 8.3.1: type "/" subtype *( OWS ";" OWS [ parameter ] ) */
-
-static const ngx_str_t *
-ngx_http_jelou_rule_mime_type(ngx_str_t *value,
-    const ngx_http_jelou_member_t *member)
-{
-    u_char  *p, *q, *last;
-
-    static ngx_str_t  message = ngx_string("must be a media type, "
-                                           "type/subtype");
-
-    p = value->data;
-    last = p + value->len;
-
-    q = ngx_http_jelou_token(p, last);
-
-    if (q == p || q == last || *q != '/') {
-        return &message;
-    }
-
-    p = q + 1;
-    q = ngx_http_jelou_token(p, last);
-
-    if (q == p) {
-        return &message;
-    }
-
-    for (p = q; p < last; p = q) {
-
-        while (p < last && (*p == ' ' || *p == '\t')) { p++; }
-
-        if (p == last || *p++ != ';') {
-            return &message;
-        }
-
-        while (p < last && (*p == ' ' || *p == '\t')) { p++; }
-
-        q = ngx_http_jelou_token(p, last);
-
-        if (q == p) {
-            continue;
-        }
-
-        if (q == last || *q++ != '=') {
-            return &message;
-        }
-
-        p = q;
-
-        if (p == last || *p != '"') {
-            q = ngx_http_jelou_token(p, last);
-
-            if (q == p) {
-                return &message;
-            }
-
-            continue;
-        }
-
-        for (q = p + 1; q < last && *q != '"'; q++) {
-
-            if (*q == '\\') {
-                q++;
-            }
-
-            if (q == last || (*q < 0x20 && *q != '\t') || *q == 0x7f) {
-                return &message;
-            }
-        }
-
-        if (q++ == last) {
-            return &message;
-        }
-    }
-
-    return NULL;
-}
-
-
-/* Returns 1 if there is white space (Unicode's) or a control character. */
-
-static ngx_uint_t
-ngx_http_jelou_blank(ngx_str_t *value)
-{
-    u_char    *p, *last;
-    uint32_t   c;
-
-    p = value->data;
-    last = p + value->len;
-
-    while (p < last) {
-
-        if (*p < 0x80) {
-
-            if (*p <= 0x20 || *p == 0x7f) {
-                return 1;
-            }
-
-            p++;
-            continue;
-        }
-
-        c = ngx_utf8_decode(&p, last - p);
-
-        if (c <= 0xa0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200a)
-            || c == 0x2028 || c == 0x2029 || c == 0x202f || c == 0x205f
-            || c == 0x3000)
-        {
-            return 1;
-        }
-    }
-
-    return 0;
-}
-
-
-/* Returns the end of the RFC 9110 token at p. */
-
-static u_char *
-ngx_http_jelou_token(u_char *p, u_char *last)
-{
-    for ( /* void */ ; p < last; p++) {
-
-        if ((*p >= '0' && *p <= '9')
-            || ((*p | 0x20) >= 'a' && (*p | 0x20) <= 'z'))
-        {
-            continue;
-        }
-
-        if (*p == '\0' || ngx_strchr("!#$%&'*+-.^_`|~", *p) == NULL) {
-            break;
-        }
-    }
-
-    return p;
 }

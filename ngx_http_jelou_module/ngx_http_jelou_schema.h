@@ -36,6 +36,7 @@ typedef struct {
 struct ngx_http_jelou_variant_s {
     ngx_str_t                       name;       /* in the request */
     ngx_str_t                       type;       /* in the event */
+    uint32_t                        with_items; /* only if there are items */
     uint32_t                        required;
     uint32_t                        optional;
     uint8_t                         move;       /* this slot's value is */
@@ -43,15 +44,21 @@ struct ngx_http_jelou_variant_s {
 };
 
 
-/* how an event is written: a piece is a text and what follows it */
+/* how something is written: a piece is a text and what follows it */
 
 typedef enum {
     NGX_HTTP_JELOU_PIECE_TEXT = 0,              /* nothing */
-    NGX_HTTP_JELOU_PIECE_FIXED,                 /* a fixed value */
+    NGX_HTTP_JELOU_PIECE_NOTHING,               /* nothing, but skipped */
+    NGX_HTTP_JELOU_PIECE_FIXED,                 /* a fixed value, quoted */
+    NGX_HTTP_JELOU_PIECE_FIXED_BARE,            /* a fixed value */
     NGX_HTTP_JELOU_PIECE_STRING,                /* a value, quoted */
-    NGX_HTTP_JELOU_PIECE_NUMBER,                /* a value as it is */
-    NGX_HTTP_JELOU_PIECE_ITEMS,                 /* the items, comma-separated */
+    NGX_HTTP_JELOU_PIECE_BARE,                  /* a value as it is */
+    NGX_HTTP_JELOU_PIECE_ESCAPED,               /* a value, percent-encoded */
+    NGX_HTTP_JELOU_PIECE_ITEMS,                 /* the items, and commas */
     NGX_HTTP_JELOU_PIECE_BODY,                  /* the whole body, compact */
+    NGX_HTTP_JELOU_PIECE_DIGEST,                /* the body's SHA-256, in hex */
+    NGX_HTTP_JELOU_PIECE_TIME,                  /* the event's, RFC 3339 */
+    NGX_HTTP_JELOU_PIECE_EVENT,                 /* the normalized event */
     NGX_HTTP_JELOU_PIECE_END
 } ngx_http_jelou_piece_e;
 
@@ -66,14 +73,37 @@ struct ngx_http_jelou_piece_s {
 };
 
 
+/* a kind of event: what its body must have, and what is written of it */
+
+struct ngx_http_jelou_kind_s {
+    const ngx_http_jelou_object_t  *object;
+    const ngx_http_jelou_piece_t   *event;      /* normalized */
+    const ngx_http_jelou_piece_t   *cloudevent;
+    const ngx_http_jelou_piece_t   *answer;     /* to the sender */
+    const ngx_http_jelou_piece_t   *item_ids;   /* if it has several, */
+    const ngx_http_jelou_piece_t   *item_types; /*   joined */
+    uint8_t                         type_slot;  /* its event type, or 0: the
+                                                   fixed value */
+    uint8_t                         identity;   /* 1: it has no message id,
+                                                   its body's digest is it */
+};
+
+
 typedef struct {
     ngx_str_t                       name;       /* "incoming_message" */
-    const ngx_http_jelou_object_t  *object;     /* what the body must have */
+    const ngx_http_jelou_kind_t    *kind;
+    const ngx_http_jelou_kind_t    *conversation;  /* what else it takes, or
+                                                      NULL */
     const ngx_http_jelou_variant_t *variants;   /* the message types, up to */
     ngx_uint_t                      nvariants;  /*   32 */
     ngx_str_t                       types;      /* what a type must be */
-    const ngx_http_jelou_piece_t   *pieces;     /* the normalized event */
-    ngx_uint_t                      is_signed;  /* a signature is required */
+
+    ngx_str_t                       before;     /* in the path, with an id */
+    ngx_str_t                       after;      /*   between these two */
+    uint8_t                         path_slot;  /*   for this slot */
+
+    unsigned                        is_signed:1;   /* always */
+    unsigned                        names_message:1;  /* by an id of ours */
 } ngx_http_jelou_endpoint_t;
 
 
@@ -81,6 +111,7 @@ typedef struct {
     const ngx_http_jelou_endpoint_t  *endpoint;
     ngx_http_jelou_fixed_t            fixed[NGX_HTTP_JELOU_NFIXED];
     ngx_uint_t                        strict;
+    ngx_uint_t                        conversation;  /* these are taken */
 } ngx_http_jelou_schema_t;
 
 
@@ -92,8 +123,9 @@ extern const ngx_http_jelou_endpoint_t  ngx_http_jelou_endpoints[];
  * Parses event->body, as ngx_http_jelou_parse() does, and checks it against
  * the schema.  Returns NGX_OK; NGX_HTTP_JELOU_INVALID_JSON with offset and
  * reason, or NGX_HTTP_JELOU_INVALID_EVENT with the violations; NGX_ERROR if
- * memory ran out.  After NGX_OK the event has exactly the values that its
- * message type has, and its types bits are set.
+ * memory or randomness ran out.  After NGX_OK the event has its kind, exactly
+ * the values that its message type has, and its types bits.  A value that the
+ * path has is set before.
  */
 ngx_int_t ngx_http_jelou_check(ngx_http_jelou_event_t *event,
     ngx_http_jelou_schema_t *schema, ngx_log_t *log);
@@ -112,6 +144,14 @@ uint32_t ngx_http_jelou_type_bit(const ngx_http_jelou_endpoint_t *endpoint,
  */
 ngx_int_t ngx_http_jelou_value_decode(ngx_pool_t *pool,
     ngx_http_jelou_value_t *value, ngx_str_t *text);
+
+/*
+ * Makes a value of an identifier that does not come from JSON.  Returns
+ * NGX_OK; NGX_DECLINED if it is no valid identifier; NGX_ERROR if memory ran
+ * out.
+ */
+ngx_int_t ngx_http_jelou_value_encode(ngx_pool_t *pool, ngx_str_t *text,
+    ngx_http_jelou_value_t *value);
 
 /*
  * The project_id of an event that need not be valid otherwise, decoded as

@@ -15,37 +15,80 @@
 #include "ngx_http_jelou_signature.h"
 
 
+typedef struct {
+    ngx_http_jelou_key_t        *key;        /* NULL: value has variables */
+    ngx_http_complex_value_t    *value;
+    ngx_uint_t                   place;      /* in the directive, or the line
+                                                in the file, from 1 */
+    unsigned                     in_file:1;
+} ngx_http_jelou_secret_t;
+
+
+/* the secrets of a project, which has them in a file */
+
+typedef struct ngx_http_jelou_project_s  ngx_http_jelou_project_t;
+
+struct ngx_http_jelou_project_s {
+    ngx_str_t                    id;
+    ngx_array_t                  secrets;    /* of ngx_http_jelou_secret_t */
+    ngx_http_jelou_project_t    *next;       /* in the same bucket */
+};
+
+
 /* the secrets of one level of the configuration */
 
 typedef struct {
-    ngx_array_t   secrets;               /* of ngx_http_jelou_secret_t */
+    ngx_array_t                  secrets;    /* of ngx_http_jelou_secret_t, for
+                                                projects that have no own */
+
+    ngx_http_jelou_project_t   **buckets;    /* NULL: no project has own ones */
+    ngx_uint_t                   mask;
+
+    ngx_http_jelou_key_t        *nobody;     /* a key that nobody has */
+    ngx_uint_t                   most;       /* the most that any body is
+                                                tried with */
+
+    unsigned                     directive:1;
+    unsigned                     file:1;
 } ngx_http_jelou_secrets_t;
-
-
-typedef struct {
-    ngx_http_jelou_key_t      *key;      /* NULL: value has variables */
-    ngx_http_complex_value_t  *value;
-} ngx_http_jelou_secret_t;
 
 
 /* Creates an empty set in the pool of the configuration, or returns NULL. */
 ngx_http_jelou_secrets_t *ngx_http_jelou_secrets_create(ngx_conf_t *cf);
 
 /*
- * Adds one value of jelou_secret.  A constant becomes a key at once and is
- * wiped from memory with the configuration.  Returns NGX_CONF_OK, or
- * NGX_CONF_ERROR with a log line that does not show the value.
+ * Adds one value of jelou_secret, the place-th, from 1.  A constant becomes a
+ * key at once and is wiped from memory with the configuration.  Returns
+ * NGX_CONF_OK, or NGX_CONF_ERROR with a log line that does not show the value.
  */
 char *ngx_http_jelou_secrets_add(ngx_conf_t *cf,
-    ngx_http_jelou_secrets_t *secrets, ngx_str_t *value);
+    ngx_http_jelou_secrets_t *secrets, ngx_str_t *value, ngx_uint_t place);
+
+/*
+ * Adds the secrets of a file: "secret" or "project_id secret" a line.  Returns
+ * NGX_CONF_OK, or NGX_CONF_ERROR with a log line that names the file and its
+ * line.
+ */
+char *ngx_http_jelou_secrets_read(ngx_conf_t *cf,
+    ngx_http_jelou_secrets_t *secrets, ngx_str_t *file);
+
+/*
+ * Makes a key of a constant in the directive of that name, to be freed with
+ * the configuration.  Returns NULL, with a log line, if it is no good secret.
+ */
+ngx_http_jelou_key_t *ngx_http_jelou_secret_key(ngx_conf_t *cf,
+    ngx_str_t *value, const char *directive);
 
 /*
  * Looks for a secret with which the body, a chain of buffers in memory, has
- * that digest.  Returns NGX_OK; NGX_DECLINED if there is none; NGX_ERROR,
- * with a log line, if that could not be found out.
+ * that digest.  If there are buckets, project is the body's project id, or
+ * empty.  Returns NGX_OK and the secret; NGX_DECLINED if there is none, after
+ * the same work for any project; NGX_ERROR, with a log line, if that could
+ * not be found out.
  */
 ngx_int_t ngx_http_jelou_secrets_verify(ngx_http_request_t *r,
-    ngx_http_jelou_secrets_t *secrets, ngx_chain_t *body, u_char *digest);
+    ngx_http_jelou_secrets_t *secrets, ngx_str_t *project, ngx_chain_t *body,
+    u_char *digest, ngx_http_jelou_secret_t **secret);
 
 
 #endif /* _NGX_HTTP_JELOU_SECRET_H_INCLUDED_ */

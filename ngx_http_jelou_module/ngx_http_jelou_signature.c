@@ -98,6 +98,38 @@ ngx_http_jelou_hmac(ngx_http_jelou_key_t *key, ngx_chain_t *body,
 
 
 ngx_int_t
+ngx_http_jelou_sha256(ngx_chain_t *body, u_char *digest, ngx_log_t *log)
+{
+    int           ok;
+    EVP_MD_CTX   *ctx;
+    ngx_chain_t  *cl;
+
+    ctx = EVP_MD_CTX_new();
+    if (ctx == NULL) {
+        ngx_http_jelou_signature_error(log, "EVP_MD_CTX_new()");
+        return NGX_ERROR;
+    }
+
+    ok = EVP_DigestInit_ex(ctx, EVP_sha256(), NULL);
+
+    for (cl = body; cl && ok; cl = cl->next) {
+        ok = EVP_DigestUpdate(ctx, cl->buf->pos, cl->buf->last - cl->buf->pos);
+    }
+
+    ok = ok && EVP_DigestFinal_ex(ctx, digest, NULL);
+
+    EVP_MD_CTX_free(ctx);
+
+    if (!ok) {
+        ngx_http_jelou_signature_error(log, "EVP_DigestUpdate() or _Final()");
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
 ngx_http_jelou_signature_parse(ngx_str_t *value, u_char *digest)
 {
     u_char      *p, ch;

@@ -42,6 +42,13 @@ ngx_int_t ngx_http_jelou_hmac(ngx_http_jelou_key_t *key, ngx_chain_t *body,
     u_char *digest, ngx_log_t *log);
 
 /*
+ * Computes the SHA-256 of the body, likewise, into digest.  Returns NGX_OK, or
+ * NGX_ERROR with a log line.
+ */
+ngx_int_t ngx_http_jelou_sha256(ngx_chain_t *body, u_char *digest,
+    ngx_log_t *log);
+
+/*
  * Reads the header's value: "sha256=" and 64 hex digits of either case, and
  * nothing else.  Returns NGX_OK and the digest, or NGX_DECLINED.
  */

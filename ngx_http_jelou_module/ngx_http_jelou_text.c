@@ -259,13 +259,10 @@ ngx_http_jelou_text_length(u_char *src, size_t len)
 }
 
 
-size_t
+u_char *
 ngx_http_jelou_text_compact(u_char *dst, u_char *p, u_char *last)
 {
-    size_t   n, len;
     u_char  *start;
-
-    n = 0;
 
     while (p < last) {
 
@@ -285,14 +282,8 @@ ngx_http_jelou_text_compact(u_char *dst, u_char *p, u_char *last)
             p++;
         }
 
-        len = p - start;
-
-        if (dst) {
-            dst = ngx_cpymem(dst, start, len);
-        }
-
-        n += len;
+        dst = ngx_cpymem(dst, start, p - start);
     }
 
-    return n;
+    return dst;
 }

@@ -42,10 +42,10 @@ size_t ngx_http_jelou_text_length(u_char *src, size_t len);
 
 /*
  * Copies the JSON text [p, last), which has been parsed, to dst without its
- * insignificant white space.  With dst NULL nothing is written.  Returns the
- * number of bytes of the compact form.
+ * insignificant white space.  Returns the end of what was written, which is not
+ * longer.
  */
-size_t ngx_http_jelou_text_compact(u_char *dst, u_char *p, u_char *last);
+u_char *ngx_http_jelou_text_compact(u_char *dst, u_char *p, u_char *last);
 
 
 #endif /* _NGX_HTTP_JELOU_TEXT_H_INCLUDED_ */

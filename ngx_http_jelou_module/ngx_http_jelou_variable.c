@@ -5,14 +5,23 @@
 
 
 #include "ngx_http_jelou_variable.h"
+#include "ngx_http_jelou_format.h"
 #include "ngx_http_jelou_request.h"
 
 
+static ngx_int_t ngx_http_jelou_text_variable(ngx_http_variable_value_t *v,
+    const ngx_str_t *text);
 static ngx_int_t ngx_http_jelou_value_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_jelou_message_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_jelou_type_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_jelou_project_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_jelou_event_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_jelou_secret_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_jelou_result_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
@@ -34,19 +43,22 @@ static ngx_http_variable_t  ngx_http_jelou_variables[] = {
     { ngx_string("jelou_user_id"), NULL, ngx_http_jelou_value_variable,
       NGX_HTTP_JELOU_USER_ID, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
-    { ngx_string("jelou_message_id"), NULL, ngx_http_jelou_value_variable,
+    { ngx_string("jelou_message_id"), NULL, ngx_http_jelou_message_variable,
       NGX_HTTP_JELOU_MESSAGE_ID, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
-    { ngx_string("jelou_message_type"), NULL, ngx_http_jelou_value_variable,
+    { ngx_string("jelou_message_type"), NULL, ngx_http_jelou_message_variable,
       NGX_HTTP_JELOU_MESSAGE_TYPE, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
     { ngx_string("jelou_timestamp"), NULL, ngx_http_jelou_value_variable,
       NGX_HTTP_JELOU_TIMESTAMP, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
-    { ngx_string("jelou_event_type"), NULL, ngx_http_jelou_value_variable,
-      NGX_HTTP_JELOU_EVENT_TYPE, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+    { ngx_string("jelou_event_type"), NULL, ngx_http_jelou_type_variable,
+      0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
     { ngx_string("jelou_event"), NULL, ngx_http_jelou_event_variable,
+      0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("jelou_secret_id"), NULL, ngx_http_jelou_secret_variable,
       0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
     { ngx_string("jelou_result"), NULL, ngx_http_jelou_result_variable,
@@ -77,7 +89,8 @@ ngx_http_jelou_variables_add(ngx_conf_t *cf)
 
 
 static ngx_int_t
-ngx_http_jelou_text_variable(ngx_http_variable_value_t *v, const ngx_str_t *text)
+ngx_http_jelou_text_variable(ngx_http_variable_value_t *v,
+    const ngx_str_t *text)
 {
     v->len = text->len;
     v->data = text->data;
@@ -112,6 +125,69 @@ ngx_http_jelou_value_variable(ngx_http_request_t *r,
     }
 
     return ngx_http_jelou_text_variable(v, &text);
+}
+
+
+/*
+ * Of a room_message there are several: they are joined by commas.  Neither
+ * UUIDs nor types have escapes.
+ */
+
+static ngx_int_t
+ngx_http_jelou_message_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_str_t                      text;
+    ngx_http_jelou_ctx_t          *ctx;
+    const ngx_http_jelou_piece_t  *pieces;
+
+    ctx = ngx_http_jelou_ctx(r);
+
+    if (ctx == NULL || ctx->state != NGX_HTTP_JELOU_ACCEPTED
+        || ctx->event.kind->item_ids == NULL)
+    {
+        return ngx_http_jelou_value_variable(r, v, data);
+    }
+
+    pieces = data == NGX_HTTP_JELOU_MESSAGE_ID ? ctx->event.kind->item_ids
+                                               : ctx->event.kind->item_types;
+
+    text.data = ngx_pnalloc(r->pool,
+                            ngx_http_jelou_pieces_length(pieces, &ctx->event,
+                                                         &ctx->conf->schema));
+    if (text.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    text.len = ngx_http_jelou_pieces_write(text.data, pieces, &ctx->event,
+                                           &ctx->conf->schema)
+               - text.data;
+
+    return ngx_http_jelou_text_variable(v, &text);
+}
+
+
+static ngx_int_t
+ngx_http_jelou_type_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_http_jelou_ctx_t    *ctx;
+    ngx_http_jelou_fixed_t  *fixed;
+
+    ctx = ngx_http_jelou_ctx(r);
+
+    if (ctx == NULL || ctx->state != NGX_HTTP_JELOU_ACCEPTED) {
+        return ngx_http_jelou_value_variable(r, v, data);
+    }
+
+    if (ctx->event.kind->type_slot) {
+        return ngx_http_jelou_value_variable(r, v,
+                                             ctx->event.kind->type_slot);
+    }
+
+    fixed = &ctx->conf->schema.fixed[NGX_HTTP_JELOU_FIXED_EVENT_TYPE];
+
+    return ngx_http_jelou_text_variable(v, &fixed->value);
 }
 
 
@@ -161,6 +237,39 @@ ngx_http_jelou_event_variable(ngx_http_request_t *r,
 }
 
 
+/* a place in the directive, or a line of the file, which says so if need be */
+
+static ngx_int_t
+ngx_http_jelou_secret_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_str_t                  text;
+    ngx_http_jelou_ctx_t      *ctx;
+    ngx_http_jelou_secrets_t  *secrets;
+
+    ngx_str_null(&text);
+
+    ctx = ngx_http_jelou_ctx(r);
+
+    if (ctx && ctx->secret) {
+        secrets = ctx->conf->secrets;
+
+        text.data = ngx_pnalloc(r->pool, sizeof("file:") + NGX_INT_T_LEN);
+        if (text.data == NULL) {
+            return NGX_ERROR;
+        }
+
+        text.len = ngx_sprintf(text.data, "%s%ui",
+                               ctx->secret->in_file && secrets->directive
+                               ? "file:" : "",
+                               ctx->secret->place)
+                   - text.data;
+    }
+
+    return ngx_http_jelou_text_variable(v, &text);
+}
+
+
 static ngx_int_t
 ngx_http_jelou_result_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data)
@@ -170,6 +279,7 @@ ngx_http_jelou_result_variable(ngx_http_request_t *r,
 
     static ngx_str_t  none = ngx_null_string;
     static ngx_str_t  accepted = ngx_string("accepted");
+    static ngx_str_t  duplicate = ngx_string("duplicate");
 
     ctx = ngx_http_jelou_ctx(r);
     result = &none;
@@ -178,7 +288,7 @@ ngx_http_jelou_result_variable(ngx_http_request_t *r,
         result = &ctx->error->result;
 
     } else if (ctx && ctx->state == NGX_HTTP_JELOU_ACCEPTED) {
-        result = &accepted;
+        result = ctx->replayed ? &duplicate : &accepted;
     }
 
     return ngx_http_jelou_text_variable(v, result);

@@ -1,0 +1,349 @@
+
+/*
+ * The body that goes on in the place of the client's, and its header fields.
+ */
+
+
+#include "ngx_http_jelou_forward.h"
+#include "ngx_http_jelou_format.h"
+
+
+#define NGX_HTTP_JELOU_CLOUDEVENTS  "application/cloudevents+json"
+
+
+/* what is allocated at once for the body that goes on */
+
+typedef struct {
+    ngx_http_request_body_t  body;
+    ngx_chain_t              link;
+    ngx_buf_t                buf;
+    u_char                   length[NGX_OFF_T_LEN];
+    u_char                   signature[NGX_HTTP_JELOU_SIGNATURE_LEN];
+} ngx_http_jelou_forward_t;
+
+
+static const ngx_http_jelou_piece_t *ngx_http_jelou_forward_pieces(
+    ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx);
+static void ngx_http_jelou_forward_body(ngx_http_request_t *r,
+    ngx_http_jelou_forward_t *f, ngx_str_t *event);
+static void ngx_http_jelou_forget_variables(ngx_http_request_t *r);
+static ngx_int_t ngx_http_jelou_forward_raw(ngx_http_request_t *r,
+    ngx_http_jelou_ctx_t *ctx);
+static ngx_int_t ngx_http_jelou_forward_headers(ngx_http_request_t *r,
+    ngx_http_jelou_ctx_t *ctx, ngx_http_jelou_forward_t *f);
+static void ngx_http_jelou_forward_header(ngx_http_request_t *r,
+    ngx_http_jelou_ctx_t *ctx, ngx_http_jelou_forward_t *f,
+    ngx_table_elt_t *h, ngx_table_elt_t *copy);
+static ngx_int_t ngx_http_jelou_forward_signature(ngx_http_request_t *r,
+    ngx_http_jelou_ctx_t *ctx, ngx_http_jelou_forward_t *f,
+    ngx_table_elt_t *h);
+
+
+static ngx_str_t  ngx_http_jelou_signature_key =
+    ngx_string("x-jelou-signature");
+
+/* variables that nginx caches and that change with the body */
+
+static ngx_str_t  ngx_http_jelou_stale[NGX_HTTP_JELOU_NSTALE] = {
+    ngx_string("request_body"),
+    ngx_string("request_body_file"),
+    ngx_string("content_length"),
+    ngx_string("http_content_length"),
+    ngx_string("content_type"),
+    ngx_string("http_content_type"),
+    ngx_string("http_x_jelou_signature")
+};
+
+
+ngx_int_t
+ngx_http_jelou_forward_init(ngx_conf_t *cf)
+{
+    ngx_uint_t                   i;
+    ngx_http_jelou_main_conf_t  *jmcf;
+
+    jmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_jelou_module);
+
+    for (i = 0; i < NGX_HTTP_JELOU_NSTALE; i++) {
+
+        jmcf->stale[i] = ngx_http_get_variable_index(cf,
+                                                     &ngx_http_jelou_stale[i]);
+
+        if (jmcf->stale[i] == NGX_ERROR) {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_jelou_forward(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
+{
+    u_char                        *p;
+    size_t                         len;
+    ngx_http_jelou_forward_t      *f;
+    const ngx_http_jelou_piece_t  *pieces;
+
+    if (ctx->conf->format == NGX_HTTP_JELOU_FORMAT_RAW) {
+        return ngx_http_jelou_forward_raw(r, ctx);
+    }
+
+    pieces = ngx_http_jelou_forward_pieces(r, ctx);
+    if (pieces == NULL) {
+        return NGX_ERROR;
+    }
+
+    len = ngx_http_jelou_pieces_length(pieces, &ctx->event,
+                                       &ctx->conf->schema);
+
+    f = ngx_palloc(r->pool, sizeof(ngx_http_jelou_forward_t) + len);
+    if (f == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memzero(f, sizeof(ngx_http_jelou_forward_t));
+
+    p = (u_char *) f + sizeof(ngx_http_jelou_forward_t);
+
+    ctx->forwarded.data = p;
+    ctx->forwarded.len = ngx_http_jelou_pieces_write(p, pieces, &ctx->event,
+                                                     &ctx->conf->schema)
+                         - p;
+
+    if (ctx->copy) {
+
+        /* a large copy is freed here, the values are in the event now */
+
+        (void) ngx_pfree(r->pool, ctx->copy);
+    }
+
+    ngx_http_jelou_forward_body(r, f, &ctx->forwarded);
+
+    ngx_http_jelou_forget_variables(r);
+
+    return ngx_http_jelou_forward_headers(r, ctx, f);
+}
+
+
+/* The table of the configured format, with what else this format takes. */
+
+static const ngx_http_jelou_piece_t *
+ngx_http_jelou_forward_pieces(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
+{
+    ngx_http_jelou_event_t  *event;
+
+    event = &ctx->event;
+
+    if (ctx->conf->format == NGX_HTTP_JELOU_FORMAT_EVENT) {
+        return event->kind->event;
+    }
+
+    /* deduplication has computed the digest already */
+
+    if (event->kind->identity && ctx->conf->dedup_zone == NULL
+        && ngx_http_jelou_sha256(ctx->body, event->digest, r->connection->log)
+           != NGX_OK)
+    {
+        return NULL;
+    }
+
+    return event->kind->cloudevent;
+}
+
+
+/*
+ * nginx's body stays as it is: a mirror of this request reads it.  A buffer
+ * that begins at its start can be sent once more to another server of the
+ * upstream.
+ */
+
+static void
+ngx_http_jelou_forward_body(ngx_http_request_t *r, ngx_http_jelou_forward_t *f,
+    ngx_str_t *event)
+{
+    ngx_buf_t  *b;
+
+    b = &f->buf;
+    b->start = event->data;
+    b->pos = event->data;
+    b->last = event->data + event->len;
+    b->end = b->last;
+    b->temporary = 1;
+    b->last_buf = 1;
+
+    f->link.buf = b;
+    f->body.bufs = &f->link;
+
+    r->request_body = &f->body;
+    r->headers_in.content_length_n = event->len;
+}
+
+
+static void
+ngx_http_jelou_forget_variables(ngx_http_request_t *r)
+{
+    ngx_uint_t                   i;
+    ngx_http_variable_value_t   *v;
+    ngx_http_jelou_main_conf_t  *jmcf;
+
+    jmcf = ngx_http_get_module_main_conf(r, ngx_http_jelou_module);
+
+    for (i = 0; i < NGX_HTTP_JELOU_NSTALE; i++) {
+        v = &r->variables[jmcf->stale[i]];
+
+        v->valid = 0;
+        v->not_found = 0;
+    }
+}
+
+
+/* The body goes on as it came, and its signature if none replaces it. */
+
+static ngx_int_t
+ngx_http_jelou_forward_raw(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
+{
+    ngx_http_jelou_forward_t  *f;
+
+    ctx->forwarded = ctx->event.body;
+
+    if (ctx->conf->upstream_key == NULL) {
+        return NGX_OK;
+    }
+
+    f = ngx_pcalloc(r->pool, sizeof(ngx_http_jelou_forward_t));
+    if (f == NULL) {
+        return NGX_ERROR;
+    }
+
+    f->body.bufs = ctx->body;
+
+    return ngx_http_jelou_forward_headers(r, ctx, f);
+}
+
+
+/*
+ * Makes a new list of header fields for the new body.  nginx's stays as it
+ * is: a mirror of this request has the same fields, and the old body.
+ */
+
+static ngx_int_t
+ngx_http_jelou_forward_headers(ngx_http_request_t *r,
+    ngx_http_jelou_ctx_t *ctx, ngx_http_jelou_forward_t *f)
+{
+    ngx_uint_t        i, n;
+    ngx_list_t       *list;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h, *copy;
+
+    list = &r->headers_in.headers;
+
+    n = 1;                               /* one more for the signature */
+
+    for (part = &list->part; part; part = part->next) {
+        n += part->nelts;
+    }
+
+    copy = ngx_palloc(r->pool, n * sizeof(ngx_table_elt_t));
+    if (copy == NULL) {
+        return NGX_ERROR;
+    }
+
+    n = 0;
+
+    for (part = &list->part; part; part = part->next) {
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+
+            /* the client's signature is that of other bytes */
+
+            if (h[i].key.len == ngx_http_jelou_signature_key.len
+                && ngx_memcmp(h[i].lowcase_key,
+                              ngx_http_jelou_signature_key.data,
+                              ngx_http_jelou_signature_key.len)
+                   == 0)
+            {
+                continue;
+            }
+
+            copy[n] = h[i];
+            ngx_http_jelou_forward_header(r, ctx, f, &h[i], &copy[n++]);
+        }
+    }
+
+    if (ctx->conf->upstream_key) {
+
+        if (ngx_http_jelou_forward_signature(r, ctx, f, &copy[n++]) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    list->part.elts = copy;
+    list->part.nelts = n;
+    list->part.next = NULL;
+
+    list->last = &list->part;
+    list->nalloc = n;
+
+    return NGX_OK;
+}
+
+
+/* The fields that say something of the body. */
+
+static void
+ngx_http_jelou_forward_header(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx,
+    ngx_http_jelou_forward_t *f, ngx_table_elt_t *h, ngx_table_elt_t *copy)
+{
+    if (ctx->conf->format == NGX_HTTP_JELOU_FORMAT_RAW) {
+        return;
+    }
+
+    if (h == r->headers_in.content_length) {
+        copy->value.data = f->length;
+        copy->value.len = ngx_sprintf(f->length, "%uz", ctx->forwarded.len)
+                          - f->length;
+
+        r->headers_in.content_length = copy;
+    }
+
+    if (h == r->headers_in.content_type
+        && ctx->conf->format == NGX_HTTP_JELOU_FORMAT_CLOUD)
+    {
+        ngx_str_set(&copy->value, NGX_HTTP_JELOU_CLOUDEVENTS);
+
+        r->headers_in.content_type = copy;
+    }
+}
+
+
+/* Signs the body that goes on with the upstream's secret. */
+
+static ngx_int_t
+ngx_http_jelou_forward_signature(ngx_http_request_t *r,
+    ngx_http_jelou_ctx_t *ctx, ngx_http_jelou_forward_t *f, ngx_table_elt_t *h)
+{
+    u_char  digest[NGX_HTTP_JELOU_DIGEST_LEN], *p;
+
+    if (ngx_http_jelou_hmac(ctx->conf->upstream_key, f->body.bufs, digest,
+                            r->connection->log)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    p = ngx_cpymem(f->signature, "sha256=", sizeof("sha256=") - 1);
+    (void) ngx_hex_dump(p, digest, NGX_HTTP_JELOU_DIGEST_LEN);
+
+    ngx_memzero(h, sizeof(ngx_table_elt_t));
+
+    ngx_str_set(&h->key, "X-Jelou-Signature");
+    h->lowcase_key = ngx_http_jelou_signature_key.data;
+    h->hash = ngx_hash_key(h->lowcase_key, h->key.len);
+
+    h->value.data = f->signature;
+    h->value.len = NGX_HTTP_JELOU_SIGNATURE_LEN;
+
+    return NGX_OK;
+}
