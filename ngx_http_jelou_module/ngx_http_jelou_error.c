@@ -258,7 +258,8 @@ static ngx_http_jelou_status_t  ngx_http_jelou_statuses[] = {
     { 413, NGX_HTTP_JELOU_PAYLOAD_TOO_LARGE, ngx_string("Payload Too Large"),
       ngx_null_string, ngx_null_string },
 
-    { 415, NGX_HTTP_JELOU_UNSUPPORTED_MEDIA_TYPE, ngx_string("Unsupported Media Type"),
+    { 415, NGX_HTTP_JELOU_UNSUPPORTED_MEDIA_TYPE,
+      ngx_string("Unsupported Media Type"),
       ngx_null_string, ngx_null_string },
 
     { 421, 0, ngx_string("Misdirected Request"),
