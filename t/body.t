@@ -61,6 +61,9 @@ sub locations {
 
 # Bodies: as received and as forwarded.
 
+our @Long_text = map { text($_) } 'Gr\u00fc\u00df ' x 14_000,
+                                  "Gr\xc3\xbc\xc3\x9f \\n" x 22_000;
+
 our %Body = (
     small  => [event(), event()],
     spaced => [event() =~ s/([:,{}])/ \t$1\r\n/gr, event()],
@@ -129,7 +132,7 @@ our $Chunked = post(text('x' x 5000), chunked => 1000, keepalive => 1);
 our %Cut = (
     'in the request line'     => ['Long', 10],
     'in the header'           => ['Long', 100],
-    'at the end of a line of the header' => ['Long', 'index($Long, "\r\n") + 2'],
+    'after the request line'  => ['Long', 'index($Long, "\r\n") + 2'],
     'before the body'         => ['Long', '$Head'],
     'after a byte of the body' => ['Long', '$Head + 1'],
     'half-way in the body'    => ['Long', '$Head + 2500'],
@@ -171,8 +174,10 @@ END
 # A client that waits for 100 Continue and gets a refusal instead.
 
 our %Expect = (
-    'without a signature'      => ['401 SIGNATURE_MISSING', 'signature => undef'],
-    'with a malformed one'     => ['401 SIGNATURE_MALFORMED', 'signature => "x"'],
+    'without a signature'      => ['401 SIGNATURE_MISSING',
+                                   'signature => undef'],
+    'with a malformed one'     => ['401 SIGNATURE_MALFORMED',
+                                   'signature => "x"'],
     'with another method'      => ['405 METHOD_NOT_ALLOWED', 'method => "PUT"'],
     'with a content encoding'  => ['415 UNSUPPORTED_MEDIA_TYPE',
                                    'headers => ["Expect: 100-continue",'
@@ -516,16 +521,12 @@ jelou refused a request: SIGNATURE_MISMATCH
 
 === 200 KB of text
 --- requests eval
-my @body = map { text($_) } 'Gr\u00fc\u00df ' x 17_000, "Gr\xc3\xbc\xc3\x9f\n" x 25_000;
-$body[1] =~ s/\n/\\n/g;
-[post($body[0], keepalive => 1), post($body[1])]
+[post($Long_text[0], keepalive => 1), post($Long_text[1])]
 --- reply
 accepted m-1
 accepted m-1
 --- upstream eval
-my @body = map { text($_) } 'Gr\u00fc\u00df ' x 17_000, "Gr\xc3\xbc\xc3\x9f\n" x 25_000;
-$body[1] =~ s/\n/\\n/g;
-\@body
+\@Long_text
 --- no_error_log
 jelou
 
@@ -566,7 +567,8 @@ locations('jelou_secret "$TEST_NGINX_SECRET"; proxy_pass http://app;')
 --- requests eval
 my @large = ($Body{large}[0], path => '/file', keepalive => 1);
 my @small = (event(), path => '/clean', keepalive => 1);
-[post(@large), post(@large, secret => 'x'), post($large[0] . '}', @large[1 .. 4]),
+[post(@large), post(@large, secret => 'x'),
+ post($large[0] . '}', @large[1 .. 4]),
  post(@small), post(@small, secret => 'x'),
  post('', path => '/clean', keepalive => 1), post(@large, keepalive => 0)]
 --- reply
@@ -605,7 +607,8 @@ jelou refused a request: SIGNATURE_MISMATCH
 === variables of a replaced body, also if they were asked before
 --- config
 location = /v1/external-support/webhook {
-    set  $before "$request_body|$content_length|$http_content_length|$http_x_jelou_signature|$content_type";
+    set  $before "$request_body|$content_length|$http_content_length";
+    set  $before "$before|$http_x_jelou_signature|$content_type";
 
     jelou_endpoint    incoming_message;
     jelou_secret      "$TEST_NGINX_SECRET";

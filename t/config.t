@@ -335,7 +335,7 @@ location = /a {
     proxy_pass      http://app;
 }
 --- refused
-"jelou_endpoint incoming_message" needs a "jelou_secret" in HERE
+"jelou_endpoint incoming_message" needs a "jelou_secret" or a "jelou_secret_file" in HERE
 
 
 === a secret of another location is none
@@ -347,7 +347,7 @@ location = /a {
     jelou_endpoint  incoming_message; # here
 }
 --- refused
-"jelou_endpoint incoming_message" needs a "jelou_secret" in HERE
+"jelou_endpoint incoming_message" needs a "jelou_secret" or a "jelou_secret_file" in HERE
 
 
 === without a secret, and a nested location inherits it
@@ -360,7 +360,7 @@ location /a/ {
     }
 }
 --- refused
-"jelou_endpoint incoming_message" needs a "jelou_secret" in HERE
+"jelou_endpoint incoming_message" needs a "jelou_secret" or a "jelou_secret_file" in HERE
 
 
 === a secret in the nested location alone is not one for the outer location
@@ -373,7 +373,7 @@ location /a/ {
     }
 }
 --- refused
-"jelou_endpoint incoming_message" needs a "jelou_secret" in HERE
+"jelou_endpoint incoming_message" needs a "jelou_secret" or a "jelou_secret_file" in HERE
 
 
 === a nested endpoint, below one that is off
@@ -387,12 +387,61 @@ location /a/ {
     }
 }
 --- refused
-"jelou_endpoint incoming_message" needs a "jelou_secret" in HERE
+"jelou_endpoint incoming_message" needs a "jelou_secret" or a "jelou_secret_file" in HERE
+
+
+=== a type that the endpoint does not have
+--- config
+location = /v1/rooms/r-1/message {
+    jelou_endpoint  room_message;
+    jelou_types     text audio; # here
+}
+--- refused
+"jelou_endpoint room_message" has no type "audio", see "jelou_types" in HERE
+
+
+=== the same, inherited from http
+--- http_config
+jelou_types  audio; # here
+--- config
+location = /v1/external-support/webhook {
+    jelou_endpoint  incoming_message;
+    jelou_secret    hush-0123456789abcdef;
+}
+location = /v1/rooms/r-1/message {
+    jelou_endpoint  room_message;
+}
+--- refused
+"jelou_endpoint room_message" has no type "audio", see "jelou_types" in HERE
+
+
+=== the same, in a nested location
+--- config
+location /v1/rooms/ {
+    jelou_endpoint  room_message;
+
+    location /v1/rooms/r-1/ {
+        jelou_types  audio; # here
+    }
+}
+--- refused
+"jelou_endpoint room_message" has no type "audio", see "jelou_types" in HERE
+
+
+=== jelou_endpoint: on, and off
+--- directives
+jelou_endpoint  off; # here
+--- refused
+"jelou_endpoint" directive is duplicate in HERE
 
 
 === jelou_endpoint: off, and on
---- directives
-jelou_endpoint  off; # here
+--- config
+location = /a {
+    jelou_endpoint  off;
+    jelou_endpoint  incoming_message; # here
+    jelou_secret    hush-0123456789abcdef;
+}
 --- refused
 "jelou_endpoint" directive is duplicate in HERE
 

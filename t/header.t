@@ -3,7 +3,7 @@
 
 use lib 't/lib';
 
-BEGIN { $ENV{TEST_NGINX_SLEEP} ||= 0.004 }    # before each look at a log
+BEGIN { $ENV{TEST_NGINX_SLEEP} ||= 0.001 }    # before each look at a log
 
 use Jelou 'no_plan';
 

@@ -383,8 +383,9 @@ jelou: UPSTREAM_FAILED: status 502 from the content handler
 === over TLS, to all kinds of upstreams
 --- config eval
 tls_config(join '', map {
-    my $param = $_ eq 'proxy' ? '' : "${_}_param CONTENT_LENGTH \$content_length;";
-    my $to = $_ eq 'proxy' ? 'http://app' : $_;
+    my $proxy = $_ eq 'proxy';
+    my $to    = $proxy ? 'http://app' : $_;
+    my $param = $proxy ? '' : "${_}_param CONTENT_LENGTH \$content_length;";
 
     "location = /$_ { jelou_endpoint incoming_message; ${_}_pass $to;"
     . " jelou_secret \$TEST_NGINX_SECRET; $param }"

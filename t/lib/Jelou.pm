@@ -526,7 +526,7 @@ sub check_upstream($) {
     my $block = shift;
 
     my $name = $block->name;
-    my ($want, $headers, $like, $unlike) = map { $block->$_ }
+    my ($want, $headers, $like, $unlike) = map { scalar $block->$_ }
         qw(upstream upstream_headers upstream_head_like upstream_head_unlike);
 
     return unless grep { defined } $want, $headers, $like, $unlike;
