@@ -261,6 +261,7 @@ ngx_http_jelou_ctx_create(ngx_http_request_t *r,
     ngx_memzero(ctx, sizeof(ngx_http_jelou_ctx_t));
 
     ctx->conf = jlcf;
+    ctx->http_version = r->http_version;
 
     ngx_http_set_ctx(r, ctx, ngx_http_jelou_module);
 

@@ -98,7 +98,10 @@ typedef struct {
 
     const ngx_http_jelou_error_t *error;     /* the refusal */
     ngx_uint_t                    status;    /* the upstream's */
+    void                        (*finalize)(ngx_http_request_t *r,
+                                            ngx_int_t rc);  /* likewise */
     ngx_str_t                     retry_after;
+    ngx_uint_t                    http_version;  /* the client's */
     ngx_str_t                     reply;     /* the answer's body */
 
     unsigned                      state:3;   /* ngx_http_jelou_state_e */

@@ -53,6 +53,7 @@ typedef struct {
     yajl_handle                     yajl;
     ngx_http_jelou_frame_t         *frame;     /* the innermost open one */
     const char                     *reason;    /* why a callback stopped */
+    u_char                         *end;       /* of the root */
     ngx_http_jelou_value_t          item[NGX_HTTP_JELOU_ITEM_NVALUES];
     ngx_http_jelou_frame_t          frames[NGX_HTTP_JELOU_MAX_DEPTH];
 } ngx_http_jelou_parser_t;
@@ -162,6 +163,7 @@ static ngx_int_t
 ngx_http_jelou_parse_run(ngx_http_jelou_parser_t *p,
     ngx_http_jelou_arena_t *arena)
 {
+    u_char                  *q, *last;
     yajl_status              status;
     yajl_alloc_funcs         funcs;
     ngx_http_jelou_event_t  *event;
@@ -197,6 +199,19 @@ ngx_http_jelou_parse_run(ngx_http_jelou_parser_t *p,
     if (status != yajl_status_ok) {
         event->reason = p->reason ? p->reason : "not JSON";
         return NGX_DECLINED;
+    }
+
+    /* yajl does not see a token that begins behind the root and never ends */
+
+    last = event->body.data + event->body.len;
+
+    for (q = p->end; q < last; q++) {
+
+        if (*q != ' ' && *q != '\t' && *q != '\n' && *q != '\r') {
+            event->offset = q - event->body.data;
+            event->reason = "not JSON";
+            return NGX_DECLINED;
+        }
     }
 
     return NGX_OK;
@@ -398,6 +413,7 @@ ngx_http_jelou_parse_end_map(void *data)
 
     if (f == p->frames) {
         p->frame = NULL;
+        p->end = p->event->body.data + yajl_get_bytes_consumed(p->yajl);
         return 1;
     }
 
@@ -664,14 +680,15 @@ ngx_http_jelou_violation(ngx_http_jelou_event_t *event,
 
 /*
  * Writes "/" and the name as RFC 6901 has it, "~0" for a tilde and "~1" for a
- * slash; a raw token keeps all its other escapes.  Returns the length.
+ * slash.  A raw token is written in one form, whatever escapes it has, so that
+ * one place has one pointer.  Returns the length.
  */
 
 static size_t
 ngx_http_jelou_pointer_name(u_char *dst, const ngx_str_t *name, ngx_uint_t raw)
 {
     size_t     n, len;
-    u_char    *p, *start, *last;
+    u_char    *p, *last, text[NGX_HTTP_JELOU_CHAR_MAX];
     uint32_t   c;
 
     n = 1;
@@ -684,19 +701,19 @@ ngx_http_jelou_pointer_name(u_char *dst, const ngx_str_t *name, ngx_uint_t raw)
     last = p + name->len;
 
     while (p < last) {
-        start = p;
         c = raw ? ngx_http_jelou_text_next(&p, last) : *p++;
 
         if (c == '~' || c == '/') {
-            start = (u_char *) (c == '~' ? "~0" : "~1");
+            text[0] = '~';
+            text[1] = (c == '~') ? '0' : '1';
             len = 2;
 
         } else {
-            len = p - start;
+            len = ngx_http_jelou_text_escape(text, c) - text;
         }
 
         if (dst) {
-            dst = ngx_cpymem(dst, start, len);
+            dst = ngx_cpymem(dst, text, len);
         }
 
         n += len;

@@ -21,6 +21,8 @@ static ngx_int_t ngx_http_jelou_own_error(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx);
 static ngx_int_t ngx_http_jelou_upstream_answer(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx);
+static void ngx_http_jelou_upstream_finalize(ngx_http_request_t *r,
+    ngx_int_t rc);
 static void ngx_http_jelou_keep_retry_after(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx);
 static ngx_int_t ngx_http_jelou_outcome(ngx_http_request_t *r,
@@ -177,7 +179,49 @@ ngx_http_jelou_upstream_answer(ngx_http_request_t *r,
 
     ngx_http_jelou_keep_retry_after(r, ctx);
 
+    /* an upstream that speaks no HTTP/1.0 makes the client's request 0.9 */
+
+    r->http_version = ctx->http_version;
+
+    if (r->upstream) {
+
+        /* nor does a 101 open a tunnel to the client */
+
+        r->upstream->upgrade = 0;
+
+        ctx->finalize = r->upstream->finalize_request;
+        r->upstream->finalize_request = ngx_http_jelou_upstream_finalize;
+    }
+
     return NGX_OK;
+}
+
+
+/*
+ * An answer that nginx cannot read on, for instance for a broken chunk, ends
+ * with the connection and no call of a filter: this is the last chance to
+ * tell the sender.
+ */
+
+static void
+ngx_http_jelou_upstream_finalize(ngx_http_request_t *r, ngx_int_t rc)
+{
+    ngx_http_jelou_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_jelou_module);
+
+    ctx->finalize(r, rc);
+
+    if (rc != NGX_ERROR || ctx->sent || r->connection->error) {
+        return;
+    }
+
+    ctx->keepalive = 0;
+    ctx->status = NGX_HTTP_BAD_GATEWAY;
+
+    if (ngx_http_jelou_outcome(r, ctx) != NGX_ERROR) {
+        (void) ngx_http_jelou_send_body(r, ctx);
+    }
 }
 
 

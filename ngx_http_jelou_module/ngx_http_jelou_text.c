@@ -243,6 +243,21 @@ ngx_http_jelou_text_encode(u_char *dst, uint32_t c)
 }
 
 
+u_char *
+ngx_http_jelou_text_escape(u_char *dst, uint32_t c)
+{
+    if (c < 0x20 || (c >= 0xd800 && c <= 0xdfff)) {
+        return ngx_sprintf(dst, "\\u%04xD", c);
+    }
+
+    if (c == '"' || c == '\\') {
+        *dst++ = '\\';
+    }
+
+    return ngx_http_jelou_text_encode(dst, c);
+}
+
+
 size_t
 ngx_http_jelou_text_length(u_char *src, size_t len)
 {

@@ -78,11 +78,15 @@ the answers is a list then, too.
 The answer, and that it is the contract's from the first to the last byte; one
 line for each request:
 
-    accepted MESSAGE-ID
+    accepted MESSAGE-ID             {"success":true,"messageId":"..."}
+    accepted msg_*                  the same, with an id that the module made
+    accepted-list ID,ID             {"success":true,"messageIds":["...","..."]}
+    accepted                        {"success":true}
     422 INVALID_EVENT /value/content/url /project_id
     401 SIGNATURE_MISSING
     404
 
+An id that the module made is C<msg_> and 32 hex digits, another one each time.
 A refusal has the status, the key and the JSON Pointers of all violations, in
 any order.  A status alone stands for any answer with that status.
 
@@ -94,7 +98,11 @@ not: the status would be 100.
 =item upstream
 
 The bodies that arrived at the upstream, byte for byte: C<none>, one body (a
-line feed at its end does not count), or a list of bodies, in order.
+line feed at its end does not count), or a list of bodies, in order.  In a body
+C<msg_*> stands for the id that the module made, as the answer to the same
+request has it: the first answer C<accepted msg_*> belongs to the first body
+that has a C<msg_*>, and so on.  In a body with C<uuid_*> all UUIDs must be of
+version 4, and none may have been there before; each is a C<uuid_*>.
 
 =item upstream_headers
 
@@ -150,6 +158,11 @@ our ($Dir, $Name, $Lock, $Slot, %Port, $Upstream);
 
 our ($Secret, $Path);
 my @ports;
+
+# What the module has made: all ids and UUIDs of this file, and the ids of the
+# answers in this block.
+
+my (%made, @made);
 
 BEGIN {
     $Secret = 'signing-secret-of-the-tests';
@@ -423,6 +436,8 @@ my $started;
 sub started($) {
     my $block = $started = shift;
 
+    @made = ();
+
     my $answer = $block->upstream_answer;
 
     $Upstream->expect(map { s/\n\z//r }
@@ -439,12 +454,17 @@ sub replies($) {
 
     return map {
         my ($first, $rest) = split ' ', $_, 2;
-        my $ok = $first eq 'accepted';
+        my $ok = $first =~ /^accepted/;
+
+        my $members = !$ok ? undef
+            : $first eq 'accepted-list' ? ',"messageIds":["'
+                                          . $rest =~ s/,/","/gr . '"]'
+            : defined $rest ? qq(,"messageId":"$rest") : '';
 
         {
             status   => $ok ? 200 : $first,
-            contract => defined $rest,
-            id       => $ok ? $rest : undef,
+            contract => $ok || defined $rest,
+            success  => $ok ? qq({"success":true$members}) : undef,
             refusal  => $ok ? undef : [split ' ', $rest // ''],
         };
     } split /\n/, $block->reply;
@@ -499,6 +519,36 @@ sub refusal_error($@) {
 }
 
 
+# new_id(BODY): the answer with msg_* in place of an id that is new
+
+sub new_id($) {
+    return $_[0] =~ s{"(msg_[0-9a-f]{32})"}{
+        push @made, $1;
+        $made{$1}++ ? qq("$1, again") : '"msg_*"';
+    }er;
+}
+
+
+# made(WANT, GOT): both bodies, with the id of the answer in the one, and
+# uuid_* in place of UUIDs that are new in the other
+
+sub made($$) {
+    my ($want, $got) = @_;
+
+    if ($want =~ s/\bmsg_\*/$made[0] \/\/ 'no id in the answer'/e) {
+        shift @made;
+    }
+
+    my $uuid = qr/\b[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}
+                  -[0-9a-f]{12}\b/x;
+
+    $got =~ s/($uuid)/$made{$1}++ ? "$1, again" : 'uuid_*'/ge
+        if $want =~ /uuid_\*/;
+
+    return ($got, $want);
+}
+
+
 add_response_body_check(sub {
     my ($block, $body, $i) = @_;
 
@@ -509,8 +559,9 @@ add_response_body_check(sub {
 
     return unless $reply->{contract};
 
-    if (defined $reply->{id}) {
-        is($body, qq({"success":true,"messageId":"$reply->{id}"}), $name);
+    if (defined $reply->{success}) {
+        $body = new_id($body // '') if $reply->{success} =~ /"msg_\*"/;
+        is($body, $reply->{success}, $name);
         return;
     }
 
@@ -542,7 +593,8 @@ sub check_upstream($) {
             or diag(map { "$_->{head}\n$_->{body}\n" } @got);
 
         for my $i (0 .. ($#got < $#$list ? $#got : $#$list)) {
-            is($got[$i]{body}, $list->[$i], "$name - upstream: body $i");
+            my ($body, $want) = made($list->[$i], $got[$i]{body});
+            is($body, $want, "$name - upstream: body $i");
         }
     }
 
