@@ -28,7 +28,7 @@ add_block_preprocessor(sub {
     my $block = shift;
 
     my $valid  = $block->valid;
-    my @cases  = @{ $valid // $block->invalid };
+    my @cases  = @{ $valid // $block->invalid // return };
     my @bodies = map { ref ? $_->[0] : $_ } @cases;
     my $reply  = $valid ? 'accepted m-1' : '400 INVALID_JSON';
     my $reason = $block->reason // "not JSON\n";
@@ -212,6 +212,21 @@ __DATA__
     map { 'x' x $_ } 0 .. 8
 ]
 --- reason eval: $bad_bytes
+
+
+=== UTF-8: a body cut off inside a character, whose rest follows it at once
+--- requests eval
+[post("{\"x\":\"\xf0\x9f\x98", keepalive => 1), "\x80\"}\r\n\r\n"]
+--- reply
+400 INVALID_JSON
+400
+--- upstream
+none
+--- grep_error_log eval
+qr/jelou.*?(?=, client)/
+--- grep_error_log_out eval
+'jelou refused a request: INVALID_JSON: '
+. "malformed UTF-8 or a control character at byte 6 of 9\n"
 
 
 === UTF-8: the first and the last of every length, and all but surrogates

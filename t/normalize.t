@@ -158,9 +158,9 @@ jelou
     }
     ['text', '"body":"Hello"'],
     ['image', '"url":"https://h/1"', '"mime_type":"image/png"'],
-    ['image', '"url":"https://h/1"', '"mime_type":"image/png"', '"caption":"c"'],
+    ['image', '"url":"https://h/1"', '"mime_type":"a/b"', '"caption":"c"'],
     ['video', '"url":"https://h/1"', '"mime_type":"video/mp4"'],
-    ['video', '"url":"https://h/1"', '"mime_type":"video/mp4"', '"caption":"c"'],
+    ['video', '"url":"https://h/1"', '"mime_type":"a/b"', '"caption":"c"'],
     ['audio', '"url":"https://h/1"', '"mime_type":"audio/ogg"'],
     ['document', '"url":"https://h/1"', '"mime_type":"a/b"'],
     ['document', '"url":"https://h/1"', '"mime_type":"a/b"', '"filename":"f"'],
