@@ -22,6 +22,7 @@
                                               limit */
 #define NGX_HTTP_JELOU_RAW         0x20    /* the rule takes the token */
 #define NGX_HTTP_JELOU_UUID        0x40    /* one is made if absent */
+#define NGX_HTTP_JELOU_PLAIN       0x80    /* ASCII: kept without escapes */
 
 
 typedef struct {
@@ -385,7 +386,8 @@ static const ngx_http_jelou_kind_t  ngx_http_jelou_turn_kind = {
 /* room_message: messages into a room */
 
 static const ngx_http_jelou_member_t  ngx_http_jelou_room_item[] = {
-    ngx_http_jelou_string("id", ITEM_ID, NGX_HTTP_JELOU_REQUIRED,
+    ngx_http_jelou_string("id", ITEM_ID,
+                          NGX_HTTP_JELOU_REQUIRED|NGX_HTTP_JELOU_PLAIN,
                           ngx_http_jelou_rule_uuid),
     ngx_http_jelou_string("type", ITEM_TYPE,
                           NGX_HTTP_JELOU_REQUIRED|NGX_HTTP_JELOU_TYPE, NULL),
@@ -869,6 +871,12 @@ ngx_http_jelou_check_value(ngx_http_jelou_check_t *check,
         return ngx_http_jelou_check_same(check, member, &text);
     }
 
+    if (member->flags & NGX_HTTP_JELOU_PLAIN) {
+        value->data = text.data;
+        value->len = (uint32_t) text.len;
+        value->escaped = 0;
+    }
+
     return member->rule(&text, member);
 }
 
@@ -1016,25 +1024,30 @@ uint32_t
 ngx_http_jelou_type_bit(const ngx_http_jelou_endpoint_t *endpoint,
     ngx_str_t *name)
 {
-    uint32_t                         bits;
     ngx_uint_t                       i;
     const ngx_http_jelou_variant_t  *t;
-
-    bits = 0;
 
     for (i = 0; i < endpoint->nvariants; i++) {
         t = &endpoint->variants[i];
 
-        if ((t->name.len == name->len
-             && ngx_memcmp(t->name.data, name->data, name->len) == 0)
-            || (t->type.len == name->len
-                && ngx_memcmp(t->type.data, name->data, name->len) == 0))
+        if (t->type.len == name->len
+            && ngx_memcmp(t->type.data, name->data, name->len) == 0)
         {
-            bits |= ngx_http_jelou_bit(i);
+            return ngx_http_jelou_bit(i);
         }
     }
 
-    return bits;
+    for (i = 0; i < endpoint->nvariants; i++) {
+        t = &endpoint->variants[i];
+
+        if (t->name.len == name->len
+            && ngx_memcmp(t->name.data, name->data, name->len) == 0)
+        {
+            return ngx_http_jelou_bit(i);
+        }
+    }
+
+    return 0;
 }
 
 

@@ -131,8 +131,8 @@ ngx_int_t ngx_http_jelou_check(ngx_http_jelou_event_t *event,
     ngx_http_jelou_schema_t *schema, ngx_log_t *log);
 
 /*
- * The bit of the message type with that name in the request or in the event,
- * or 0 if the endpoint does not have it.
+ * The bit of the message type with that name in the event or, if there is
+ * none, in the request; 0 if the endpoint does not have it.
  */
 uint32_t ngx_http_jelou_type_bit(const ngx_http_jelou_endpoint_t *endpoint,
     ngx_str_t *name);
