@@ -22,7 +22,6 @@
                                               limit */
 #define NGX_HTTP_JELOU_RAW         0x20    /* the rule takes the token */
 #define NGX_HTTP_JELOU_UUID        0x40    /* one is made if absent */
-#define NGX_HTTP_JELOU_PLAIN       0x80    /* ASCII: kept without escapes */
 
 
 typedef struct {
@@ -386,8 +385,7 @@ static const ngx_http_jelou_kind_t  ngx_http_jelou_turn_kind = {
 /* room_message: messages into a room */
 
 static const ngx_http_jelou_member_t  ngx_http_jelou_room_item[] = {
-    ngx_http_jelou_string("id", ITEM_ID,
-                          NGX_HTTP_JELOU_REQUIRED|NGX_HTTP_JELOU_PLAIN,
+    ngx_http_jelou_string("id", ITEM_ID, NGX_HTTP_JELOU_REQUIRED,
                           ngx_http_jelou_rule_uuid),
     ngx_http_jelou_string("type", ITEM_TYPE,
                           NGX_HTTP_JELOU_REQUIRED|NGX_HTTP_JELOU_TYPE, NULL),
@@ -445,8 +443,13 @@ static const ngx_http_jelou_piece_t  ngx_http_jelou_room_item_bare[] = {
     ngx_http_jelou_end()
 };
 
+static const ngx_http_jelou_piece_t  ngx_http_jelou_room_item_decoded[] = {
+    ngx_http_jelou_piece("", DECODED, ITEM_ID),
+    ngx_http_jelou_end()
+};
+
 static const ngx_http_jelou_piece_t  ngx_http_jelou_room_ids[] = {
-    ngx_http_jelou_items("", ngx_http_jelou_room_item_bare),
+    ngx_http_jelou_items("", ngx_http_jelou_room_item_decoded),
     ngx_http_jelou_end()
 };
 
@@ -869,12 +872,6 @@ ngx_http_jelou_check_value(ngx_http_jelou_check_t *check,
 
     if (member->flags & NGX_HTTP_JELOU_SAME) {
         return ngx_http_jelou_check_same(check, member, &text);
-    }
-
-    if (member->flags & NGX_HTTP_JELOU_PLAIN) {
-        value->data = text.data;
-        value->len = (uint32_t) text.len;
-        value->escaped = 0;
     }
 
     return member->rule(&text, member);

@@ -53,6 +53,7 @@ typedef enum {
     NGX_HTTP_JELOU_PIECE_FIXED_BARE,            /* a fixed value */
     NGX_HTTP_JELOU_PIECE_STRING,                /* a value, quoted */
     NGX_HTTP_JELOU_PIECE_BARE,                  /* a value as it is */
+    NGX_HTTP_JELOU_PIECE_DECODED,               /* a value without escapes */
     NGX_HTTP_JELOU_PIECE_ESCAPED,               /* a value, percent-encoded */
     NGX_HTTP_JELOU_PIECE_ITEMS,                 /* the items, and commas */
     NGX_HTTP_JELOU_PIECE_BODY,                  /* the whole body, compact */

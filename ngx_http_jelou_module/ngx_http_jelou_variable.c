@@ -141,10 +141,7 @@ ngx_http_jelou_value_variable(ngx_http_request_t *r,
 }
 
 
-/*
- * Of a room_message there are several: they are joined by commas.  The schema
- * keeps UUIDs and types without escapes.
- */
+/* Of a room_message there are several: they are joined by commas. */
 
 static ngx_int_t
 ngx_http_jelou_message_variable(ngx_http_request_t *r,
