@@ -74,6 +74,7 @@ ngx_http_jelou_format_length(ngx_http_jelou_format_t *f,
 
         case NGX_HTTP_JELOU_PIECE_STRING:
         case NGX_HTTP_JELOU_PIECE_BARE:
+        case NGX_HTTP_JELOU_PIECE_DECODED:
             n += v->len + 2;             /* the quotes of a string */
             break;
 
@@ -140,6 +141,7 @@ ngx_http_jelou_format_write(ngx_http_jelou_format_t *f, u_char *dst,
         case NGX_HTTP_JELOU_PIECE_NOTHING:
         case NGX_HTTP_JELOU_PIECE_STRING:
         case NGX_HTTP_JELOU_PIECE_BARE:
+        case NGX_HTTP_JELOU_PIECE_DECODED:
         case NGX_HTTP_JELOU_PIECE_ESCAPED:
         case NGX_HTTP_JELOU_PIECE_ITEMS:
 
@@ -160,6 +162,10 @@ ngx_http_jelou_format_write(ngx_http_jelou_format_t *f, u_char *dst,
 
         case NGX_HTTP_JELOU_PIECE_BARE:
             dst = ngx_http_jelou_format_value(dst, v);
+            break;
+
+        case NGX_HTTP_JELOU_PIECE_DECODED:
+            dst = ngx_http_jelou_text_decode(dst, v->data, v->len);
             break;
 
         case NGX_HTTP_JELOU_PIECE_ESCAPED:

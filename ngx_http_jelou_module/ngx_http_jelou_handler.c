@@ -27,7 +27,7 @@ static ngx_int_t ngx_http_jelou_allow_types(ngx_http_request_t *r,
 static ngx_int_t ngx_http_jelou_allow_time(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx);
 static ngx_int_t ngx_http_jelou_hand_over(ngx_http_request_t *r,
-    ngx_http_jelou_ctx_t *ctx);
+    ngx_http_jelou_ctx_t *ctx, ngx_http_handler_pt next);
 static ngx_int_t ngx_http_jelou_refuse(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx, ngx_int_t rc);
 static void ngx_http_jelou_log_refusal(ngx_http_request_t *r,
@@ -112,7 +112,7 @@ ngx_http_jelou_body_handler(ngx_http_request_t *r)
 
     if (rc == NGX_OK) {
         ctx->state = NGX_HTTP_JELOU_ACCEPTED;
-        rc = ngx_http_jelou_hand_over(r, ctx);
+        rc = ngx_http_jelou_hand_over(r, ctx, ctx->conf->next);
 
     } else if (rc == NGX_DONE) {
         ctx->state = NGX_HTTP_JELOU_ACCEPTED;
@@ -135,11 +135,15 @@ ngx_http_jelou_body_handler(ngx_http_request_t *r)
 static ngx_int_t
 ngx_http_jelou_redirected(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 {
+    ngx_http_jelou_loc_conf_t  *jlcf;
+
     ngx_http_set_ctx(r, ctx, ngx_http_jelou_module);
 
+    /* the event stays what it was, only its next handler is another one */
+
     if (ctx->state == NGX_HTTP_JELOU_ACCEPTED) {
-        ctx->conf = ngx_http_get_module_loc_conf(r, ngx_http_jelou_module);
-        return ngx_http_jelou_hand_over(r, ctx);
+        jlcf = ngx_http_get_module_loc_conf(r, ngx_http_jelou_module);
+        return ngx_http_jelou_hand_over(r, ctx, jlcf->next);
     }
 
     if (ctx->error) {
@@ -229,10 +233,11 @@ ngx_http_jelou_allow_time(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 
 
 static ngx_int_t
-ngx_http_jelou_hand_over(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
+ngx_http_jelou_hand_over(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx,
+    ngx_http_handler_pt next)
 {
-    if (ctx->conf->next && !ctx->replayed) {
-        return ctx->conf->next(r);
+    if (next && !ctx->replayed) {
+        return next(r);
     }
 
     return ngx_http_jelou_reply(r, ctx);

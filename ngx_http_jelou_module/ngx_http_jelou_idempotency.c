@@ -208,7 +208,7 @@ ngx_http_jelou_idempotency_ids(ngx_http_request_t *r,
                                      ids);
     }
 
-    /* UUIDs: of one length, and without commas or escapes */
+    /* UUIDs, which have one length and no commas */
 
     ids->len = ngx_http_jelou_pieces_length(pieces, event,
                                             &ctx->conf->schema);

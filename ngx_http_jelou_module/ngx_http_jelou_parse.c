@@ -346,7 +346,7 @@ ngx_http_jelou_parse_start_map(void *data)
         p->frame->object = p->shape->object;
         p->frame->values = p->event->values;
 
-    } else if (value == p->item) {
+    } else if (value && p->frame[-1].array) {
         ngx_memzero(p->item, sizeof(p->item));
     }
 

@@ -443,8 +443,13 @@ static const ngx_http_jelou_piece_t  ngx_http_jelou_room_item_bare[] = {
     ngx_http_jelou_end()
 };
 
+static const ngx_http_jelou_piece_t  ngx_http_jelou_room_item_decoded[] = {
+    ngx_http_jelou_piece("", DECODED, ITEM_ID),
+    ngx_http_jelou_end()
+};
+
 static const ngx_http_jelou_piece_t  ngx_http_jelou_room_ids[] = {
-    ngx_http_jelou_items("", ngx_http_jelou_room_item_bare),
+    ngx_http_jelou_items("", ngx_http_jelou_room_item_decoded),
     ngx_http_jelou_end()
 };
 
@@ -1016,25 +1021,30 @@ uint32_t
 ngx_http_jelou_type_bit(const ngx_http_jelou_endpoint_t *endpoint,
     ngx_str_t *name)
 {
-    uint32_t                         bits;
     ngx_uint_t                       i;
     const ngx_http_jelou_variant_t  *t;
-
-    bits = 0;
 
     for (i = 0; i < endpoint->nvariants; i++) {
         t = &endpoint->variants[i];
 
-        if ((t->name.len == name->len
-             && ngx_memcmp(t->name.data, name->data, name->len) == 0)
-            || (t->type.len == name->len
-                && ngx_memcmp(t->type.data, name->data, name->len) == 0))
+        if (t->type.len == name->len
+            && ngx_memcmp(t->type.data, name->data, name->len) == 0)
         {
-            bits |= ngx_http_jelou_bit(i);
+            return ngx_http_jelou_bit(i);
         }
     }
 
-    return bits;
+    for (i = 0; i < endpoint->nvariants; i++) {
+        t = &endpoint->variants[i];
+
+        if (t->name.len == name->len
+            && ngx_memcmp(t->name.data, name->data, name->len) == 0)
+        {
+            return ngx_http_jelou_bit(i);
+        }
+    }
+
+    return 0;
 }
 
 

@@ -53,6 +53,7 @@ typedef enum {
     NGX_HTTP_JELOU_PIECE_FIXED_BARE,            /* a fixed value */
     NGX_HTTP_JELOU_PIECE_STRING,                /* a value, quoted */
     NGX_HTTP_JELOU_PIECE_BARE,                  /* a value as it is */
+    NGX_HTTP_JELOU_PIECE_DECODED,               /* a value without escapes */
     NGX_HTTP_JELOU_PIECE_ESCAPED,               /* a value, percent-encoded */
     NGX_HTTP_JELOU_PIECE_ITEMS,                 /* the items, and commas */
     NGX_HTTP_JELOU_PIECE_BODY,                  /* the whole body, compact */
@@ -131,8 +132,8 @@ ngx_int_t ngx_http_jelou_check(ngx_http_jelou_event_t *event,
     ngx_http_jelou_schema_t *schema, ngx_log_t *log);
 
 /*
- * The bit of the message type with that name in the request or in the event,
- * or 0 if the endpoint does not have it.
+ * The bit of the message type with that name in the event or, if there is
+ * none, in the request; 0 if the endpoint does not have it.
  */
 uint32_t ngx_http_jelou_type_bit(const ngx_http_jelou_endpoint_t *endpoint,
     ngx_str_t *name);

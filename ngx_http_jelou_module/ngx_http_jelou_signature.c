@@ -12,7 +12,13 @@
 #include <openssl/params.h>
 
 
+static ngx_uint_t ngx_http_jelou_key_restarts(ngx_http_jelou_key_t *key);
 static void ngx_http_jelou_signature_error(ngx_log_t *log, const char *what);
+
+
+/* a context can be used again, and need not be duplicated for each body */
+
+static ngx_uint_t  ngx_http_jelou_restarts;
 
 
 ngx_http_jelou_key_t *
@@ -49,7 +55,42 @@ ngx_http_jelou_key_create(u_char *data, size_t len, ngx_log_t *log)
         return NULL;
     }
 
+    if (!ngx_http_jelou_restarts) {
+        ngx_http_jelou_restarts = ngx_http_jelou_key_restarts(key);
+    }
+
     return key;
+}
+
+
+/*
+ * Since a release of OpenSSL 3.0, EVP_MAC_init() without a key begins a new
+ * HMAC with the key that is there; before, it does nothing and succeeds.
+ */
+
+static ngx_uint_t
+ngx_http_jelou_key_restarts(ngx_http_jelou_key_t *key)
+{
+    u_char        first[NGX_HTTP_JELOU_DIGEST_LEN];
+    u_char        second[NGX_HTTP_JELOU_DIGEST_LEN];
+    size_t        len;
+    ngx_uint_t    restarts;
+    EVP_MAC_CTX  *ctx;
+
+    ctx = EVP_MAC_CTX_dup(key);
+
+    restarts = ctx
+               && EVP_MAC_update(ctx, (u_char *) "", 1)
+               && EVP_MAC_final(ctx, first, &len, sizeof(first))
+               && EVP_MAC_init(ctx, NULL, 0, NULL)
+               && EVP_MAC_update(ctx, (u_char *) "", 1)
+               && EVP_MAC_final(ctx, second, &len, sizeof(second))
+               && ngx_http_jelou_digest_equal(first, second);
+
+    EVP_MAC_CTX_free(ctx);
+    ERR_clear_error();
+
+    return restarts;
 }
 
 
@@ -71,13 +112,14 @@ ngx_http_jelou_hmac(ngx_http_jelou_key_t *key, ngx_chain_t *body,
     ngx_chain_t  *cl;
     EVP_MAC_CTX  *ctx;
 
-    ctx = EVP_MAC_CTX_dup(key);
-    if (ctx == NULL) {
-        ngx_http_jelou_signature_error(log, "EVP_MAC_CTX_dup()");
-        return NGX_ERROR;
-    }
+    if (ngx_http_jelou_restarts) {
+        ctx = key;
+        ok = EVP_MAC_init(ctx, NULL, 0, NULL);
 
-    ok = 1;
+    } else {
+        ctx = EVP_MAC_CTX_dup(key);
+        ok = (ctx != NULL);
+    }
 
     for (cl = body; cl && ok; cl = cl->next) {
         ok = EVP_MAC_update(ctx, cl->buf->pos, cl->buf->last - cl->buf->pos);
@@ -86,10 +128,12 @@ ngx_http_jelou_hmac(ngx_http_jelou_key_t *key, ngx_chain_t *body,
     ok = ok && EVP_MAC_final(ctx, digest, &len, NGX_HTTP_JELOU_DIGEST_LEN)
          && len == NGX_HTTP_JELOU_DIGEST_LEN;
 
-    EVP_MAC_CTX_free(ctx);
+    if (ctx != key) {
+        EVP_MAC_CTX_free(ctx);
+    }
 
     if (!ok) {
-        ngx_http_jelou_signature_error(log, "EVP_MAC_update() or _final()");
+        ngx_http_jelou_signature_error(log, "HMAC");
         return NGX_ERROR;
     }
 

@@ -19,7 +19,10 @@
     (sizeof("sha256=") - 1 + 2 * NGX_HTTP_JELOU_DIGEST_LEN)
 
 
-/* An HMAC-SHA256 with its key: what follows a key is the same for each body. */
+/*
+ * An HMAC-SHA256 with its key: what follows a key is the same for each body.
+ * One call at a time uses it.
+ */
 typedef EVP_MAC_CTX  ngx_http_jelou_key_t;
 
 

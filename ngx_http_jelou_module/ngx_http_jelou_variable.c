@@ -11,6 +11,7 @@
 
 static ngx_int_t ngx_http_jelou_text_variable(ngx_http_variable_value_t *v,
     const ngx_str_t *text);
+static ngx_uint_t ngx_http_jelou_proven(ngx_http_jelou_ctx_t *ctx);
 static ngx_int_t ngx_http_jelou_value_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_jelou_message_variable(ngx_http_request_t *r,
@@ -102,6 +103,18 @@ ngx_http_jelou_text_variable(ngx_http_variable_value_t *v,
 }
 
 
+/* an event has values as soon as it is verified and valid */
+
+static ngx_uint_t
+ngx_http_jelou_proven(ngx_http_jelou_ctx_t *ctx)
+{
+    return ctx
+           && (ctx->state == NGX_HTTP_JELOU_ACCEPTED
+               || (ctx->state == NGX_HTTP_JELOU_VERIFIED && ctx->has_event
+                   && ctx->checked == NGX_OK));
+}
+
+
 static ngx_int_t
 ngx_http_jelou_value_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data)
@@ -114,7 +127,7 @@ ngx_http_jelou_value_variable(ngx_http_request_t *r,
 
     ctx = ngx_http_jelou_ctx(r);
 
-    if (ctx && ctx->state == NGX_HTTP_JELOU_ACCEPTED) {
+    if (ngx_http_jelou_proven(ctx)) {
         value = &ctx->event.values[data];
 
         if (value->type != NGX_HTTP_JELOU_ABSENT
@@ -128,10 +141,7 @@ ngx_http_jelou_value_variable(ngx_http_request_t *r,
 }
 
 
-/*
- * Of a room_message there are several: they are joined by commas.  Neither
- * UUIDs nor types have escapes.
- */
+/* Of a room_message there are several: they are joined by commas. */
 
 static ngx_int_t
 ngx_http_jelou_message_variable(ngx_http_request_t *r,
@@ -143,8 +153,7 @@ ngx_http_jelou_message_variable(ngx_http_request_t *r,
 
     ctx = ngx_http_jelou_ctx(r);
 
-    if (ctx == NULL || ctx->state != NGX_HTTP_JELOU_ACCEPTED
-        || ctx->event.kind->item_ids == NULL)
+    if (!ngx_http_jelou_proven(ctx) || ctx->event.kind->item_ids == NULL)
     {
         return ngx_http_jelou_value_variable(r, v, data);
     }
@@ -176,7 +185,7 @@ ngx_http_jelou_type_variable(ngx_http_request_t *r,
 
     ctx = ngx_http_jelou_ctx(r);
 
-    if (ctx == NULL || ctx->state != NGX_HTTP_JELOU_ACCEPTED) {
+    if (!ngx_http_jelou_proven(ctx)) {
         return ngx_http_jelou_value_variable(r, v, data);
     }
 

@@ -1,68 +1,27 @@
-# The documents and the code say the same, and the examples work: directives,
-# variables and errors are compared with the tables in the sources, every block
-# of nginx configuration is loaded, and the commands of the README are run.
+# The documents and the code say the same, and what they show works: directives,
+# variables, errors and schemas are compared with the tables in the sources, every
+# block of nginx configuration is loaded, and the commands of the README and the
+# requests of events.md are sent.
 
 use strict;
 use warnings;
 
-use Cwd qw(abs_path);
-use Digest::SHA qw(hmac_sha256_hex);
-use File::Basename qw(basename dirname);
-use File::Path qw(make_path remove_tree);
-use IO::Socket::INET;
 use JSON::PP ();
 use Test::More;
-use Time::HiRes qw(sleep);
 
-my ($root, $dir, $log);
-
-BEGIN {
-    $root = abs_path(dirname(__FILE__) . '/..');
-
-    my $all = $ENV{JELOU_TEST_DIR} || "$root/build/test";
-
-    $dir = "$all/docs";
-    $log = "$all/docs.error.log";
-
-    remove_tree($dir);
-    make_path($dir);
-    chmod 0755, $dir;
-    unlink $log;
-}
-
-use lib "$root/t/lib";
+use lib 't/lib';
+use Jelou::Config qw($Root slurp spew fences configurations);
 use Jelou::Upstream;
 
-my $nginx  = $ENV{TEST_NGINX_BINARY} || '/usr/sbin/nginx';
-my $module = $ENV{TEST_NGINX_LOAD_MODULES}
-             || "$root/build/ngx_http_jelou_module.so";
-my $url    = '/v1/external-support/webhook';
+my $nginx = Jelou::Config->new('docs');
+my $dir   = $nginx->dir;
+my $url   = '/v1/external-support/webhook';
 
-chdir $root or die "$root: $!\n";
-
-delete @ENV{qw(http_proxy https_proxy all_proxy ALL_PROXY HTTPS_PROXY)};
-
-
-sub slurp {
-    my $file = shift;
-
-    open my $in, '<', $file or die "$file: $!\n";
-    local $/;
-    return scalar <$in>;
-}
-
-sub spew {
-    my ($file, $text) = @_;
-
-    open my $out, '>', $file or die "$file: $!\n";
-    print $out $text;
-    close $out or die "$file: $!\n";
-    return $file;
-}
+chdir $Root or die "$Root: $!\n";
 
 my %doc = map { $_ => slurp($_) } 'README.md', glob 'docs/*.md';
 
-my %conf = map { $_ => slurp($_) } glob 'docs/examples/*.conf';
+my %conf = configurations();
 
 my %code = map { /ngx_http_jelou_(\w+)\.c$/ => slurp($_) }
            glob 'ngx_http_jelou_module/*.c';
@@ -79,12 +38,6 @@ sub same {
     is_deeply([sort @$got], [sort @$want], $name);
 }
 
-sub fences {
-    my ($text, $language) = @_;
-
-    return $text =~ /^```\Q$language\E\n(.*?)^```$/msg;
-}
-
 # section(TEXT, HEADING): down to the next heading of that rank
 
 sub section {
@@ -99,28 +52,54 @@ sub section {
 my %flags = $code{module}
             =~ /\{ ngx_string\("(jelou_\w+)"\),\s*([A-Z_0-9|\s]+?),/g;
 
+# the tables of values: constant => what stands for it in a configuration
+
+my %value = $code{module} =~ /\{ ngx_string\("(\w+)"\), (NGX_HTTP_JELOU_\w+) \}/g;
+my %name  = reverse %value;
+
 my %default = (
-    jelou_endpoint   => 'off',
-    jelou_event_type => 'incoming_message',
-    map { ("jelou_$_->[0]" => $_->[1]) }
-        (map { [lc $1, lc $2] if /(\w+)_(\w+)/ } $code{module} =~
-            /_merge_uint_value\([^;]*NGX_HTTP_JELOU_(\w+)\)/g),
-        [strict => $code{module} =~ /conf->strict, prev->strict, 1\)/
-                   ? 'on' : 'off'],
-        [field  => $code{module} =~ /defaults\[\] = \{\s*ngx_string\("(\w+)"/],
-        [object => $code{module}
-                   =~ /defaults\[\] = \{[^,]*,\s*ngx_string\("(\w+)"/],
+    jelou_endpoint        => 'off',
+    jelou_upstream_secret => 'off',
+    jelou_dedup           => 'off',
+    (map { ("jelou_$_->[0]" => $name{$_->[1]}) }
+         map { [$_ =~ /conf->(\w+),.*?(NGX_HTTP_JELOU_\w+)/s] }
+             $code{module} =~ /_merge_uint_value\((.*?)\)/sg),
+    (map { ("jelou_$_->[0]" => $_->[1] ? 'on' : 'off') }
+         map { [$_ =~ /conf->(\w+),.*?(\d+)\z/s] }
+             $code{module} =~ /_merge_value\((.*?)\)/sg),
+    jelou_timestamp_tolerance =>
+        $code{module} =~ /msec_value\(conf->tolerance, prev->tolerance, (\d+)\)/,
+    jelou_field  => $code{module} =~ /defaults\[\] = \{\s*ngx_string\("(\w+)"/,
+    jelou_object => $code{module}
+                    =~ /defaults\[\] = \{[^,]*,\s*ngx_string\("(\w+)"/,
 );
 
 my ($endpoints) = $code{schema} =~ /ngx_http_jelou_endpoints\[\] = \{(.*?)^\};/ms;
 
+my @endpoints = $endpoints =~ /\{ ngx_string\("(\w+)"\)/g;
+
 my %choice = (
-    jelou_endpoint => ['off', $endpoints =~ /\{ ngx_string\("(\w+)"\)/g],
-    jelou_types    => [map { split /, / } $endpoints =~ /"must be one of ([^"]+)"/g],
-    jelou_format   => [map { lc } $code{module} =~
-                       /"\), NGX_HTTP_JELOU_FORMAT_(\w+)/g],
-    jelou_reply    => [map { lc } $code{module} =~
-                       /"\), NGX_HTTP_JELOU_REPLY_(\w+)/g],
+    jelou_endpoint => [@endpoints, 'off'],
+    (map {
+        my $enum = $_;
+        ("jelou_$enum" => [map { lc } grep { defined } map { $name{$_} }
+            grep { /_\U$enum\E_/ } keys %name]);
+    } qw(format reply)),
+);
+
+# what a directive that has no list of values takes
+
+my %syntax = (
+    jelou_secret              => 'secret',
+    jelou_secret_file         => 'path',
+    jelou_upstream_secret     => 'secret | off',
+    jelou_types               => 'type',
+    jelou_field               => 'string',
+    jelou_object              => 'string',
+    jelou_event_type          => 'string',
+    jelou_timestamp_tolerance => 'time',
+    jelou_dedup_zone          => 'zone=name:size [ttl=time]',
+    jelou_dedup               => 'zone=name [key=string] | off',
 );
 
 my %context = (MAIN => 'http', SRV => 'server', LOC => 'location');
@@ -128,7 +107,8 @@ my %context = (MAIN => 'http', SRV => 'server', LOC => 'location');
 subtest directives => sub {
     my $text = $doc{'docs/directives.md'};
 
-    ok(keys %flags >= 9, 'the table of the module is found');
+    ok(keys %flags >= 15, 'the table of the module is found');
+    ok(keys %value >= 5, 'and the values');
     same([$text =~ /^## (jelou_\w+)$/mg], [keys %flags], 'what is documented');
 
     for my $name (sort keys %flags) {
@@ -140,15 +120,15 @@ subtest directives => sub {
             or next;
 
         my ($values) = $is{Syntax} =~ /^$name (.+?)(?: \.\.\.)?;$/;
-        my @choice = split / \| /, $values // '';
 
         $choice{$name} //= [qw(on off)] if $flags{$name} =~ /NGX_CONF_FLAG/;
 
         if ($choice{$name}) {
-            same(\@choice, $choice{$name}, "$name: the values");
+            same([split / \| /, $values // ''], $choice{$name},
+                 "$name: the values");
 
         } else {
-            like($values, qr/^(string|secret)$/, "$name: the value");
+            is($values, $syntax{$name}, "$name: the value");
         }
 
         is($is{Syntax} =~ /\.\.\./ ? 'several' : 'one',
@@ -173,7 +153,7 @@ subtest directives => sub {
 my @variables = $code{variable} =~ /\{ ngx_string\("(jelou_\w+)"\)/g;
 
 subtest variables => sub {
-    ok(@variables >= 10, 'the table of the module is found');
+    ok(@variables >= 11, 'the table of the module is found');
 
     same([section($doc{'docs/directives.md'}, 'Variables')
           =~ /^\| `\$(\w+)` \|/mg], \@variables, 'what is documented');
@@ -199,6 +179,8 @@ subtest names => sub {
 subtest errors => sub {
     my $text = $doc{'docs/errors.md'};
 
+    # NOT_FOUND has two codes, ours and that of nginx's own 404.
+
     # level, code and key of the catalogue; key of a status
 
     my (%refusal, %status);
@@ -211,7 +193,7 @@ subtest errors => sub {
         $status{$1 || 'any other 4xx'} = $2;
     }
 
-    ok(keys %refusal >= 12 && keys %status >= 21, 'the tables are found');
+    ok(keys %refusal >= 16 && keys %status >= 21, 'the tables are found');
 
     my (%row, %by_status);
 
@@ -240,16 +222,11 @@ subtest errors => sub {
              "$file: no other key");
     }
 
-    # Two texts of the code have no use before a schema has a number or an array.
-
-    my %used = map { ("must be $_->[0]" => scalar $code{schema} =~ /\bNGX_HTTP_JELOU_$_->[1]\b/) }
-               ['a number', 'NUMBER'], ['an array', 'ARRAY'];
-
     my @said = section($text, 'Violations') =~ /^\| `(.+?)` \|/mg;
-    my @code = grep { $used{$_} // 1 }
-               "$code{schema}$code{parse}" =~ /ngx_string\("((?:must|is) [^"]+)"/g;
+    my %text = map { $_ => 1 }
+               "@code{qw(schema parse rule)}" =~ /ngx_string\("((?:must|is) [^"]+)"/g;
 
-    same([grep { !/^must be "/ } @said], \@code, 'violations');
+    same([grep { !/^must be "/ } @said], [keys %text], 'violations');
     is(scalar(grep { $_ eq qq(must be "$default{jelou_field}") } @said), 1,
        'the violation of a fixed value');
 
@@ -261,17 +238,175 @@ subtest errors => sub {
 };
 
 
+# Schemas: events.md has the members and the names of the tables
+
+my %macro;    # name => [parameters, body]
+
+while ($code{schema} =~ /^#define (\w+)(?:\(([^)]*)\))?((?:.*\\\n)*.*)$/mg) {
+    my ($name, $parameters, $body) = ($1, $2 // '', $3);
+
+    $macro{$name} = [[split /,\s*/, $parameters], $body =~ s/\\\n/\n/gr];
+}
+
+# expanded(TEXT, NAMES): with the bodies of these macros in their place
+
+sub expanded {
+    my ($text, $names) = @_;
+
+    my $expand = sub {
+        my ($parameters, $body) = @{ $macro{$_[0]} };
+        my %is;
+
+        @is{@$parameters} = split /,\s*/, $_[1] // '';
+        return $body =~ s/\b(\w+)\b/$is{$1} \/\/ $1/ger;
+    };
+
+    1 while $text =~ s/\b($names)\b(?:\(([^()]*)\))?/$expand->($1, $2)/e;
+
+    return $text;
+}
+
+sub table {
+    my ($type, $name) = @_;
+
+    return $code{schema} =~ /ngx_http_jelou_$type  $name\[\] = \{(.*?)^\};/ms
+           ? $1 : die "no table $name\n";
+}
+
+# members(OBJECT, PREFIX): [path, JSON type, required, slot] of each, in order
+
+sub members {
+    my ($object, $prefix) = @_;
+
+    my ($name) = $code{schema} =~ /\b$object =\s*ngx_http_jelou_members\((\w+)\)/
+        or die "no object $object\n";
+
+    my $rows = expanded(table('member_t', $name), 'ngx_http_jelou_timestamp');
+    my @members;
+
+    while ($rows =~ /(?:ngx_http_jelou_(\w+)\(|\{\ ngx_string\()"(\w+)"\)?,\s*
+                     (?:NGX_HTTP_JELOU_)?(\w+)((?:[^(){}"]|"\w*"|\([^()]*\))*)/gx)
+    {
+        my ($macro, $member, $slot, $rest) = ($1 // '', $2, $3, $4);
+
+        my $type = $macro eq 'object' || $macro eq 'array' ? $macro
+                   : $rest =~ /_NUMBER\b/ ? 'number' : 'string';
+
+        # a member that no type has belongs to another kind of event
+
+        next if $rest =~ /_BY_TYPE\b/
+                && $code{schema} !~ /ngx_http_jelou_has\($slot\)/;
+
+        push @members, ["$prefix$member", $type,
+                        $macro =~ /^(?:id|fixed)$/ || $rest =~ /_REQUIRED\b/
+                        ? 'yes' : $rest =~ /_BY_TYPE\b/ ? 'by type' : 'no',
+                        $slot];
+
+        push @members, members($1, "$prefix$member"
+                                   . ($type eq 'array' ? '[].' : '.'))
+            if $rest =~ /&(\w+)/;
+    }
+
+    return @members;
+}
+
+# names(PIECES, SLOTS): of the members that the pieces write, if they have one
+# of these slots, or none
+
+sub names {
+    my ($pieces, $slots) = @_;
+
+    my $rows = expanded(table('piece_t', $pieces), 'NGX_HTTP_JELOU_\w+_PIECES');
+    my @names;
+
+    while ($rows =~ /ngx_string\("((?:[^"\\]|\\.)*)"\)|
+                     ngx_http_jelou_(\w+)\("((?:[^"\\]|\\.)*)"(?:,\s*(\w+))?
+                     (?:,\s*(\w+))?/gx)
+    {
+        my ($what, $text, $first, $slot) = ($2 // '', $1 // $3, $4 // '', $5 // '');
+
+        next if $what eq 'piece' && $first ne 'FIXED'
+                && $slot !~ /^ITEM_/ && !$slots->{$slot};
+
+        push @names, $text =~ /\\"(\w+)\\":/g;
+        push @names, names($first, $slots) if $what eq 'items';
+    }
+
+    return @names;
+}
+
+my %kind = $code{schema} =~ /\b(\w+_kind) = \{\s*&(\w+),/g;
+my %event_of = $code{schema} =~ /\b(\w+_kind) = \{\s*&\w+,\s*(\w+),/g;
+
+# section of events.md => kind; variants of an endpoint
+
+my (%kind_of, %variants);
+
+for ($endpoints =~ /\{ (ngx_string\("\w+"\),[^}]*) \}/g) {
+    my ($name) = /^ngx_string\("(\w+)"\)/;
+    my ($kind, $other) = /&(\w+_kind)/g;
+    my ($types) = /ngx_http_jelou_variants\((\w+)\)/;
+
+    $kind_of{$name} = $kind;
+    $kind_of{'Conversation events'} = $other if $other;
+    $variants{$name} = expanded(table('variant_t', $types),
+                                'ngx_http_jelou_\w+_media');
+}
+
+# types(ENDPOINT): all names of its message types
+
+sub types {
+    my %types = map { $_ => 1 } $variants{$_[0]} =~ /ngx_string\("(\w+)"/g;
+
+    return keys %types;
+}
+
+subtest schemas => sub {
+    my $text = $doc{'docs/events.md'};
+
+    is(scalar keys %kind_of, 5, 'the kinds of events are found');
+
+    for my $name (sort keys %kind_of) {
+        my $section = section($text, $name);
+        my @members = members($kind{$kind_of{$name}}, '');
+        my @said = map { [split / \| /] } $section =~
+                   /^\| `([\w.\[\]]+` \| \w+ \| (?:yes|no|by type)) \|/mg;
+
+        $_->[0] =~ s/`$// for @said;
+
+        is_deeply(\@said, [map { [@$_[0 .. 2]] } @members],
+                  "$name: the members, their types, and which are required");
+
+        my %slots = map { $_ => 1 } 'ROOM_ID', 'BOT_ID', 'MESSAGE_ID',
+                    map { $_->[3] } @members;
+
+        is_deeply([join('', fences($section, 'text')) =~ /"(\w+)":/g],
+                  [names($event_of{$kind_of{$name}}, \%slots)],
+                  "$name: the members of the event");
+    }
+
+    for my $name (sort keys %variants) {
+        my @documented = section($text, $name) =~ /^\| `(\w+)` \| `/mg;
+        my @sent = $variants{$name} =~ /\{ ngx_string\("(\w+)"/g;
+
+        next if $name eq 'message' || $name eq 'bot_message';
+
+        is_deeply(\@documented, \@sent, "$name: the message types");
+    }
+};
+
+
 # Links
 
 subtest links => sub {
-    my %anchor = map {
+    my @anchors = map {
         my $file = $_;
 
         map { s/[^\w\- ]//gr =~ s/ /-/gr =~ s/^/$file#/r }
             map { lc } $doc{$file} =~ /^#+ (.+)$/mg;
     } keys %doc;
 
-    my %anchors = map { $_ => 1 } %anchor;
+    my %anchors = map { $_ => 1 } @anchors;
 
     for my $file (sort keys %doc) {
         while ($doc{$file} =~ /\]\(([^)#]*)(#[^)]*)?\)/g) {
@@ -296,7 +431,7 @@ subtest commands => sub {
 
         ok($readme =~ /^sh \Q$script\E$/m, $script);
 
-        my @packages = map { split } slurp($script) =~ /^need (.+)$/mg;
+        my @packages = map { split } slurp($script) =~ /(?:^|\|\| )\s*need (.+)$/mg;
 
         same([grep { index($readme, "`$_`") < 0 } @packages], [],
              "the packages that $script installs");
@@ -306,56 +441,12 @@ subtest commands => sub {
 
 # Configurations
 
-my $next_port = 21000 + $$ % 200 * 10;
-
-sub free_port {
-    for (1 .. 2000) {
-        my $port = $next_port++;
-
-        return $port if IO::Socket::INET->new(
-            LocalAddr => '127.0.0.1', LocalPort => $port, Proto => 'tcp',
-            Listen => 1, ReuseAddr => 1);
-    }
-
-    die "no ports are free\n";
-}
-
-sub certificate {
-    system('openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt',
-           'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2', '-batch',
-           '-subj', '/CN=webhook.example.com', '-keyout', "$dir/tls.key",
-           '-out', "$dir/tls.crt") == 0 or die "openssl req: $?\n";
-}
-
-my %port;    # of a listen address in the documents
-
-# here(CONFIGURATION): with paths and ports of the test's
-
-sub here {
-    my $text = shift;
-
-    my $temp = join '', map { "    ${_}_temp_path $dir/temp;\n" }
-               qw(client_body proxy fastcgi uwsgi scgi);
-
-    $text =~ s/^\s*(?:pid|error_log)\s[^;]*;$//mg;
-    $text =~ s/^\s*\w+_temp_path\s[^;]*;$//mg;
-    $text =~ s/^(\s*load_module\s+)[^;]+/$1$module/mg;
-    $text =~ s/^(\s*access_log\s+)(?!off)([^\s;]+)/"$1$dir\/" . basename $2/mge;
-    $text =~ s/^(\s*ssl_certificate\s+)[^;]+/$1$dir\/tls.crt/mg;
-    $text =~ s/^(\s*ssl_certificate_key\s+)[^;]+/$1$dir\/tls.key/mg;
-    $text =~ s/^(\s*include\s+)\S+\/(jelou-secret\.conf)/$1$dir\/$2/mg;
-    $text =~ s/^(\s*listen\s+)([^\s;]+)/
-               $1 . '127.0.0.1:' . ($port{$2} \/\/= free_port())/mgex;
-    $text =~ s/^(http \{\n)/$1$temp/m;
-
-    return "pid $dir/nginx.pid;\nerror_log $log info;\n$text";
-}
-
 my %level = (
     main     => [qw(load_module user worker_processes events http)],
-    http     => [qw(server map geo upstream log_format limit_req_zone)],
+    http     => [qw(server map geo upstream log_format limit_req_zone
+                    jelou_dedup_zone)],
     server   => [qw(location)],
-    location => [grep { $_ ne 'jelou_endpoint' } keys %flags],
+    location => [grep { !/^jelou_(?:endpoint|dedup_zone)$/ } keys %flags],
 );
 
 # whole(FRAGMENT): a configuration with the fragment in its place, or undef
@@ -378,134 +469,135 @@ sub whole {
 
     $text = "server {\n$text}\n" if $level =~ /location|server/;
     $text =~ s/^(\s*server \{\n)/$1 listen 80;\n/mg unless $text =~ /\blisten /;
-    $text = "upstream app { server 127.0.0.1:9; }\n$text"
-        unless $text =~ /\bupstream app\b/;
+    for my $name (qw(app broker)) {
+        $text = "upstream $name { server 127.0.0.1:9; }\n$text"
+            unless $text =~ /\bupstream $name\b/;
+    }
 
-    return "load_module $module;\nevents {\n}\nhttp {\n$text}\n";
+    return "load_module ngx_http_jelou_module.so;\nevents {\n}\nhttp {\n$text}\n";
 }
 
-sub nginx_test {
-    my $text = shift;
+$nginx->certificate('webhook.example.com');
+$nginx->supply('/etc/nginx/jelou-secret.conf',
+               qq(jelou_secret "a-secret-of-the-test";\n));
+$nginx->supply('/etc/nginx/jelou.clients', 'client:' . `openssl passwd -apr1 x`);
 
-    my $file = spew("$dir/test.conf", here($text));
-    my $said = `$nginx -t -q -p $dir -c $file -e stderr 2>&1`;
+# The secret file is the one of directives.md.
 
-    $said =~ s/.*the "listen ... http2" directive is deprecated.*\n//g;
-    $said =~ s/.*the "user" directive makes sense only.*\n//g;
+my ($secrets) = fences($doc{'docs/directives.md'}, 'text');
 
-    return $? == 0 ? $said : "$said(exit status $?)";
-}
-
-certificate();
-spew("$dir/jelou-secret.conf", qq(jelou_secret "a-secret-of-the-test";\n));
+chmod 0600, $nginx->supply('/etc/nginx/jelou.secrets', $secrets)
+    or die "chmod: $!\n";
 
 subtest 'blocks of configuration' => sub {
     for my $file (sort keys %doc) {
         my @blocks = fences($doc{$file}, 'nginx');
-
-        ok(@blocks >= 2, "$file: has blocks");
 
         for my $i (0 .. $#blocks) {
             my $text = whole($blocks[$i]);
             my $name = "$file: block $i";
 
             ok(defined $text, "$name: its level is known") or next;
-            is(nginx_test($text), '', "$name loads");
+            is($nginx->check($text), '', "$name loads");
         }
     }
 };
 
-subtest 'example files' => sub {
-    ok(keys %conf >= 2, 'there are some');
-
-    is(nginx_test($conf{$_}), '', "$_ loads") for sort keys %conf;
-
+subtest 'the README has production.conf' => sub {
     my ($copy) = grep { /ssl_certificate/ } fences($doc{'README.md'}, 'nginx');
 
     is($copy, $conf{'docs/examples/production.conf'},
        'the README has production.conf as it is');
 };
 
+# with(DIRECTIVE VALUE, ENDPOINT): a configuration with it
+
+sub with {
+    my ($directive, $endpoint) = @_;
+
+    my $zone = 'jelou_dedup_zone zone=seen:1m;';
+
+    return whole("$directive;\nserver {\nlocation / {\n}\n}\n")
+        if $directive =~ /^jelou_dedup_zone/;
+
+    $directive = "jelou_endpoint $endpoint;\n$directive"
+        unless $directive =~ /^jelou_endpoint/;
+    $directive .= ";\njelou_secret a-secret-value-x"
+        unless $directive =~ /jelou_secret /;
+
+    return whole("$zone\nserver {\nlocation / {\n$directive;\n}\n}\n");
+}
+
 subtest 'documented values' => sub {
+    my %value = (
+        secret => ['a-secret-value-x'], string => ['"a b"'],
+        path => ['/etc/nginx/jelou.secrets'], time => [qw(0 30s 12h 1d)],
+        'secret | off' => [qw(a-secret-value-x off)],
+        'zone=name:size [ttl=time]' => ['zone=z:1m', 'zone=z:1m ttl=7d'],
+        'zone=name [key=string] | off' =>
+            ['zone=seen', 'zone=seen key=$request_id', 'off'],
+        type => [],
+    );
+
     for my $name (sort keys %flags) {
-        my @values = @{ $choice{$name} // [$default{$name} // 'a-secret-value-x'] };
-
-        for my $value (@values) {
-            my $text = join '', map { " $_;\n" } "$name $value",
-                $name ne 'jelou_endpoint' ? 'jelou_endpoint incoming_message' : (),
-                $name ne 'jelou_secret' ? 'jelou_secret a-secret-value-x' : ();
-
-            is(nginx_test(whole("location / {\n$text}\n")), '', "$name $value");
+        for my $value (@{ $choice{$name} // $value{$syntax{$name}} }) {
+            is($nginx->check(with("$name $value", 'message')), '',
+               "$name $value");
         }
     }
+
+    my $types = section($doc{'docs/directives.md'}, 'jelou_types');
+    my %types = $types =~ /^\| `(\w+)` \| (.*) \|$/mg;
+
+    same([keys %types], \@endpoints, 'jelou_types: all endpoints');
+
+    for my $endpoint (@endpoints) {
+        my @types = $types{$endpoint} =~ /`(\w+)`/g;
+
+        is_deeply([sort @types], [sort(types($endpoint))],
+                  "jelou_types: those of $endpoint");
+
+        is($nginx->check(with("jelou_types $_", $endpoint)), '',
+           "jelou_types $_ of $endpoint") for @types;
+    }
+};
+
+# The warning that is promised, and the refusals
+
+subtest 'the secret file' => sub {
+    my $with = with('jelou_secret_file /etc/nginx/jelou.secrets', 'message');
+    my $file = '/etc/nginx/jelou.secrets';
+
+    for my $mode (0600, 0640, 0644, 0602) {
+        chmod $mode, $nginx->path($file) or die "chmod: $!\n";
+
+        my $said = $nginx->check($with);
+
+        $mode & 06 ? like($said, qr/\A.*\[warn\].* others can read or write .*\n\z/,
+                          sprintf 'mode %o: a warning', $mode)
+                   : is($said, '', sprintf 'mode %o: none', $mode);
+    }
+
+    chmod 0600, $nginx->path($file);
+
+    for my $wrong ("a secret of-three-words\n", "#\n\n", "a-secret\x01-of-one\n",
+                   'p' x 257 . " the-secret-of-that-project\n")
+    {
+        $nginx->supply($file, $wrong);
+        like($nginx->check($with), qr/\[emerg\].*"jelou_secret_file": .*jelou\.secrets/,
+             'refused: ' . substr($wrong, 0, 20) =~ s/\n.*//sr);
+    }
+
+    $nginx->supply($file, $secrets);
 };
 
 
 # A running nginx
 
-my ($pid, $upstream);
-
-sub start {
-    my $text = shift;
-
-    my $file = spew("$dir/nginx.conf", here($text));
-
-    $pid = fork // die "fork: $!\n";
-
-    if ($pid == 0) {
-        open STDERR, '>>', "$dir/stderr";
-        exec $nginx, '-p', $dir, '-c', $file, '-e', $log, '-g', 'daemon off;';
-        die "$nginx: $!\n";
-    }
-
-    for (1 .. 100) {
-        return if -s "$dir/nginx.pid"
-                  && !grep { !IO::Socket::INET->new("127.0.0.1:$_") }
-                           map { /listen\s+127\.0\.0\.1:(\d+)/g } slurp($file);
-        sleep 0.05;
-    }
-
-    die "nginx does not start: ", slurp($log);
-}
-
-sub stop {
-    return unless $pid;
-
-    kill QUIT => $pid;
-    waitpid $pid, 0;
-    undef $pid;
-}
-
-END {
-    my $status = $?;
-
-    stop();
-    $upstream->stop if $upstream;
-    $? = $status;
-}
-
-my $app = free_port();
-
-$upstream = Jelou::Upstream->start("$dir/upstream", http => $app);
+my $app      = $nginx->free_port;
+my $upstream = Jelou::Upstream->start("$dir/upstream", http => $app);
 
 sub received { return map { $_->{body} } $upstream->requests($_[0]) }
-
-# send_body(BODY, SECRET, CURL-OPTIONS...): the answer, header and body
-
-sub send_body {
-    my ($body, $secret, @options) = @_;
-
-    my $signature = hmac_sha256_hex($body, $secret);
-
-    open my $in, '-|', 'curl', '-sSi', '-m', 10, '--noproxy', '*',
-        '-H', 'Content-Type: application/json',
-        '-H', "X-Jelou-Signature: sha256=$signature",
-        '--data-binary', '@' . spew("$dir/body", $body), @options
-        or die "curl: $!\n";
-
-    local $/;
-    return split /\r?\n\r?\n/, scalar <$in>, 2;
-}
 
 my ($quick) = grep { /^load_module/ && !/ssl/ } fences($doc{'README.md'}, 'nginx');
 my ($shell) = grep { /openssl dgst/ } fences($doc{'README.md'}, 'sh');
@@ -517,11 +609,11 @@ subtest 'quick start' => sub {
     (my $config = $quick) =~ s/127\.0\.0\.1:3000/127.0.0.1:$app/
         or die "no application in the quick start\n";
 
-    start($config);
+    $nginx->start($config);
 
     my ($listen) = $quick =~ /listen\s+([^\s;]+)/;
 
-    $shell =~ s/\Q$listen\E/127.0.0.1:$port{$listen}/
+    $shell =~ s/\Q$listen\E/'127.0.0.1:' . $nginx->port($listen)/e
         or die "the command does not send to $listen\n";
 
     my $run = sub {
@@ -562,8 +654,9 @@ subtest 'the example in errors.md' => sub {
     $wrong->{value}{type} = 'image';
     $wrong->{value}{content} = { url => 'http://a/b', mime_type => 'image/png' };
 
-    my ($head, $body) = send_body(JSON::PP->new->encode($wrong), $secret,
-                                  "http://127.0.0.1:$port{'127.0.0.1:8080'}$url");
+    my ($head, $body) = $nginx->send(
+        'http://127.0.0.1:' . $nginx->port('127.0.0.1:8080') . $url,
+        JSON::PP->new->encode($wrong), secret => $secret);
 
     my $json = JSON::PP->new->utf8;
 
@@ -573,24 +666,23 @@ subtest 'the example in errors.md' => sub {
     is_deeply([$body =~ /"(\w+)":/g], [$example =~ /$key/g], 'in that order');
 };
 
-stop();
+$nginx->stop;
 
 subtest 'production.conf at work' => sub {
-    (my $config = $conf{'docs/examples/production.conf'})
-        =~ s/10\.0\.0\.1[12]:8080/127.0.0.1:$app/g;
+    $nginx->replace($_, $app) for qw(10.0.0.11:8080 10.0.0.12:8080);
 
     $upstream->expect;
-    start($config);
+    $nginx->start($conf{'docs/examples/production.conf'});
 
-    my ($head, $body) = send_body($event, 'a-secret-of-the-test', '-k',
-        '--http2', '--resolve', "webhook.example.com:$port{443}:127.0.0.1",
-        "https://webhook.example.com:$port{443}$url");
+    my ($head, $body) = $nginx->send("https://webhook.example.com$url", $event,
+        secret => 'a-secret-of-the-test', at => $nginx->port('443'),
+        curl => ['--http2']);
 
     like($head, qr{^HTTP/2 200 }, 'the message is accepted, over HTTP/2');
     is($body, $accepted, 'the answer');
     is_deeply([received(1)], [$event], 'what the application gets');
 
-    stop();
+    $nginx->stop;
 
     my @lines = split /\n/, slurp("$dir/jelou.log");
     my $line  = eval { JSON::PP->new->utf8->decode($lines[0]) } // {};
@@ -601,6 +693,109 @@ subtest 'production.conf at work' => sub {
        '200 accepted p-1 m-1 text', 'the log');
 };
 
-unlike(slurp($log), qr/\[(?:alert|emerg)\]/, 'no alert in the error log');
+
+# events.md and cloudevents.md: their requests, and what becomes of them
+
+my ($log_format) = grep { /^log_format/ } fences($doc{'docs/directives.md'}, 'nginx');
+
+subtest 'the requests of events.md' => sub {
+    my %path = (
+        'incoming_message' => $url, 'message' => '/message',
+        'Conversation events' => '/message',
+        'room_message' => '/v1/rooms/ROOM_ID/message',
+        'bot_message' => '/v1/bots/BOT_ID/messages',
+    );
+
+    my $servers = '';
+
+    for my $format (qw(event cloudevents)) {
+        $servers .= <<"END" =~ s/^ {8}//mgr;
+        server {
+            listen        $format;
+            jelou_secret  "a-secret-of-the-test";
+            jelou_format  $format;
+            access_log    jelou.log  jelou;
+
+            location = $url {
+                jelou_endpoint  incoming_message;
+                proxy_pass      http://127.0.0.1:$app;
+            }
+
+            location = /message {
+                jelou_endpoint  message;
+                proxy_pass      http://127.0.0.1:$app;
+            }
+
+            location /v1/rooms/ {
+                jelou_endpoint  room_message;
+                proxy_pass      http://127.0.0.1:$app;
+            }
+
+            location /v1/bots/ {
+                jelou_endpoint  bot_message;
+                proxy_pass      http://127.0.0.1:$app;
+            }
+        }
+END
+    }
+
+    $nginx->start("load_module ngx_http_jelou_module.so;\nevents {\n}\n"
+                  . "http {\n$log_format$servers}\n");
+
+    my $text = $doc{'docs/events.md'};
+    my @sent;
+
+    for my $name (sort keys %path) {
+        my ($request, $event, $answer) = fences(section($text, $name), 'json');
+
+        chomp($event, $answer);
+        $upstream->expect;
+
+        my ($head, $body) = $nginx->send(
+            'http://127.0.0.1:' . $nginx->port('event') . $path{$name}, $request,
+            secret => 'a-secret-of-the-test');
+        my ($got) = received(1);
+
+        # what the module makes is not what the document has
+
+        s/"msg_[0-9a-f]{32}"/"msg_5f2b…"/ for $body, $got;
+
+        is($body, $answer, "$name: the answer");
+        is($got, $event, "$name: the event");
+
+        push @sent, $request;
+    }
+
+    my ($cloudevent) = fences($doc{'docs/cloudevents.md'}, 'json');
+    my ($request)    = fences(section($text, 'message'), 'json');
+
+    chomp $cloudevent;
+    $upstream->expect;
+
+    $nginx->send('http://127.0.0.1:' . $nginx->port('cloudevents') . '/message',
+                 $request, secret => 'a-secret-of-the-test');
+    is_deeply([received(1)], [$cloudevent], 'the CloudEvent');
+
+    $nginx->stop;
+
+    # The sample log is JSON, and has what the request had.
+
+    my @lines = map { JSON::PP->new->utf8->decode($_) }
+                split /\n/, slurp("$dir/jelou.log");
+
+    is(scalar @lines, 6, 'the sample log: a line each');
+
+    my %last = %{ $lines[-1] };
+
+    is(join(' ', @last{qw(result secret event type sent project_id room_id
+                          bot_id user_id message_id)}),
+       'accepted 1 message image 1776134352163 PROJECT_ID ROOM_ID BOT_ID'
+       . ' USER_ID MESSAGE_ID', 'the sample log: its values');
+};
+
+
+unlike(slurp($nginx->log), qr/\[(?:alert|emerg)\]/, 'no alert in the error log');
+
+$upstream->stop;
 
 done_testing();

@@ -85,8 +85,8 @@ our @Malformed = (
          0, 31, 62),
     digit(63, '/'), digit(63, ':'), digit(63, 'g'), digit(63, "\xe6"),
     digit(63, ' '), digit(0, ' '),
-    map { digit(31, $_) } "\x01", "\x10", "\x19", "\x7f", "\x80", "\xb0",
-                          "\xc1", "\xe1", "\xff", "\xef\xbc\x90",
+    (map { digit(31, $_) } "\x01", "\x10", "\x19", "\x7f", "\x80", "\xb0",
+                           "\xc1", "\xe1", "\xff", "\xef\xbc\x90"),
 
     [$Right, $Right], [$Right, uc($Digest) =~ s/^/sha256=/r],
     [$Right, 'sha256=' . '0' x 64], ['sha256=' . '0' x 64, $Right],

@@ -1,7 +1,7 @@
 #!/bin/sh
 #
-# Starts nginx with the module on 127.0.0.1, sends it a signed message, and
-# shows what becomes of it.  nginx goes on running:
+# Starts nginx with the module on 127.0.0.1, sends one message to each of the
+# four endpoints, and shows what becomes of it.  nginx goes on running:
 #
 #     sh util/run.sh              builds, (re)starts, sends
 #     PORT=9000 sh util/run.sh    the same, on port 9000, and 9001 for the
@@ -18,7 +18,7 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 run=$root/build/run
 conf=$run/nginx.conf
 port=${PORT:-8080}
-url=http://127.0.0.1:$port/v1/external-support/webhook
+url=http://127.0.0.1:$port
 
 
 # Prints the process id of the nginx that this script has started, if it runs.
@@ -72,6 +72,56 @@ sign() {
 title() { printf '\n--- %s\n\n' "$1"; }
 
 
+# events: how many have arrived
+
+events() { wc -l <"$run/events.log"; }
+
+
+# show ENDPOINT PATH signed|basic
+#
+# Sends the body that stands on the standard input, and prints the request, the
+# answer and the event.
+
+show() {
+    body=$run/$1.json
+    cat >"$body"
+
+    case $3 in
+        signed) proof="X-Jelou-Signature: sha256=$(sign "$body")" ;;
+        basic) proof="Authorization: Basic $(printf %s "$client" | base64)" ;;
+    esac
+
+    title "$1: the request"
+    printf 'POST %s\nContent-Type: application/json\n%s\n\n' "$url$2" "$proof"
+    cat "$body"
+
+    before=$(events)
+
+    status=$(curl -sS -i -o "$run/answer" -w '%{http_code}' --max-time 10 \
+                  --noproxy '*' --data-binary "@$body" \
+                  -H 'Content-Type: application/json' -H "$proof" "$url$2")
+
+    title "$1: the answer"
+    cat "$run/answer"
+    echo
+
+    [ "$status" = 200 ] || die "$1: the answer is $status, not 200"
+
+    # The application writes its line when its own answer is complete, which
+    # may be a moment after ours.
+
+    for _ in 1 2 3 4 5 6 7 8 9 10; do
+        [ "$(events)" -eq "$before" ] || break
+        sleep 0.2
+    done
+
+    title "$1: the event that the application received"
+    tail -n "+$((before + 1))" "$run/events.log"
+
+    [ "$(events)" -gt "$before" ] || die "$1: no event has arrived"
+}
+
+
 case ${1:-} in
     stop) stop; exit ;;
     ?*) die "no such command: $1" ;;
@@ -87,12 +137,17 @@ need curl openssl
 
 mkdir -p "$run"
 
+client=quickstart-client:quickstart-password
+
+printf '%s:%s\n' "${client%%:*}" \
+       "$(openssl passwd -apr1 "${client#*:}")" >"$run/htpasswd"
+
 stop
 start
 
-secret=$(sed -n 's/.*jelou_secret  *"\(.*\)";/\1/p' "$conf")
+secret=$(sed -n 's/.*jelou_secret  *"\(.*\)";/\1/p' "$conf" | head -n 1)
 
-cat >"$run/message.json" <<'END'
+show incoming_message /v1/external-support/webhook signed <<'END'
 {
     "field": "messages",
     "object": "message_event",
@@ -111,37 +166,73 @@ cat >"$run/message.json" <<'END'
 }
 END
 
-signature=$(sign "$run/message.json")
-
-title "the request"
-
-cat <<END
-POST $url
-Content-Type: application/json
-X-Jelou-Signature: sha256=$signature
-
+show message /partner/webhook signed <<'END'
+{
+  "field": "messages",
+  "object": "message_event",
+  "event_type": "message",
+  "timestamp": 1776134352163,
+  "project_id": "PROJECT_ID",
+  "room_id": "ROOM_ID",
+  "contact": {
+    "id": "USER_ID",
+    "name": "USER_NAME"
+  },
+  "conversation": {
+    "id": "CONVERSATION_ID"
+  },
+  "bot": {
+    "id": "BOT_ID",
+    "name": "BOT_NAME"
+  },
+  "value": {
+    "id": "MESSAGE_ID",
+    "type": "image",
+    "content": {
+      "url": "https://storage.example.com/media/image.jpg",
+      "mime_type": "image/jpeg"
+    }
+  }
+}
 END
-cat "$run/message.json"
 
-status=$(curl -sS -i -o "$run/answer" -w '%{http_code}' --max-time 10 \
-              --noproxy '*' --data-binary "@$run/message.json" \
-              -H 'Content-Type: application/json' \
-              -H "X-Jelou-Signature: sha256=$signature" "$url")
+show room_message /v1/rooms/ROOM_ID/message basic <<'END'
+{
+  "senderId": "SENDER_ID",
+  "messages": [
+    {
+      "id": "0b6a1d8e-5c3f-4f6b-9a53-6d1f0f3a7c21",
+      "type": "TEXT",
+      "text": "Your order is ready"
+    },
+    {
+      "id": "f2d7c6aa-93e4-4b0d-8f57-2f4a1be0c9d8",
+      "type": "IMAGE",
+      "mediaUrl": "https://storage.example.com/media/order.jpg",
+      "text": "Order 4711"
+    }
+  ]
+}
+END
 
-title "the answer"
-cat "$run/answer"
-echo
-
-# The application writes its line when its own answer is complete, which may be
-# a moment after ours.
-
-for _ in 1 2 3 4 5 6 7 8 9 10; do
-    [ ! -s "$run/events.log" ] || break
-    sleep 0.2
-done
-
-title "the event that the application received"
-cat "$run/events.log"
+show bot_message /v1/bots/BOT_ID/messages basic <<'END'
+{
+  "type": "text",
+  "text": "Por favor selecciona una opción",
+  "userId": "USER_ID",
+  "title": "Elige una opción",
+  "options": [
+    {
+      "id": "option_1",
+      "title": "Opción 1",
+      "description": "Esta es la primera opción"
+    },
+    {
+      "title": "Opción 2"
+    }
+  ]
+}
+END
 
 title "and now"
 
@@ -149,7 +240,7 @@ cat <<END
 nginx runs on 127.0.0.1:$port, the application on 127.0.0.1:$((port + 1)).
 Its configuration and its logs are in build/run/.
 
-To send another message:
+To send another signed message:
 
 body='{"field":"messages","object":"message_event",
 "event_type":"incoming_message","project_id":"PROJECT_ID",
@@ -159,7 +250,14 @@ signature=\$(printf %s "\$body" |
     openssl dgst -sha256 -hmac '$secret' -r | cut -d ' ' -f 1)
 curl -i -H 'Content-Type: application/json' \\
      -H "X-Jelou-Signature: sha256=\$signature" \\
-     --data-binary "\$body" $url; echo
+     --data-binary "\$body" $url/v1/external-support/webhook; echo
+tail -n 1 $run/events.log
+
+And one of a bot, which is not signed:
+
+curl -i -u '$client' -H 'Content-Type: application/json' \\
+     --data-binary '{"type":"text","userId":"USER_ID","text":"Hello"}' \\
+     $url/v1/bots/BOT_ID/messages; echo
 tail -n 1 $run/events.log
 
 To stop nginx:
@@ -167,6 +265,3 @@ To stop nginx:
 sh $root/util/run.sh stop
 
 END
-
-[ "$status" = 200 ] || die "the answer is $status, not 200"
-[ -s "$run/events.log" ] || die "no event has arrived at the application"

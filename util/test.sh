@@ -65,11 +65,35 @@ END
 )
 
 
+# The judge of t/cloudevents.t, from npm: the newest one that the Node.js of
+# Debian 12 runs.  It is unpacked in build/, and runs no script when installed.
+
+cloudevents=9.0.0
+
+install_cloudevents() {
+    dir=$root/build/node_modules/cloudevents
+
+    ! grep -qs "^ *\"version\": \"$cloudevents\"" "$dir/package.json" || return 0
+
+    if ! command -v node || ! command -v npm; then
+        need nodejs npm
+    fi >/dev/null
+
+    say "installing cloudevents $cloudevents from npm"
+
+    npm install --prefix "$root/build" --no-save --no-package-lock \
+        --ignore-scripts --no-audit --no-fund --loglevel=error \
+        "cloudevents@$cloudevents"
+}
+
+
 sh "$root/util/build.sh"
 
 need perl curl procps
 
 perl -MTest::Nginx::Socket -e 1 2>/dev/null || install_test_nginx
+
+install_cloudevents
 
 cd "$root"
 
