@@ -141,6 +141,9 @@ ngx_http_jelou_own_error(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 
         if (rc != NGX_OK) {
             ctx->error = ngx_http_jelou_error(rc);
+
+            ngx_log_error(ctx->error->level, r->connection->log, 0,
+                          "jelou refused a request: %V", &ctx->error->key);
         }
     }
 

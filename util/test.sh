@@ -89,7 +89,7 @@ install_cloudevents() {
 
 sh "$root/util/build.sh"
 
-need perl curl procps
+need perl curl openssl procps
 
 perl -MTest::Nginx::Socket -e 1 2>/dev/null || install_test_nginx
 

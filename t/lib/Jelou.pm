@@ -603,11 +603,21 @@ sub check_upstream($) {
     for my $got (@got) {
         check_headers($name, $got->{head}, $headers) if defined $headers;
 
-        like($got->{head}, ref $like ? $like : qr/$like/m,
-             "$name - upstream: head") if defined $like;
-        unlike($got->{head}, ref $unlike ? $unlike : qr/$unlike/m,
-               "$name - upstream: head") if defined $unlike;
+        like($got->{head}, head_pattern($like), "$name - upstream: head")
+            if defined $like;
+        unlike($got->{head}, head_pattern($unlike), "$name - upstream: head")
+            if defined $unlike;
     }
+}
+
+
+sub head_pattern($) {
+    my $pattern = shift;
+
+    return $pattern if ref $pattern;
+
+    $pattern =~ s/\n\z//;
+    return qr/$pattern/m;
 }
 
 
