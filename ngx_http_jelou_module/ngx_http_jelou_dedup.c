@@ -204,7 +204,8 @@ ngx_http_jelou_dedup_done(ngx_http_jelou_flight_t *flight, u_char *random)
 
     if (entry) {
         entry->state = NGX_HTTP_JELOU_LANDED;
-        entry->expires = (uint32_t) (ngx_time() + zone->ttl);
+        entry->expires = (uint32_t) ngx_min(ngx_time() + zone->ttl,
+                                            (time_t) NGX_MAX_UINT32_VALUE);
         ngx_memcpy(entry->u.random, random, NGX_HTTP_JELOU_RANDOM_LEN);
 
         ngx_queue_remove(&entry->queue);

@@ -169,6 +169,11 @@ ngx_http_jelou_upstream_answer(ngx_http_request_t *r,
 
     status = r->headers_out.status;
 
+    if (r->upstream) {
+        ctx->finalize = r->upstream->finalize_request;
+        r->upstream->finalize_request = ngx_http_jelou_upstream_finalize;
+    }
+
     if (ctx->conf->reply == NGX_HTTP_JELOU_REPLY_UPSTREAM
         && status >= NGX_HTTP_OK && status < NGX_HTTP_SPECIAL_RESPONSE)
     {
@@ -191,9 +196,6 @@ ngx_http_jelou_upstream_answer(ngx_http_request_t *r,
         /* nor does a 101 open a tunnel to the client */
 
         r->upstream->upgrade = 0;
-
-        ctx->finalize = r->upstream->finalize_request;
-        r->upstream->finalize_request = ngx_http_jelou_upstream_finalize;
     }
 
     return NGX_OK;
@@ -201,9 +203,9 @@ ngx_http_jelou_upstream_answer(ngx_http_request_t *r,
 
 
 /*
- * An answer that nginx cannot read on, for instance for a broken chunk, ends
- * with the connection and no call of a filter: this is the last chance to
- * tell the sender.
+ * The upstream's answer is at its end, good or bad.  One that nginx cannot
+ * read on, for instance for a broken chunk, ends with the connection and no
+ * call of a filter: this is the last chance to tell the sender.
  */
 
 static void
@@ -215,7 +217,11 @@ ngx_http_jelou_upstream_finalize(ngx_http_request_t *r, ngx_int_t rc)
 
     ctx->finalize(r, rc);
 
-    if (rc != NGX_ERROR || ctx->sent || r->connection->error) {
+    if (rc != NGX_OK) {
+        ngx_http_jelou_dedup_cancel(&ctx->flight);
+    }
+
+    if (rc != NGX_ERROR || ctx->passing || ctx->sent || r->connection->error) {
         return;
     }
 
@@ -416,6 +422,10 @@ ngx_http_jelou_failure(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
     const ngx_http_jelou_error_t  *error;
 
     error = ctx->error;
+
+    /* before the sender can see the answer, and send the event once more */
+
+    ngx_http_jelou_dedup_cancel(&ctx->flight);
 
     if (ngx_http_jelou_set_body(r, ctx) != NGX_OK) {
         return NGX_ERROR;

@@ -7,6 +7,7 @@
 #include "ngx_http_jelou_variable.h"
 #include "ngx_http_jelou_format.h"
 #include "ngx_http_jelou_request.h"
+#include "ngx_http_jelou_text.h"
 
 
 static ngx_int_t ngx_http_jelou_text_variable(ngx_http_variable_value_t *v,
@@ -230,19 +231,41 @@ ngx_http_jelou_project_variable(ngx_http_request_t *r,
 }
 
 
+/*
+ * The bytes that are forwarded.  A body as received may have line breaks
+ * between its tokens, and a header made of it would be an injection: it is
+ * given without insignificant white space.
+ */
+
 static ngx_int_t
 ngx_http_jelou_event_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data)
 {
+    u_char                *last;
+    ngx_str_t              event;
     ngx_http_jelou_ctx_t  *ctx;
 
-    static ngx_str_t  none = ngx_null_string;
+    ngx_str_null(&event);
 
     ctx = ngx_http_jelou_ctx(r);
 
-    return ngx_http_jelou_text_variable(v,
-                          ctx && ctx->state == NGX_HTTP_JELOU_ACCEPTED
-                          ? &ctx->forwarded : &none);
+    if (ctx && ctx->state == NGX_HTTP_JELOU_ACCEPTED) {
+        event = ctx->forwarded;
+    }
+
+    if (event.len && ctx->conf->format == NGX_HTTP_JELOU_FORMAT_RAW) {
+        event.data = ngx_pnalloc(r->pool, ctx->forwarded.len);
+        if (event.data == NULL) {
+            return NGX_ERROR;
+        }
+
+        last = ngx_http_jelou_text_compact(event.data, ctx->forwarded.data,
+                                           ctx->forwarded.data
+                                           + ctx->forwarded.len);
+        event.len = last - event.data;
+    }
+
+    return ngx_http_jelou_text_variable(v, &event);
 }
 
 
