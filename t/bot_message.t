@@ -110,7 +110,7 @@ add_test_cleanup_handler(sub {
 
     my ($got)  = $Jelou::Upstream->requests(1);
     my ($head) = ($got->{head} // '') =~ /^X-Message: (\S+)\r?$/m;
-    my ($body) = ($got->{body} // '') =~ /"value":{"id":"(msg_\w+)"/;
+    my ($body) = ($got->{body} // '') =~ /"value":\{"id":"(msg_\w+)"/;
 
     is($head // 'none', $body // 'no id', $block->name . ' - same id');
 });

@@ -184,7 +184,7 @@ join '', map {
 } @media, $media[0]
 
 
-=== raw: the event is what was forwarded
+=== raw: the event is what was forwarded, without the white space between tokens
 --- http_config
 FORMAT
 jelou_format  raw;
@@ -196,7 +196,7 @@ accepted m-1
 --- upstream eval
 [$in_raw, $in_raw]
 --- access eval
-"$values|$in_raw|accepted\n" x 2
+("$values|" . event() . "|accepted\n") x 2
 
 
 === large events, in memory and in a file

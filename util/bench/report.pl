@@ -1,0 +1,457 @@
+#!/usr/bin/perl
+#
+# Makes tables of what run.sh has measured:
+#
+#     report.pl DIRECTORY [DOCS]
+#
+# prints them or, with DOCS, writes benchmarks.md and benchmarks.svg there.
+
+use strict;
+use utf8;
+use warnings;
+
+my ($dir, $docs) = @ARGV;
+
+my @paths = qw(plain jelou raw lua njs);
+my @sizes = (353, 4096, 65536, 524288);
+
+my %label = (353 => '353 bytes', 4096 => '4 KB', 65536 => '64 KB',
+             524288 => '512 KB');
+
+my (%time, %instructions, %floor, %floor_ns, %memory, %machine, @machine);
+my $growth;
+
+sub rows {
+    my ($file) = @_;
+
+    open my $in, '<:utf8', "$dir/$file" or die "$dir/$file: $!\n";
+    return map { chomp; [split /\t/] } <$in>;
+}
+
+sub median {
+    my @sorted = sort { $a <=> $b } @_;
+
+    return ($sorted[$#sorted / 2] + $sorted[@sorted / 2]) / 2;
+}
+
+for (rows('machine.tsv')) {
+    my ($name, $value) = @$_;
+
+    $machine{$name} = $value;
+    push @machine, "| $name | $value |\n" if $name ne 'ticks';
+}
+
+for (rows('results.tsv')) {
+    my ($kind, @row) = @$_;
+
+    if ($kind eq 'instructions') {
+        $instructions{$row[0]}{$row[1]} = $row[2];
+
+    } elsif ($kind eq 'floor') {
+        ($floor{$row[1]}{$row[0]}, $floor_ns{$row[1]}{$row[0]}) = @row[2, 3];
+
+    } elsif ($kind eq 'memory') {
+        my $path = shift @row;
+        $memory{$path} = { start => $row[0], peak => $row[1],
+                           after => $row[2], again => $row[3] };
+
+    } elsif ($kind eq 'growth') {
+        $growth = $row[0];
+
+    } elsif ($kind eq 'time') {
+        my ($path, $body, undef, $user, $system, $n, $for, $p50, $p99) = @row;
+
+        my $tick = 1e6 / $machine{ticks} / $n;      # us a request
+
+        push @{ $time{$path}{$body}{user} }, $user * $tick;
+        push @{ $time{$path}{$body}{system} }, $system * $tick;
+        push @{ $time{$path}{$body}{cpu} }, ($user + $system) * $tick;
+        push @{ $time{$path}{$body}{rate} }, $n / $for;
+        push @{ $time{$path}{$body}{p50} }, $p50;
+        push @{ $time{$path}{$body}{p99} }, $p99;
+        push @{ $time{$path}{$body}{busy} },
+            100 * ($user + $system) / $machine{ticks} / $for;
+    }
+}
+
+# the median of the rounds; a ratio is the median of the rounds' ratios
+
+sub t {
+    my ($path, $body, $what) = @_;
+    return median(@{ $time{$path}{$body}{$what} });
+}
+
+sub ratio {
+    my ($one, $two) = @_;
+
+    my @one = @{ $time{ $one->[0] }{ $one->[1] }{cpu} };
+    my @two = @{ $time{ $two->[0] }{ $two->[1] }{cpu} };
+
+    return median(map { $one[$_] / $two[$_] } 0 .. $#one);
+}
+
+sub table {
+    my ($head, @rows) = @_;
+
+    my @width = map { length } @$head;
+
+    for my $row (@rows) {
+        for (0 .. $#$row) {
+            $width[$_] = length $row->[$_] if length $row->[$_] > $width[$_];
+        }
+    }
+
+    my $line = sub {
+        my ($row) = @_;
+
+        return '| ' . join(' | ', map {
+            sprintf $_ ? "%$width[$_]s" : "%-$width[$_]s", $row->[$_]
+        } 0 .. $#$row) . " |\n";
+    };
+
+    return $line->($head)
+        . '|' . join('|', map { $_ ? '-' x ($width[$_] + 1) . ':'
+                                   : '-' x ($width[$_] + 2) } 0 .. $#$head)
+        . "|\n" . join '', map { $line->($_) } @rows;
+}
+
+sub thousands {
+    my ($n) = @_;
+
+    $n = sprintf '%.0f', $n;
+    1 while $n =~ s/^(-?\d+)(\d{3})/$1,$2/;
+
+    return $n;
+}
+
+sub f { return sprintf "%.$_[0]f", $_[1] }
+
+sub name {
+    my ($path) = @_;
+
+    return $path if $path !~ /raw|dedup|return/;
+    return { raw => 'jelou raw', dedup => 'jelou', return => 'return 401' }
+        ->{$path};
+}
+
+sub time_row {
+    my ($path, $body, $name) = @_;
+
+    return [$name, f(1, t($path, $body, 'cpu')),
+            f(1, t($path, $body, 'user')) . ' + '
+            . f(1, t($path, $body, 'system')),
+            f(2, ratio([$path, $body], ['plain', $body =~ /\d/ ? $body : 353])),
+            thousands(t($path, $body, 'rate')),
+            thousands(t($path, $body, 'p50')),
+            thousands(t($path, $body, 'p99')),
+            f(0, t($path, $body, 'busy')) . ' %'];
+}
+
+my @time_head = ('', 'µs', 'user + system', '× plain', 'requests/s',
+                 'p50 µs', 'p99 µs', 'worker busy');
+
+sub time_tables {
+    my $text = '';
+
+    for my $size (@sizes) {
+        $text .= "\n**$label{$size}**\n\n"
+            . table([@time_head], map { time_row($_, $size, name($_)) } @paths);
+    }
+
+    return $text;
+}
+
+sub added {
+    my ($path, $size) = @_;
+    return $instructions{$path}{$size} - $instructions{plain}{$size};
+}
+
+sub instruction_tables {
+    my $text = '';
+
+    for my $size (@sizes) {
+        my $floor = $floor{$size}{both};
+
+        $text .= "\n**$label{$size}**\n\n" . table(
+            ['', 'instructions', 'over plain', '× plain', '× floor'],
+            (map {
+                [name($_), thousands($instructions{$_}{$size}),
+                 thousands(added($_, $size)),
+                 f(2, $instructions{$_}{$size} / $instructions{plain}{$size}),
+                 f(2, added($_, $size) / $floor)]
+            } @paths),
+            ['floor', '', thousands($floor), '', '1.00']);
+    }
+
+    return $text;
+}
+
+sub floor_table {
+    return table(
+        ['', 'HMAC', 'yajl', 'both', 'HMAC ns', 'yajl ns', 'both ns'],
+        map {
+            my $size = $_;
+
+            [$label{$size},
+             (map { thousands($floor{$size}{$_}) } qw(hmac yajl both)),
+             (map { thousands($floor_ns{$size}{$_}) } qw(hmac yajl both))]
+        } @sizes);
+}
+
+my @refusals = (
+    ['return', 'missing', 'return 401'],
+    ['jelou', 'missing', 'jelou, no signature'],
+    ['lua', 'missing', 'lua, no signature'],
+    ['njs', 'missing', 'njs, no signature'],
+    ['jelou', 'wrong', 'jelou, wrong signature'],
+    ['lua', 'wrong', 'lua, wrong signature'],
+    ['njs', 'wrong', 'njs, wrong signature'],
+    ['dedup', '353', 'jelou, a duplicate'],
+);
+
+sub refusal_table {
+    return table(
+        [@time_head, 'instructions'],
+        map {
+            [@{ time_row(@$_) }, thousands($instructions{ $_->[0] }{ $_->[1] })]
+        } @refusals);
+}
+
+my $flight = 200 * 512;                          # KB
+
+sub peak { return ($memory{ $_[0] }{peak} - $memory{ $_[0] }{start}) / $flight }
+
+sub memory_table {
+    return table(
+        ['', 'before, MB', 'peak, MB', '× in flight', 'after, MB',
+         'after once more, MB'],
+        map {
+            my $m = $memory{$_};
+
+            [name($_), f(1, $m->{start} / 1024), f(1, $m->{peak} / 1024),
+             f(2, peak($_)), f(1, $m->{after} / 1024),
+             f(1, $m->{again} / 1024)]
+        } @paths);
+}
+
+sub goals {
+    my @rows;
+
+    my $goal = sub {
+        my ($what, $value, $sign, $limit, $digits) = @_;
+
+        my $reached = $sign eq '≤' ? $value <= $limit : $value >= $limit;
+
+        push @rows, [$what, "$sign $limit", f($digits // 2, $value),
+                     $reached ? 'yes' : '**no**'];
+    };
+
+    $goal->('353 bytes: processor time, jelou / plain',
+            ratio(['jelou', 353], ['plain', 353]), '≤', 1.25);
+    $goal->('353 bytes: processor time, lua / jelou',
+            ratio(['lua', 353], ['jelou', 353]), '≥', 1.4);
+    $goal->('353 bytes: processor time, njs / jelou',
+            ratio(['njs', 353], ['jelou', 353]), '≥', 2.5);
+    $goal->('353 bytes: instructions over plain / floor',
+            added('jelou', 353) / $floor{353}{both}, '≤', 1.25);
+
+    for my $size (65536, 524288) {
+        my ($one, $two) = map { $time{$_}{$size}{user} } qw(jelou plain);
+        my $more = median(map { $one->[$_] - $two->[$_] } 0 .. $#$one);
+
+        $goal->("$label{$size}: user time over plain / floor",
+                1000 * $more / $floor_ns{$size}{both}, '≤', 1.5);
+    }
+
+    $goal->('processor time, 512 KB / 64 KB',
+            ratio(['jelou', 524288], ['jelou', 65536]), '≤', 8.8);
+    $goal->('processor time, wrong signature / accepted',
+            ratio(['jelou', 'wrong'], ['jelou', 353]), '≤', 1);
+    $goal->('processor time, no signature / return 401',
+            ratio(['jelou', 'missing'], ['return', 'missing']), '≤', 1.3);
+    $goal->('peak memory, 200 × 512 KB / bytes in flight', peak('jelou'),
+            '≤', 2.2);
+    $goal->('MB kept of them afterwards',
+            ($memory{jelou}{after} - $memory{jelou}{start}) / 1024, '≤', 5, 1);
+    $goal->('MB kept that plain does not keep',
+            ($memory{jelou}{after} - $memory{jelou}{start}
+             - $memory{plain}{after} + $memory{plain}{start}) / 1024,
+            '≤', 5, 1);
+    $goal->('KB grown in 100,000 requests', $growth, '≤', 256, 0);
+
+    return table(['', 'goal', 'measured', 'reached'], @rows);
+}
+
+sub plot {
+    my ($width, $height) = (760, 440);
+    my ($left, $right, $top, $bottom) = (66, 110, 44, 48);
+
+    my $log = sub { return log($_[0]) / log 10 };
+
+    my @all = map { my $p = $_; map { t($p, $_, 'cpu') } @sizes } @paths;
+    my ($low, $high) = (sort { $a <=> $b } @all)[0, -1];
+
+    my ($y0, $y1) = (int $log->($low), int($log->($high)) + 1);
+    my ($x0, $x1) = ($log->($sizes[0]), $log->($sizes[-1]));
+
+    my $x = sub {
+        return f(1, $left + ($width - $left - $right)
+                    * ($log->($_[0]) - $x0) / ($x1 - $x0));
+    };
+    my $y = sub {
+        return f(1, $height - $bottom - ($height - $top - $bottom)
+                    * ($log->($_[0]) - $y0) / ($y1 - $y0));
+    };
+
+    my $svg = <<"END";
+<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 $width $height"
+     width="$width" height="$height" role="img" aria-labelledby="title">
+<title id="title">Processor time of the worker for one message, by body size</title>
+<style>
+  text { font: 13px sans-serif; fill: #333 }
+  .title { font-weight: bold }
+  .end { text-anchor: end }
+  .middle { text-anchor: middle }
+  .grid { stroke: #ccc }
+  polyline { fill: none; stroke: currentColor; stroke-width: 2 }
+  circle, .name { fill: currentColor }
+  .plain { color: #666 }
+  .jelou, .raw { color: #0a7d3c }
+  .raw { stroke-dasharray: 5 4 }
+  .lua { color: #1f5fc4 }
+  .njs { color: #c0451b }
+  \@media (prefers-color-scheme: dark) {
+    text { fill: #ddd }
+    .name { fill: currentColor }
+    .grid { stroke: #444 }
+    .plain { color: #aaa }
+    .jelou, .raw { color: #3fc97a }
+    .lua { color: #79a8f7 }
+    .njs { color: #f08c66 }
+  }
+</style>
+<text class="title" x="$left" y="22">Processor time of the worker for one message, µs (both axes are logarithmic)</text>
+END
+
+    for my $power ($y0 .. $y1) {
+        my $at = $y->(10 ** $power);
+
+        $svg .= qq(<line class="grid" x1="$left" x2=")
+            . ($width - $right) . qq(" y1="$at" y2="$at"/>\n)
+            . sprintf(qq(<text class="end" x="%d" y="%.1f">%s</text>\n),
+                      $left - 8, $at + 4, thousands(10 ** $power));
+    }
+
+    for my $size (@sizes) {
+        $svg .= sprintf qq(<text class="middle" x="%s" y="%d">%s</text>\n),
+            $x->($size), $height - $bottom + 24, $label{$size};
+    }
+
+    my $above = 0;
+
+    for my $path (sort { t($a, 524288, 'cpu') <=> t($b, 524288, 'cpu') }
+                  @paths)
+    {
+        my @points = map { [$x->($_), $y->(t($path, $_, 'cpu'))] } @sizes;
+
+        $svg .= qq(<polyline class="$path" points=")
+            . join(' ', map { join ',', @$_ } @points) . qq("/>\n)
+            . join '', map {
+                qq(<circle class="$path" cx="$_->[0]" cy="$_->[1]" r="3"/>\n)
+            } @points;
+
+        # names do not stand on each other
+
+        my $at = $points[-1][1] + 4;
+        $at = $above - 15 if $above && $at > $above - 15;
+        $above = $at;
+
+        $svg .= sprintf
+            qq(<text class="name $path" x="%.1f" y="%.1f">%s</text>\n),
+            $points[-1][0] + 9, $at, name($path);
+    }
+
+    return "$svg</svg>\n";
+}
+
+my $text = <<"END" =~ s/ +\n/\n/gr;
+# Benchmarks
+
+What a message costs a worker of nginx: with `proxy_pass` alone, with this
+module, and with the same job done in Lua and in njs.
+`sh util/bench/run.sh --write` measures it all in one run and writes this page.
+
+![Processor time by body size](benchmarks.svg)
+
+One nginx with one worker has a location for each, and all of them pass on to
+the same origin, over the same keepalive connections:
+
+- **plain**: `proxy_pass` alone, nothing checked;
+- **jelou**: this module, `jelou_format event`;
+- **jelou raw**: this module, `jelou_format raw`;
+- **lua**: `util/bench/peer.lua`, with cjson, the HMAC through FFI from a context
+  that is kept, and the new body by `ngx.req.set_body_data`;
+- **njs**: `util/bench/peer.js`, with `crypto`, `JSON.parse` and `r.subrequest`.
+
+First all of them are sent valid, unsigned, malformed and invalid messages, and
+must give the same verdicts, and the same events to the origin. The peers do
+somewhat less than the module: they do not look for malformed UTF-8 or repeated
+members, name no violations, and write shorter answers.
+
+The rounds are interleaved, every other one in the opposite order; the figures
+are medians of the rounds, the ratios medians of each round's ratio. Processor
+time is the worker's own, from `/proc/PID/stat`: the figure to compare, as
+requests per second and latencies depend on the other processes of the machine
+too. Instructions are those in user space, counted by callgrind: the difference
+of two runs with different numbers of requests on one connection. They are the
+same in each run, and know nothing of the kernel. Valgrind's processor has no SHA
+instructions: where the real one does, the HMAC takes a smaller part of the time
+than of the instructions.
+
+## Goals
+
+@{[goals()]}
+## Processor time
+
+Of the worker, for one request, in microseconds.
+@{[time_tables()]}
+## Instructions
+
+In user space, for one request. The floor is what OpenSSL and yajl take by
+themselves: one HMAC from a copy of a keyed context, and one parse with callbacks
+that do nothing.
+@{[instruction_tables()]}
+The floor, in instructions and in nanoseconds of processor time:
+
+@{[floor_table()]}
+## Refusals and duplicates
+
+The message of 353 bytes; the ratio is to `plain` passing it on.
+
+@{[refusal_table()]}
+## Memory
+
+Of the worker, a new one for each, while 200 clients send 512 KB each, 100 MB in
+all, and the origin is slow to answer, so that all of it is there at once; a
+second after they have left; and after the same once more. What stays then is
+the C library's, which gives memory back to the system only from the end of its
+heap.
+
+@{[memory_table()]}
+## The machine
+
+@{[table(['', ''], map { [/^\| (.*?) \|/, /^\|.*?\| (.*) \|/] } @machine)]}
+END
+
+if (defined $docs) {
+
+    for (['benchmarks.md', $text], ['benchmarks.svg', plot()]) {
+        open my $out, '>:utf8', "$docs/$_->[0]" or die "$docs/$_->[0]: $!\n";
+        print $out $_->[1];
+        close $out or die "$docs/$_->[0]: $!\n";
+    }
+
+} else {
+    binmode STDOUT, ':utf8';
+    print $text;
+}
