@@ -144,7 +144,7 @@ add_block_preprocessor(sub {
         upstream           => [map { $_->[1] } @valid],
         grep_error_log     => qr/jelou.*?(?=, client)/,
         grep_error_log_out => $log,
-        no_error_log       => qr/\[(?!info\])\w+\].*jelou|telltale/i,
+        no_error_log       => qr/\[(?!info\])\w+\].*jelou|telltale/,
     );
 
     $block->set_value($_ => $section{$_}) for keys %section;

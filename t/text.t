@@ -214,7 +214,7 @@ client_max_body_size  2m;
 
 === 200 KB, in one buffer
 --- texts eval
-[@$large[0, 3, 8, 12, 14]]
+[@$large[0, 3, 8, 11, 13]]
 --- directives
 client_max_body_size     2m;
 client_body_buffer_size  2m;
