@@ -167,9 +167,11 @@ ngx_http_jelou_json_type(ngx_str_t *value)
     last = p + value->len;
 
     if (value->len < sizeof("application/json") - 1
-        || ngx_strncasecmp(p, (u_char *) "application/json",
-                           sizeof("application/json") - 1)
-           != 0)
+        || (ngx_memcmp(p, "application/json", sizeof("application/json") - 1)
+            != 0
+            && ngx_strncasecmp(p, (u_char *) "application/json",
+                               sizeof("application/json") - 1)
+               != 0))
     {
         return 0;
     }

@@ -16,6 +16,24 @@ static ngx_uint_t ngx_http_jelou_key_restarts(ngx_http_jelou_key_t *key);
 static void ngx_http_jelou_signature_error(ngx_log_t *log, const char *what);
 
 
+/* the values of hex digits of either case, 0x80 for what is none */
+
+#define NGX_HTTP_JELOU_NONE8  0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80
+#define NGX_HTTP_JELOU_NONE16 NGX_HTTP_JELOU_NONE8, NGX_HTTP_JELOU_NONE8
+#define NGX_HTTP_JELOU_NONE64 NGX_HTTP_JELOU_NONE16, NGX_HTTP_JELOU_NONE16,   \
+                              NGX_HTTP_JELOU_NONE16, NGX_HTTP_JELOU_NONE16
+
+static const u_char  ngx_http_jelou_hex[256] = {
+    NGX_HTTP_JELOU_NONE16, NGX_HTTP_JELOU_NONE16, NGX_HTTP_JELOU_NONE16,
+    0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80,
+    0x80, 10, 11, 12, 13, 14, 15, 0x80, NGX_HTTP_JELOU_NONE8,
+    NGX_HTTP_JELOU_NONE16,
+    0x80, 10, 11, 12, 13, 14, 15, 0x80, NGX_HTTP_JELOU_NONE8,
+    NGX_HTTP_JELOU_NONE16,
+    NGX_HTTP_JELOU_NONE64, NGX_HTTP_JELOU_NONE64
+};
+
+
 /* a context can be used again, and need not be duplicated for each body */
 
 static ngx_uint_t  ngx_http_jelou_restarts;
@@ -145,16 +163,22 @@ ngx_int_t
 ngx_http_jelou_sha256(ngx_chain_t *body, u_char *digest, ngx_log_t *log)
 {
     int           ok;
-    EVP_MD_CTX   *ctx;
     ngx_chain_t  *cl;
 
-    ctx = EVP_MD_CTX_new();
-    if (ctx == NULL) {
-        ngx_http_jelou_signature_error(log, "EVP_MD_CTX_new()");
-        return NGX_ERROR;
+    /* one for all calls of a worker, fetched by the first */
+
+    static EVP_MD      *md;
+    static EVP_MD_CTX  *ctx;
+
+    if (md == NULL) {
+        md = EVP_MD_fetch(NULL, "SHA256", NULL);
     }
 
-    ok = EVP_DigestInit_ex(ctx, EVP_sha256(), NULL);
+    if (ctx == NULL) {
+        ctx = EVP_MD_CTX_new();
+    }
+
+    ok = md && ctx && EVP_DigestInit_ex2(ctx, md, NULL);
 
     for (cl = body; cl && ok; cl = cl->next) {
         ok = EVP_DigestUpdate(ctx, cl->buf->pos, cl->buf->last - cl->buf->pos);
@@ -162,10 +186,8 @@ ngx_http_jelou_sha256(ngx_chain_t *body, u_char *digest, ngx_log_t *log)
 
     ok = ok && EVP_DigestFinal_ex(ctx, digest, NULL);
 
-    EVP_MD_CTX_free(ctx);
-
     if (!ok) {
-        ngx_http_jelou_signature_error(log, "EVP_DigestUpdate() or _Final()");
+        ngx_http_jelou_signature_error(log, "SHA-256");
         return NGX_ERROR;
     }
 
@@ -176,9 +198,8 @@ ngx_http_jelou_sha256(ngx_chain_t *body, u_char *digest, ngx_log_t *log)
 ngx_int_t
 ngx_http_jelou_signature_parse(ngx_str_t *value, u_char *digest)
 {
-    u_char      *p, ch;
-    ngx_int_t    n[2];
-    ngx_uint_t   i, k;
+    u_char      *p, high, low, bad;
+    ngx_uint_t   i;
 
     if (value->len != NGX_HTTP_JELOU_SIGNATURE_LEN
         || ngx_memcmp(value->data, "sha256=", sizeof("sha256=") - 1) != 0)
@@ -187,30 +208,17 @@ ngx_http_jelou_signature_parse(ngx_str_t *value, u_char *digest)
     }
 
     p = value->data + sizeof("sha256=") - 1;
+    bad = 0;
 
     for (i = 0; i < NGX_HTTP_JELOU_DIGEST_LEN; i++) {
+        high = ngx_http_jelou_hex[*p++];
+        low = ngx_http_jelou_hex[*p++];
 
-        for (k = 0; k < 2; k++) {
-            ch = *p++;
-
-            if (ch >= '0' && ch <= '9') {
-                n[k] = ch - '0';
-                continue;
-            }
-
-            ch |= 0x20;
-
-            if (ch < 'a' || ch > 'f') {
-                return NGX_DECLINED;
-            }
-
-            n[k] = ch - 'a' + 10;
-        }
-
-        digest[i] = (u_char) (n[0] * 16 + n[1]);
+        bad |= high | low;
+        digest[i] = (u_char) (high << 4 | (low & 0x0f));
     }
 
-    return NGX_OK;
+    return bad & 0x80 ? NGX_DECLINED : NGX_OK;
 }
 
 

@@ -196,7 +196,7 @@ accepted m-1
 --- upstream eval
 [$in_raw, $in_raw]
 --- access eval
-("$values|" . event() . "|accepted\n") x 2
+join '', ("$values|" . event() . "|accepted\n") x 2
 
 
 === large events, in memory and in a file
