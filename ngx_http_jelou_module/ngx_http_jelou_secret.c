@@ -5,9 +5,9 @@
 
 
 #include "ngx_http_jelou_secret.h"
+#include "ngx_http_jelou_id.h"
 
 #include <openssl/crypto.h>
-#include <openssl/rand.h>
 
 
 #define NGX_HTTP_JELOU_SECRET_SHORT  16
@@ -49,10 +49,13 @@ static char *ngx_http_jelou_secret_bad_line(ngx_http_jelou_file_t *file,
 static ngx_array_t *ngx_http_jelou_secret_project(ngx_http_jelou_file_t *file,
     ngx_str_t *id);
 static char *ngx_http_jelou_secret_hash(ngx_http_jelou_file_t *file);
+static char *ngx_http_jelou_secret_nobody(ngx_conf_t *cf,
+    ngx_http_jelou_secrets_t *secrets);
 static ngx_array_t *ngx_http_jelou_secret_find(
     ngx_http_jelou_secrets_t *secrets, ngx_str_t *project);
 static ngx_int_t ngx_http_jelou_secret_digest(ngx_http_request_t *r,
-    ngx_http_jelou_secret_t *secret, ngx_chain_t *body, u_char *digest);
+    ngx_http_jelou_secrets_t *secrets, ngx_http_jelou_secret_t *secret,
+    ngx_chain_t *body, u_char *digest);
 static ngx_uint_t ngx_http_jelou_space(u_char ch);
 
 
@@ -121,7 +124,7 @@ ngx_http_jelou_secrets_add(ngx_conf_t *cf, ngx_http_jelou_secrets_t *secrets,
         return NGX_CONF_ERROR;
     }
 
-    return NGX_CONF_OK;
+    return ngx_http_jelou_secret_nobody(cf, secrets);
 }
 
 
@@ -247,8 +250,6 @@ ngx_http_jelou_secrets_read(ngx_conf_t *cf, ngx_http_jelou_secrets_t *secrets,
         return rv;
     }
 
-    secrets->file = 1;
-
     return ngx_http_jelou_secret_hash(&file);
 }
 
@@ -335,6 +336,8 @@ ngx_http_jelou_secret_lines(ngx_http_jelou_file_t *file, u_char *p,
     u_char      *eol, *end;
     ngx_uint_t   n;
 
+    n = file->secrets->secrets.nelts;
+
     for (file->line = 1; p < last; file->line++) {
 
         for (eol = p; eol < last && *eol != '\n'; eol++) { /* void */ }
@@ -354,9 +357,7 @@ ngx_http_jelou_secret_lines(ngx_http_jelou_file_t *file, u_char *p,
         p = eol + 1;
     }
 
-    n = file->secrets->secrets.nelts + file->projects.nelts;
-
-    if (n == 0) {
+    if (file->secrets->secrets.nelts == n && file->projects.nelts == 0) {
         ngx_conf_log_error(NGX_LOG_EMERG, file->cf, 0,
                            "\"jelou_secret_file\": no secret in \"%V\"",
                            file->name);
@@ -525,8 +526,6 @@ ngx_http_jelou_secret_project(ngx_http_jelou_file_t *file, ngx_str_t *id)
 static char *
 ngx_http_jelou_secret_hash(ngx_http_jelou_file_t *file)
 {
-    u_char                      random[NGX_HTTP_JELOU_DIGEST_LEN];
-    ngx_str_t                   none;
     ngx_uint_t                  i, n;
     ngx_http_jelou_project_t  **p, **bucket;
     ngx_http_jelou_secrets_t   *secrets;
@@ -556,18 +555,35 @@ ngx_http_jelou_secret_hash(ngx_http_jelou_file_t *file)
         *bucket = p[i];
     }
 
-    if (RAND_bytes(random, sizeof(random)) != 1) {
-        ngx_conf_log_error(NGX_LOG_EMERG, file->cf, 0, "RAND_bytes() failed");
+    return ngx_http_jelou_secret_nobody(file->cf, secrets);
+}
+
+
+/* What is worked with if there is no secret, to take the time of one. */
+
+static char *
+ngx_http_jelou_secret_nobody(ngx_conf_t *cf, ngx_http_jelou_secrets_t *secrets)
+{
+    ngx_str_t  random;
+
+    if (secrets->nobody) {
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_http_jelou_id_random(secrets->random, sizeof(secrets->random),
+                                 cf->log)
+        != NGX_OK)
+    {
         return NGX_CONF_ERROR;
     }
 
-    secrets->nobody = ngx_http_jelou_key_create(random, sizeof(random),
-                                                file->cf->log);
-    OPENSSL_cleanse(random, sizeof(random));
+    random.data = secrets->random;
+    random.len = sizeof(secrets->random);
 
-    ngx_str_null(&none);
+    secrets->nobody = ngx_http_jelou_key_create(random.data, random.len,
+                                                cf->log);
 
-    if (ngx_http_jelou_secret_keep(file->cf, secrets->nobody, &none) != NGX_OK
+    if (ngx_http_jelou_secret_keep(cf, secrets->nobody, &random) != NGX_OK
         || secrets->nobody == NULL)
     {
         return NGX_CONF_ERROR;
@@ -594,7 +610,7 @@ ngx_http_jelou_secrets_verify(ngx_http_request_t *r,
     rc = NGX_DECLINED;
 
     for (i = 0; i < own->nelts && rc == NGX_DECLINED; i++) {
-        rc = ngx_http_jelou_secret_digest(r, &s[i], body, expected);
+        rc = ngx_http_jelou_secret_digest(r, secrets, &s[i], body, expected);
 
         if (rc == NGX_OK) {
 
@@ -656,15 +672,17 @@ ngx_http_jelou_secret_find(ngx_http_jelou_secrets_t *secrets,
 
 /*
  * NGX_DECLINED: there is no such secret.  A value with variables that is
- * empty is none, or anybody could sign.
+ * empty is none, or anybody could sign; it takes as long as another.
  */
 
 static ngx_int_t
 ngx_http_jelou_secret_digest(ngx_http_request_t *r,
-    ngx_http_jelou_secret_t *secret, ngx_chain_t *body, u_char *digest)
+    ngx_http_jelou_secrets_t *secrets, ngx_http_jelou_secret_t *secret,
+    ngx_chain_t *body, u_char *digest)
 {
     ngx_int_t              rc;
     ngx_str_t              value;
+    ngx_uint_t             none;
     ngx_http_jelou_key_t  *key;
 
     if (secret->key) {
@@ -676,8 +694,11 @@ ngx_http_jelou_secret_digest(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    if (value.len == 0) {
-        return NGX_DECLINED;
+    none = (value.len == 0);
+
+    if (none) {
+        value.data = secrets->random;
+        value.len = sizeof(secrets->random);
     }
 
     key = ngx_http_jelou_key_create(value.data, value.len, r->connection->log);
@@ -689,7 +710,7 @@ ngx_http_jelou_secret_digest(ngx_http_request_t *r,
 
     ngx_http_jelou_key_free(key);
 
-    return rc;
+    return rc == NGX_OK && none ? NGX_DECLINED : rc;
 }
 
 

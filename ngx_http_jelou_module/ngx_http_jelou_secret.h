@@ -44,12 +44,12 @@ typedef struct {
     ngx_http_jelou_project_t   **buckets;    /* NULL: no project has own ones */
     ngx_uint_t                   mask;
 
-    ngx_http_jelou_key_t        *nobody;     /* a key that nobody has */
+    ngx_http_jelou_key_t        *nobody;     /* a key that nobody has, and */
+    u_char                       random[32]; /*   its bytes */
     ngx_uint_t                   most;       /* the most that any body is
                                                 tried with */
 
     unsigned                     directive:1;
-    unsigned                     file:1;
 } ngx_http_jelou_secrets_t;
 
 

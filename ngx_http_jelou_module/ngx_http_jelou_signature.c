@@ -42,21 +42,21 @@ static ngx_uint_t  ngx_http_jelou_restarts;
 ngx_http_jelou_key_t *
 ngx_http_jelou_key_create(u_char *data, size_t len, ngx_log_t *log)
 {
-    EVP_MAC      *mac;
     OSSL_PARAM    params[2];
     EVP_MAC_CTX  *key;
 
-    mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+    static EVP_MAC  *mac;
+
     if (mac == NULL) {
-        ngx_http_jelou_signature_error(log, "EVP_MAC_fetch()");
-        return NULL;
+        mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+
+        if (mac == NULL) {
+            ngx_http_jelou_signature_error(log, "EVP_MAC_fetch()");
+            return NULL;
+        }
     }
 
     key = EVP_MAC_CTX_new(mac);
-
-    /* the context holds a reference of its own */
-
-    EVP_MAC_free(mac);
 
     if (key == NULL) {
         ngx_http_jelou_signature_error(log, "EVP_MAC_CTX_new()");

@@ -30,10 +30,21 @@ sub start {
     my %listen;
 
     for my $protocol (keys %ports) {
-        my $socket = IO::Socket::INET->new(
-            LocalAddr => '127.0.0.1', LocalPort => $ports{$protocol},
-            Proto => 'tcp', Listen => 64, ReuseAddr => 1,
-        ) or die "upstream: port $ports{$protocol}: $!\n";
+        my $socket;
+
+        # another test, run from another directory, may be looking just now
+        # whether the port is free
+
+        for my $try (1 .. 20) {
+            $socket = IO::Socket::INET->new(
+                LocalAddr => '127.0.0.1', LocalPort => $ports{$protocol},
+                Proto => 'tcp', Listen => 64, ReuseAddr => 1,
+            ) and last;
+
+            select undef, undef, undef, 0.1;
+        }
+
+        die "upstream: port $ports{$protocol}: $!\n" unless $socket;
 
         $listen{fileno $socket} = [$socket, $protocol];
     }
