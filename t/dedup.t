@@ -525,14 +525,18 @@ our @rooms = (['r-1', $::a, $::b], ['r-1', $::b, $::a], ['r-1', $::a],
 our $bodies = sub { map { my ($room, @ids) = @$_;
                           [room_message(@ids), path => "/rooms/$room/message"] } @_ };
 on_one($::bodies->(@::rooms, @::rooms),
-       [room_message($::a, $::b) . ' ', path => '/rooms/r-1/message'])
+       [room_message($::a, $::b) . ' ', path => '/rooms/r-1/message'],
+       [room_message($::a, $::b) =~ s/7c9e/\\u0037c9e/r,
+        path => '/rooms/r-1/message'],
+       [room_message($::a, $::b), path => '/rooms/%72-1/message'])
 --- reply eval
 (join '', map { my ($room, @ids) = @$_; 'accepted-list ' . join(',', @ids) . "\n" }
- @::rooms, @::rooms) . '422 MESSAGE_ID_REUSED'
---- response_headers eval: replayed((0) x 6, (1) x 6, 0)
+ @::rooms, @::rooms)
+. "422 MESSAGE_ID_REUSED\n422 MESSAGE_ID_REUSED\naccepted-list $::a,$::b\n"
+--- response_headers eval: replayed((0) x 6, (1) x 6, 0, 0, 1)
 --- upstream eval
 [map { room_event(@$_) } @::rooms]
---- log eval: $::Reused
+--- log eval: $::Reused x 2
 
 
 === conversation events have no id: the body is their identity

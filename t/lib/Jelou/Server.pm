@@ -34,6 +34,11 @@ use Time::HiRes qw(sleep time);
 
 my %running;
 
+# Jelou.pm has this for the other signals: what is running is stopped, also if
+# nobody reads what the test says.
+
+$SIG{PIPE} = sub { exit 1 };
+
 
 # new(...): writes the configuration, starts nothing
 
