@@ -23,14 +23,6 @@ install_test_nginx() (
     say "installing libtest-nginx-perl from Debian's unstable suite"
     apt_get update
 
-    # shellcheck disable=SC2016
-    mirror=$(apt-get indextargets --format '$(REPO_URI)' \
-             'Created-By: Packages' 'Origin: Debian' 'Label: Debian' |
-             head -n 1)
-
-    [ -n "$mirror" ] || die "apt knows no mirror of Debian; install" \
-                            "Test::Nginx from CPAN, and run this again"
-
     etc=$(mktemp -d)
     trap 'rm -rf "$etc"' EXIT
     trap 'exit 1' HUP INT TERM
@@ -41,15 +33,9 @@ install_test_nginx() (
         [ ! -d /etc/apt/$dir ] || cp -R /etc/apt/$dir/. "$etc/$dir"
     done
 
-    keyring=/usr/share/keyrings/debian-archive-keyring.gpg
-
-    {
-        echo "Types: deb"
-        echo "URIs: $mirror"
-        echo "Suites: sid"
-        echo "Components: main"
-        [ ! -e $keyring ] || echo "Signed-By: $keyring"
-    } >"$etc/sources.list.d/sid.sources"
+    debian_suite "$etc/sources.list.d" sid deb ||
+        die "apt knows no mirror of Debian; install Test::Nginx from CPAN," \
+            "and run this again"
 
     cat >"$etc/preferences.d/sid" <<END
 Package: *
