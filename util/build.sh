@@ -62,7 +62,8 @@ flags() {
     case $1 in
         asan)
             echo "-g -O1 -fno-omit-frame-pointer -DNGX_DEBUG_PALLOC=1" \
-                 "-fsanitize=address,undefined -fno-sanitize-recover=all" ;;
+                 "-fsanitize=address,undefined -fno-sanitize-recover=all" \
+                 "-fno-sanitize=nonnull-attribute,alignment" ;;
         memcheck)
             echo "-g -O1 -DNGX_DEBUG_PALLOC=1" ;;
         coverage)
@@ -71,6 +72,14 @@ flags() {
             echo "-g -O2 -fstack-protector-strong -Wformat" \
                  "-Werror=format-security -D_FORTIFY_SOURCE=2" ;;
     esac
+}
+
+# own_flags: a makefile by which the module's own files are compiled with what is
+# left out for nginx's
+
+own_flags() {
+    [ "$variant" != asan ] ||
+        echo "$objs/addon/ngx_http_jelou_module/%.o: CFLAGS += -fsanitize=undefined"
 }
 
 # The runtimes are a part of the program, so that a test can preload a library:
@@ -283,7 +292,7 @@ events { }
 END
     } >"$objs/load.conf"
 
-    "$nginx" -t -q -c "$objs/load.conf" -e stderr
+    LSAN_OPTIONS=detect_leaks=0 "$nginx" -t -q -c "$objs/load.conf" -e stderr
 }
 
 
@@ -363,7 +372,10 @@ else
     [ "$cc" = gcc ] || out=$out-$cc
     objs=$out/objs
 
-    mkdir -p "$out/prefix"
+    # a page, as a distribution's nginx has one
+
+    mkdir -p "$out/prefix/html"
+    : >"$out/prefix/html/index.html"
 fi
 
 mkdir -p "$objs"
@@ -384,7 +396,11 @@ fi
 
 # The sources of nginx stay as they are, what is built is all in $objs.
 
-build() { make -s -C "$source" -f "$objs/Makefile" -j "$(nproc)" "$@"; }
+build() {
+    own_flags >"$objs/own.mk"
+    make -s -C "$source" -f "$objs/Makefile" -f "$objs/own.mk" \
+        -j "$(nproc)" "$@"
+}
 
 files=
 
