@@ -181,6 +181,10 @@ ngx_http_jelou_idempotency_part(u_char *p, ngx_str_t *part)
 
     p = ngx_cpymem(p, &len, sizeof(uint32_t));
 
+    if (part->len == 0) {
+        return p;                       /* it may have no address */
+    }
+
     return ngx_cpymem(p, part->data, part->len);
 }
 
