@@ -836,7 +836,7 @@ ngx_http_jelou_check_value(ngx_http_jelou_check_t *check,
         return NULL;
     }
 
-    if (member->flags & NGX_HTTP_JELOU_RAW) {
+    if (member->rule && (member->flags & NGX_HTTP_JELOU_RAW)) {
         text.data = value->data;
         text.len = value->len;
 
@@ -874,7 +874,7 @@ ngx_http_jelou_check_value(ngx_http_jelou_check_t *check,
         return ngx_http_jelou_check_same(check, member, &text);
     }
 
-    return member->rule(&text, member);
+    return member->rule ? member->rule(&text, member) : NULL;
 }
 
 
