@@ -33,15 +33,20 @@ sub collect {
 
     $ENV{JELOU_REPORTS} = $dir;
 
-    for my $name (qw(ASAN UBSAN)) {
-        $ENV{"${name}_OPTIONS"} = join ':', $ENV{"${name}_OPTIONS"} // (),
-            "log_path=$dir/\L$name\E", 'print_stacktrace=1';
-    }
+    # AddressSanitizer reads LSAN_OPTIONS as well, and Test::Nginx would change
+    # ASAN_OPTIONS for each block.
+
+    $ENV{LSAN_OPTIONS}  = "log_path=$dir/asan";
+    $ENV{UBSAN_OPTIONS} = "log_path=$dir/ubsan:print_stacktrace=1";
 }
 
-sub leaks { $ENV{LSAN_OPTIONS} = 'detect_leaks=' . ($_[0] ? 1 : 0) }
+sub leaks {
+    $ENV{LSAN_OPTIONS} = "log_path=$dir/asan:detect_leaks=" . ($_[0] ? 1 : 0);
+}
 
-sub without_leaks { return "LSAN_OPTIONS=detect_leaks=0 $_[0]" }
+sub without_leaks {
+    return "LSAN_OPTIONS=log_path=$dir/asan:detect_leaks=0 $_[0]";
+}
 
 
 sub check {
