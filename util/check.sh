@@ -1,0 +1,105 @@
+#!/bin/sh
+#
+# Static checks: the C sources compiled with more warnings than nginx asks for,
+# clang-tidy and cppcheck over them, shellcheck over the scripts.
+#
+#     sh util/check.sh
+#     sh util/check.sh gcc clang          only these; also: tidy cppcheck shell
+#
+# What the tools are to look for, and what not, is in .clang-tidy and
+# util/cppcheck.supp, each with the reason.
+
+set -eu
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+. "$root/util/lib.sh"
+
+source=/usr/share/nginx/src/src
+
+warnings="-Wall -Wextra -Werror -Wshadow -Wundef -Wvla -Wformat=2
+          -Wpointer-arith -Wstrict-prototypes
+          -Wmissing-prototypes -Wno-unused-parameter"
+
+
+# includes OPTION: nginx's headers, which are not ours to check
+
+includes() {
+    for dir in core event event/modules os/unix http http/modules http/v2; do
+        echo "$1$source/$dir"
+    done
+
+    echo "$1$root/build/nginx"
+}
+
+# each COMMAND...: with each of the module's files, as many at a time as there
+# are processors
+
+each() {
+    printf '%s\n' ngx_http_jelou_module/*.c | xargs -P "$(nproc)" -n 1 "$@"
+}
+
+
+# Some warnings come from the optimizer only.
+
+compile() {
+    # shellcheck disable=SC2046,SC2086
+    each "$1" -c -O2 -o /dev/null $warnings $(includes '-isystem ')
+}
+
+# It takes the compiler's flags from a file.
+
+tidy() {
+    mkdir -p build/tidy
+    includes -isystem >build/tidy/compile_flags.txt
+
+    each clang-tidy --quiet -p build/tidy 2>/dev/null
+}
+
+run_cppcheck() {
+    # shellcheck disable=SC2046
+    cppcheck -q --std=c99 --language=c -j "$(nproc)" --error-exitcode=1 \
+        --enable=warning,performance,portability,style \
+        --suppressions-list=util/cppcheck.supp \
+        --suppress="*:$source/*" --suppress="*:$root/build/*" \
+        $(includes -I) ngx_http_jelou_module
+}
+
+# All files that say they are a shell's, with what they source
+
+shell() {
+    git ls-files -co --exclude-standard |
+        xargs grep -lE '^#!/.*\b(sh|bash)$|^# shellcheck shell=' |
+        xargs shellcheck -x
+}
+
+
+check() {
+    case $1 in
+        gcc | clang) compile "$1" ;;
+        tidy) tidy ;;
+        cppcheck) run_cppcheck ;;
+        shell) shell ;;
+        *) die "no such check: $1" ;;
+    esac
+}
+
+
+[ $# -gt 0 ] || set -- gcc clang tidy cppcheck shell
+
+sh "$root/util/build.sh"
+
+need gcc clang clang-tidy cppcheck shellcheck git
+
+cd "$root"
+status=0
+
+for name; do
+    if check "$name"; then
+        say "$name: clean"
+    else
+        say "$name: see above" >&2
+        status=1
+    fi
+done
+
+exit $status
