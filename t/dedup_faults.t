@@ -38,6 +38,12 @@ server {
     add_header          X-Pid \$pid always;
     proxy_read_timeout  30s;
 
+    # the default before nginx 1.29.7: a connection each, to an application that
+    # comes and goes
+
+    proxy_http_version  1.0;
+    proxy_set_header    Connection close;
+
     location / {
         jelou_endpoint  incoming_message;
         proxy_pass      http://app;

@@ -277,12 +277,17 @@ END
 
 # lines(HEAD): its header lines, but those which every request has, once each
 
+# Before 1.29.7, nginx's default is HTTP/1.0 and "Connection: close".
+
 sub lines {
     my $head = shift;
 
-    return "not one request: $head" if $head !~ s{\APOST /\S+ HTTP/1\.0\r\n}{};
+    return "not one request: $head"
+        if $head !~ s{\APOST /\S+ HTTP/1\.([01])\r\n}{};
 
-    for my $name (qw(Host Connection Content-Length Content-Type)) {
+    for my $name (qw(Host Content-Length Content-Type),
+                  $1 eq '0' ? 'Connection' : ())
+    {
         return "no $name" if $head !~ s/^$name: [\w.+\/]+\r\n//m;
     }
 

@@ -110,6 +110,7 @@ sub chunks($$) {
 }
 
 our $chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n"
+               . "Connection: close\r\n"
                . "Trailer: X-Leak\r\nX-Leak: leak\r\n\r\n";
 
 our @ids = (
