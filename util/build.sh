@@ -50,13 +50,12 @@ END
 # The pools of nginx hide what is done beyond an allocation: with
 # NGX_DEBUG_PALLOC each allocation is one of malloc's.
 #
-# What of UBSan is left out would stop nginx itself, and is named one by one:
+# Of UBSan, two checks would stop nginx itself:
 #
-#     nonnull-attribute    memcpy, memcmp and the like of 0 bytes at NULL, which
-#                          is an empty ngx_str_t to nginx
-#     pointer-overflow     NULL plus 0, in the same places
-#     alignment            integers in shared memory and in strings, read as
-#                          they lie (NGX_HAVE_NONALIGNED)
+#     nonnull-attribute    memcpy() and the like of no bytes at NULL, which is an
+#                          empty ngx_str_t (ngx_pstrdup)
+#     alignment            integers in a buffer, read and written as they lie
+#                          (NGX_HAVE_NONALIGNED: ngx_str3_cmp, HTTP/2's frames)
 
 flags() {
     case $1 in
@@ -350,10 +349,10 @@ if [ -z "$name" ]; then
     objs=$out/nginx
 
 else
-    need dpkg-dev libyajl-dev libssl-dev libpcre2-dev zlib1g-dev gcc libc6-dev \
-         make
+    need libyajl-dev libssl-dev gcc libc6-dev make
+    need dpkg-dev libpcre2-dev zlib1g-dev
 
-    command -v "$cc" >/dev/null || need "$cc"
+    [ "$cc" != clang ] || need clang
 
     if [ "$name" = newest ]; then
         for suite in $(matrix | awk '{ print $1 }'); do

@@ -180,6 +180,14 @@ sub workers {
         open $in, '<', "/proc/$pid/cmdline" or next;
         my $title = <$in> // next;
 
+        # of what valgrind runs, the title is valgrind's
+
+        if ($ENV{JELOU_VALGRIND}) {
+            $title = 'worker process';
+            $title .= ' is shutting down'
+                if $self->log =~ /\Q $pid#$pid: gracefully shutting down/;
+        }
+
         push @pids, $pid if $title =~ /worker process/
                             && ($all || $title !~ /shutting down/);
     }
