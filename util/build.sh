@@ -52,8 +52,8 @@ END
 #
 # Of UBSan, two checks would stop nginx itself:
 #
-#     nonnull-attribute    memcpy() and the like of no bytes at NULL, which is an
-#                          empty ngx_str_t (ngx_pstrdup)
+#     nonnull-attribute    memcpy() and the like of no bytes at NULL, which is
+#                          an empty ngx_str_t (ngx_pstrdup)
 #     alignment            integers in a buffer, read and written as they lie
 #                          (NGX_HAVE_NONALIGNED: ngx_str3_cmp, HTTP/2's frames)
 
@@ -73,12 +73,13 @@ flags() {
     esac
 }
 
-# own_flags: a makefile by which the module's own files are compiled with what is
-# left out for nginx's
+# own_flags: a makefile by which the module's own files are compiled with what
+# is left out for nginx's
 
 own_flags() {
-    [ "$variant" != asan ] ||
-        echo "$objs/addon/ngx_http_jelou_module/%.o: CFLAGS += -fsanitize=undefined"
+    own=$objs/addon/ngx_http_jelou_module/%.o
+
+    [ "$variant" != asan ] || echo "$own: CFLAGS += -fsanitize=undefined"
 }
 
 # The runtimes are a part of the program, so that a test can preload a library:
