@@ -6,6 +6,7 @@
 
 #include "ngx_http_jelou_forward.h"
 #include "ngx_http_jelou_format.h"
+#include "ngx_http_jelou_request.h"
 
 
 #define NGX_HTTP_JELOU_CLOUDEVENTS  "application/cloudevents+json"
@@ -111,12 +112,9 @@ ngx_http_jelou_forward(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
                                                      &ctx->conf->schema)
                          - p;
 
-    if (ctx->copy) {
+    /* the values are in the event now */
 
-        /* a large copy is freed here, the values are in the event now */
-
-        (void) ngx_pfree(r->pool, ctx->copy);
-    }
+    ngx_http_jelou_copy_free(ctx->copy);
 
     ngx_http_jelou_forward_body(r, f, &ctx->forwarded);
 

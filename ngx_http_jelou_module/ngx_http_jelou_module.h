@@ -82,6 +82,15 @@ typedef enum {
 } ngx_http_jelou_state_e;
 
 
+/* the body in pages of its own, to be unmapped */
+
+typedef struct {
+    u_char                       *data;      /* NULL: it has been */
+    size_t                        size;
+    ngx_log_t                    *log;
+} ngx_http_jelou_copy_t;
+
+
 typedef struct {
     ngx_http_jelou_loc_conf_t    *conf;      /* of the endpoint */
     ngx_http_jelou_event_t        event;
@@ -90,7 +99,7 @@ typedef struct {
     ngx_chain_t                  *body;      /* as received, in memory */
     ngx_chain_t                   single;    /* body, if it was in a file */
     ngx_buf_t                     buf;
-    u_char                       *copy;      /* ours, event.body is in it */
+    ngx_http_jelou_copy_t        *copy;      /* NULL: the body is not large */
     ngx_int_t                     checked;   /* what checking the event gave */
     ngx_str_t                     forwarded;
     ngx_http_jelou_secret_t      *secret;    /* that matched */

@@ -25,9 +25,13 @@
 #define ngx_http_jelou_yajl_size(n)                                           \
     (NGX_HTTP_JELOU_YAJL_FIXED + 4 * ((size_t) (n) + 1))
 
-/* enough for bodies of 2.8 KB, the usual ones; larger ones get their own */
+/*
+ * Enough for bodies of 126 KB; what is not touched is no memory of the
+ * system's.  Larger ones get pages of their own: as malloc() would take them,
+ * glibc would keep them, and with them all that has this size from then on.
+ */
 
-#define NGX_HTTP_JELOU_ARENA        (16 * 1024)
+#define NGX_HTTP_JELOU_ARENA        (512 * 1024)
 
 
 typedef struct {
@@ -132,8 +136,12 @@ ngx_http_jelou_parse(ngx_http_jelou_event_t *event,
     large = NULL;
 
     if (size > NGX_HTTP_JELOU_ARENA) {
-        large = ngx_alloc(size, log);
-        if (large == NULL) {
+        large = mmap(NULL, size, PROT_READ|PROT_WRITE, MAP_ANON|MAP_PRIVATE,
+                     -1, 0);
+
+        if (large == MAP_FAILED) {
+            ngx_log_error(NGX_LOG_EMERG, log, ngx_errno,
+                          "mmap(%uz) failed", size);
             return NGX_ERROR;
         }
     }
@@ -147,8 +155,9 @@ ngx_http_jelou_parse(ngx_http_jelou_event_t *event,
 
     rc = ngx_http_jelou_parse_run(&parser, &arena);
 
-    if (large) {
-        ngx_free(large);
+    if (large && munmap(large, size) == -1) {
+        ngx_log_error(NGX_LOG_ALERT, log, ngx_errno,
+                      "munmap(%p, %uz) failed", large, size);
     }
 
     if (event->failed) {

@@ -7,6 +7,11 @@
 #include "ngx_http_jelou_request.h"
 
 
+/* what glibc takes pages for, until a block of this size has been freed */
+
+#define NGX_HTTP_JELOU_LARGE  (128 * 1024)
+
+
 typedef struct {
     ngx_table_elt_t  *signature;
     ngx_table_elt_t  *content_type;
@@ -21,6 +26,8 @@ static void ngx_http_jelou_find_headers(ngx_http_request_t *r,
 static ngx_uint_t ngx_http_jelou_json_type(ngx_str_t *value);
 static ngx_int_t ngx_http_jelou_copy_body(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx, ngx_chain_t *in);
+static u_char *ngx_http_jelou_copy_alloc(ngx_http_request_t *r,
+    ngx_http_jelou_ctx_t *ctx, size_t size);
 
 
 /* nginx has decoded the path, a "%2F" as well: it ends a segment */
@@ -229,20 +236,17 @@ static ngx_int_t
 ngx_http_jelou_copy_body(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx,
     ngx_chain_t *in)
 {
-    u_char   *p;
-    size_t    size;
-    ssize_t   n;
-    off_t     offset;
+    u_char     *p;
+    size_t      size;
+    ssize_t     n;
+    off_t       offset;
     ngx_buf_t  *b;
 
-    /* a byte more: an empty body has an address as well */
-
-    p = ngx_pnalloc(r->pool, ctx->event.body.len + 1);
+    p = ngx_http_jelou_copy_alloc(r, ctx, ctx->event.body.len);
     if (p == NULL) {
         return NGX_ERROR;
     }
 
-    ctx->copy = p;
     ctx->event.body.data = p;
 
     for ( /* void */ ; in; in = in->next) {
@@ -282,6 +286,68 @@ ngx_http_jelou_copy_body(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx,
     ctx->body = &ctx->single;
 
     return NGX_OK;
+}
+
+
+/*
+ * A large copy has pages of its own, that go back to the system when it is
+ * not needed any more: a block that malloc() gives for a moment makes glibc
+ * keep all of its size from then on, nginx's buffers with it.
+ */
+
+static u_char *
+ngx_http_jelou_copy_alloc(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx,
+    size_t size)
+{
+    u_char              *p;
+    ngx_pool_cleanup_t  *cln;
+
+    if (size < NGX_HTTP_JELOU_LARGE) {
+
+        /* a byte more: an empty body has an address as well */
+
+        return ngx_pnalloc(r->pool, size + 1);
+    }
+
+    cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_http_jelou_copy_t));
+    if (cln == NULL) {
+        return NULL;
+    }
+
+    p = mmap(NULL, size, PROT_READ|PROT_WRITE, MAP_ANON|MAP_PRIVATE, -1, 0);
+
+    if (p == MAP_FAILED) {
+        ngx_log_error(NGX_LOG_EMERG, r->connection->log, ngx_errno,
+                      "mmap(%uz) failed", size);
+        return NULL;
+    }
+
+    ctx->copy = cln->data;
+    ctx->copy->data = p;
+    ctx->copy->size = size;
+    ctx->copy->log = r->connection->log;
+
+    cln->handler = ngx_http_jelou_copy_free;
+
+    return p;
+}
+
+
+void
+ngx_http_jelou_copy_free(void *data)
+{
+    ngx_http_jelou_copy_t *copy = data;
+
+    if (copy == NULL || copy->data == NULL) {
+        return;
+    }
+
+    if (munmap(copy->data, copy->size) == -1) {
+        ngx_log_error(NGX_LOG_ALERT, copy->log, ngx_errno,
+                      "munmap(%p, %uz) failed", copy->data, copy->size);
+    }
+
+    copy->data = NULL;
 }
 
 

@@ -35,6 +35,12 @@ ngx_int_t ngx_http_jelou_request_body(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx);
 
 /*
+ * Frees the copy of a large body, which is not NULL only if there is one,
+ * before its request's pool does.
+ */
+void ngx_http_jelou_copy_free(void *data);
+
+/*
  * Parses and checks the event, once, however often it is asked for.  Returns
  * NGX_OK, a refusal or NGX_ERROR, which stays a secret until the signature
  * has been verified.

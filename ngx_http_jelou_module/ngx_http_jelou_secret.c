@@ -269,7 +269,10 @@ ngx_http_jelou_secret_load(ngx_conf_t *cf, ngx_str_t *name, size_t *len)
     file.name = *name;
     file.log = cf->log;
 
-    file.fd = ngx_open_file(name->data, NGX_FILE_RDONLY, NGX_FILE_OPEN, 0);
+    /* opening a FIFO must not wait for a writer */
+
+    file.fd = ngx_open_file(name->data, NGX_FILE_RDONLY|NGX_FILE_NONBLOCK,
+                            NGX_FILE_OPEN, 0);
 
     if (file.fd == NGX_INVALID_FILE) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
@@ -338,7 +341,14 @@ ngx_http_jelou_secret_lines(ngx_http_jelou_file_t *file, u_char *p,
 
     n = file->secrets->secrets.nelts;
 
-    for (file->line = 1; p < last; file->line++) {
+    file->line = 1;
+
+    if (last - p >= 3 && ngx_memcmp(p, "\xef\xbb\xbf", 3) == 0) {
+        return ngx_http_jelou_secret_bad_line(file,
+                                              "begins with a byte order mark");
+    }
+
+    for ( /* void */ ; p < last; file->line++) {
 
         for (eol = p; eol < last && *eol != '\n'; eol++) { /* void */ }
 

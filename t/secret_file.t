@@ -3,6 +3,7 @@
 
 use strict;
 use warnings;
+use POSIX ();
 
 use lib 't/lib';
 use Jelou 'no_plan';
@@ -200,6 +201,12 @@ check('no file', undef,
 check('a directory', sub { mkdir $_[0] },
       '[emerg] "jelou_secret_file": "FILE" is not a file of at most 67108864 '
       . "bytes in WHERE\n");
+check('a FIFO that nobody writes to',
+      sub { POSIX::mkfifo($_[0], 0600) or die "mkfifo: $!" },
+      '[emerg] "jelou_secret_file": "FILE" is not a file of at most 67108864 '
+      . "bytes in WHERE\n");
+check('a byte order mark', "\xef\xbb\xbf$D\n",
+      "${bad}:1 begins with a byte order mark in WHERE\n");
 check('empty', '', $none);
 check('only white space and comments', "\n# one\n  # two\r\n\t\n", $none);
 check('three fields', "$D\n\n# comment\np-1 $A b\n", "${bad}:4 $more\n");

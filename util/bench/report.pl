@@ -18,7 +18,8 @@ my @sizes = (353, 4096, 65536, 524288);
 my %label = (353 => '353 bytes', 4096 => '4 KB', 65536 => '64 KB',
              524288 => '512 KB');
 
-my (%time, %instructions, %floor, %floor_ns, %memory, %machine, @machine);
+my (%time, %instructions, %floor, %floor_ns, %memory, %profile, %machine,
+    @machine);
 my $growth;
 
 sub rows {
@@ -26,6 +27,22 @@ sub rows {
 
     open my $in, '<:utf8', "$dir/$file" or die "$dir/$file: $!\n";
     return map { chomp; [split /\t/] } <$in>;
+}
+
+# what callgrind calls an object, in words; what is compiled at run time has none
+
+sub library {
+    my ($object) = @_;
+
+    return $object =~ /^ngx_http_jelou/   ? 'this module'
+         : $object =~ /^libcrypto/        ? 'OpenSSL'
+         : $object =~ /^libyajl/          ? 'yajl'
+         : $object eq 'nginx'             ? 'nginx'
+         : $object =~ /^(libc|libm|ld-)/  ? 'the C library'
+         : $object =~ /^(libluajit|ngx_http_lua|cjson|ndk|\?)/
+                                          ? 'Lua, cjson and lua-nginx-module'
+         : $object =~ /js/                ? 'njs'
+         :                                  'other libraries';
 }
 
 sub median {
@@ -46,6 +63,9 @@ for (rows('results.tsv')) {
 
     if ($kind eq 'instructions') {
         $instructions{$row[0]}{$row[1]} = $row[2];
+
+    } elsif ($kind eq 'profile') {
+        $profile{ library($row[1]) }{$row[0]} += $row[2];
 
     } elsif ($kind eq 'floor') {
         ($floor{$row[1]}{$row[0]}, $floor_ns{$row[1]}{$row[0]}) = @row[2, 3];
@@ -184,6 +204,60 @@ sub instruction_tables {
     }
 
     return $text;
+}
+
+sub profile_table {
+    my @columns = qw(jelou raw lua njs);
+    my %most;
+
+    for my $name (keys %profile) {
+        ($most{$name}) = sort { $b <=> $a }
+            map { $profile{$name}{$_} // 0 } @columns;
+    }
+
+    return table(
+        ['', map { name($_) } @columns],
+        map {
+            my $name = $_;
+
+            [$name, map { thousands($profile{$name}{$_} // 0) } @columns]
+        } sort { $most{$b} <=> $most{$a} } keys %profile);
+}
+
+# why a goal is not reached, in the figures of this run
+
+sub reasons {
+    my @text;
+
+    my $plain = t('plain', 353, 'cpu');
+    my $jelou = t('jelou', 353, 'cpu');
+    my $floor = $floor_ns{353}{both} / 1000;
+    my $reach = sub { f(2, t($_[0], 353, 'cpu') / ($plain + $floor)) };
+
+    push @text, <<"END" if ratio(['lua', 353], ['jelou', 353]) < 1.4;
+- **lua / jelou.** Both call the same OpenSSL, and a keyed context that is kept
+  and a parser in C leave Lua little to lose on 353 bytes. Were the module
+  nothing but one HMAC and one bare parse (@{[f(1, $floor)]} µs more than
+  `plain`), the ratio would be @{[$reach->('lua')]}; if it did nothing at all, it
+  would be @{[f(2, t('lua', 353, 'cpu') / $plain)]}. With 4 KB it is
+  @{[f(2, ratio(['lua', 4096], ['jelou', 4096]))]}, with 64 KB
+  @{[f(2, ratio(['lua', 65536], ['jelou', 65536]))]}.
+END
+
+    push @text, <<"END" if ratio(['njs', 353], ['jelou', 353]) < 2.5;
+- **njs / jelou.** The bare floor in the module's place would give
+  @{[$reach->('njs')]}. With 4 KB the ratio is
+  @{[f(2, ratio(['njs', 4096], ['jelou', 4096]))]}.
+END
+
+    push @text, <<"END" if ratio(['jelou', 353], ['plain', 353]) > 1.25;
+- **jelou / plain.** The floor alone is @{[f(2, ($plain + $floor) / $plain)]}.
+END
+
+    return '' if !@text;
+    return "\nWhat is not reached, and why:\n\n" . join('', @text)
+        . "\n[Where the instructions go](#where-the-instructions-go) shows it by "
+        . "library.\n";
 }
 
 sub floor_table {
@@ -410,7 +484,7 @@ than of the instructions.
 
 ## Goals
 
-@{[goals()]}
+@{[goals()]}@{[reasons()]}
 ## Processor time
 
 Of the worker, for one request, in microseconds.
@@ -424,6 +498,12 @@ that do nothing.
 The floor, in instructions and in nanoseconds of processor time:
 
 @{[floor_table()]}
+## Where the instructions go
+
+Those that one message of 353 bytes takes over `plain`, by library. The C library
+is mostly `memcpy()`; what LuaJIT has compiled counts as Lua's.
+
+@{[profile_table()]}
 ## Refusals and duplicates
 
 The message of 353 bytes; the ratio is to `plain` passing it on.

@@ -331,6 +331,16 @@ count_all() {
         put instructions "$path" "$body" "$counted"
     done <"$dir/cases"
 
+    # where they go, by library: what each has more than plain
+
+    for path in jelou raw lua njs; do
+        perl "$bench/profile.pl" 0 \
+            "$dir/$path.353.200.cg" "$dir/$path.353.700.cg" 500 \
+            "$dir/plain.353.200.cg" "$dir/plain.353.700.cg" 500 |
+            awk -v path=$path -v OFS='\t' \
+                '$3 == "%" { print "profile", path, $4, $1 }' >>"$results"
+    done
+
     for body in 353 4096 65536 524288; do
         for what in hmac yajl both; do
             floor_instructions $what $body 20 120
