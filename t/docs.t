@@ -439,6 +439,11 @@ subtest links => sub {
 subtest commands => sub {
     my $all = join '', values %doc;
 
+    for my $file (sort keys %doc) {
+        same([grep { !-e } $doc{$file} =~ /\b(util\/[\w\/-]+(?:\.\w+)?)/g], [],
+             "$file: scripts that there are not");
+    }
+
     for my $script (glob 'util/*.sh') {
         next if $script eq 'util/lib.sh';
 
