@@ -60,7 +60,7 @@ sub run {
     my $cwd  = getcwd;
 
     chdir $dir or die "$dir: $!\n";
-    my $said = `sh $file 2>&1`;
+    my $said = `LC_ALL=C sh $file 2>&1`;
     chdir $cwd or die "$cwd: $!\n";
 
     return $said;
