@@ -238,13 +238,13 @@ END
 my $upstream = Jelou::Upstream->start("$dir/upstream", http => $app);
 my $secret   = 'the-signing-secret-of-the-test';
 
-chmod 0600, $nginx->supply('/etc/nginx/jelou.secrets', "$secret\n")
-    or die "chmod: $!\n";
-
-# start(HTTP): the upstream "app" of which is our application
+# start(HTTP [, SECRETS]): the upstream "app" of which is our application
 
 sub start {
-    my $text = shift;
+    my ($text, $secrets) = @_;
+
+    chmod 0600, $nginx->supply('/etc/nginx/jelou.secrets', $secrets // "$secret\n")
+        or die "chmod: $!\n";
 
     $upstream->expect;
     $nginx->start(whole($text) =~ s/(upstream app \{ server 127\.0\.0\.1:)9;/$1$app;/r);
@@ -293,6 +293,52 @@ subtest 'migrating.md: the endpoint watches' => sub {
     is_deeply([map { s/^\S+ //r } split /\n/, slurp("$dir/jelou-watch.log")],
               ['accepted 1', 'signature_mismatch ', 'invalid_event 1'],
               'the log says what the endpoint would have answered');
+};
+
+subtest 'rotation.md: the steps' => sub {
+    my $page = $doc{'rotation.md'};
+
+    my ($config)  = grep { /^log_format/ } fences($page, 'nginx');
+    my ($secrets) = fences($page, 'text');
+    my ($add)     = grep { /jelou\.secrets\.new/ } fences($page, 'sh');
+    my ($count)   = grep { /^awk / } fences($page, 'sh');
+    my ($old)     = $secrets =~ /^project-a +(\S+)$/m;
+    my ($new)     = $add =~ /'project-a +(\S+)'/;
+    my ($body)    = $doc{'getting-started.md'} =~ /<<'EOF'\n(\{.*?^\}\n)EOF/ms;
+
+    $body =~ s/"p-1"/"project-a"/;
+
+    start($config, $secrets);
+
+    my $url    = 'http://127.0.0.1:' . $nginx->port('80')
+                 . '/v1/external-support/webhook';
+    my $status = sub {
+        my ($head) = $nginx->send($url, $body, secret => $_[0]);
+        return $head =~ m{^HTTP/\S+ (\d+)} ? $1 : $head;
+    };
+
+    is($status->($old), 200, 'the old secret is known') for 1, 2;
+    is($status->($new), 401, 'the new one is not');
+
+    is(run($add =~ s{^cd /etc/nginx$}{cd '$dir'}mr), '', 'it is added');
+    is(slurp("$dir/jelou.secrets"), "${secrets}project-a  $new\n", 'to the others');
+    is(sprintf('%o', (stat "$dir/jelou.secrets")[2] & 0777), '600',
+       'and nobody else can read it');
+
+    kill HUP => $nginx->{pid};
+
+    for (1 .. 100) {
+        last if $status->($new) == 200;
+        select undef, undef, undef, 0.05;
+    }
+
+    is($status->($old), 200, 'both are known');
+
+    $nginx->stop;
+
+    my ($said) = $page =~ /\Q$count\E```\n\n```text\n(.*?)^```/ms;
+
+    is(run(here($count)), $said, 'who has signed');
 };
 
 subtest 'scaling.md: two tiers' => sub {
