@@ -436,6 +436,12 @@ subtest links => sub {
 };
 
 
+subtest sources => sub {
+    same([$doc{'docs/development.md'} =~ /^\| `(\w+)\.c` \|/mg], [keys %code],
+         'development.md has all of them');
+};
+
+
 subtest commands => sub {
     my $all = join '', values %doc;
 
