@@ -53,14 +53,14 @@ sub sections {
     return @sections;
 }
 
-# run(SHELL): its output, of both kinds
+# run(SHELL): its output, of both kinds, in two minutes at most
 
 sub run {
     my $file = spew("$dir/commands.sh", shift);
     my $cwd  = getcwd;
 
     chdir $dir or die "$dir: $!\n";
-    my $said = `LC_ALL=C sh $file 2>&1`;
+    my $said = `LC_ALL=C timeout 120 sh $file 2>&1`;
     chdir $cwd or die "$cwd: $!\n";
 
     return $said;
@@ -77,7 +77,8 @@ sub follow {
 
     # $app is what it has started in the background
 
-    my $script = "app=\ntrap '[ -z \"\$app\" ] || kill \"\$app\"' EXIT\n";
+    my $script = "app=\ntrap '[ -z \"\$app\" ] || kill \"\$app\"' EXIT\n"
+                 . "trap 'exit 1' TERM\n";
 
     for (sections($doc{$page})) {
         my ($name, $blocks) = @$_;
