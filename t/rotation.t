@@ -279,10 +279,12 @@ sub holds {
     open my $mem, '<:raw', "/proc/$pid/mem" or return;
 
     for (<$maps>) {
-        my ($from, $to) = /^([0-9a-f]+)-([0-9a-f]+) rw.. / or next;
+        my ($from, $to) = map { hex } /^([0-9a-f]+)-([0-9a-f]+) rw.. / or next;
 
-        sysseek $mem, hex $from, 0 or next;
-        sysread($mem, my $bytes, hex($to) - hex $from) or next;
+        next if $to - $from > 2 ** 32;      # a sanitizer's own
+
+        sysseek $mem, $from, 0 or next;
+        sysread($mem, my $bytes, $to - $from) or next;
 
         $found++ while $bytes =~ /\Q$what\E/g;
     }

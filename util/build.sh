@@ -1,26 +1,185 @@
 #!/bin/sh
 #
-# Builds build/ngx_http_jelou_module.so for the nginx that is installed, and
-# installs before what that takes.  Does next to nothing when nothing changed.
+# Builds the module, and installs before what that takes.  Does next to nothing
+# when nothing changed.
+#
+#     sh util/build.sh
+#
+# builds build/ngx_http_jelou_module.so for the nginx that is installed.
+#
+#     sh util/build.sh --nginx NAME [OPTION...]
+#
+# builds an nginx of its own, and the module with it, from Debian's source
+# package.  NAME is a suite of Debian or its nginx's version, as the table below
+# has them; "newest", the first of them whose source is to be had; or the path
+# of a source tree of nginx.
+#
+#     --dynamic     the module is a file that nginx loads (the default)
+#     --static      it is a part of nginx
+#     --asan        static, with AddressSanitizer and UndefinedBehaviorSanitizer
+#     --memcheck    static, for valgrind
+#     --coverage    static, for gcov
+#     --cc CC       another compiler than gcc: clang
+#     --print       prints the directory that has it all, and nothing else
+#
+# That is build/nginx-NAME/VARIANT: nginx, and with --dynamic
+# ngx_http_jelou_module.so; objs/ has the objects (and gcov's notes), prefix/ is
+# nginx's prefix.
 
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 . "$root/util/lib.sh"
 
-nginx=/usr/sbin/nginx
-source=/usr/share/nginx/src
-objs=$root/build/nginx
 module=ngx_http_jelou_module.so
+
+
+# The nginx of Debian's suites, the newest first
+
+matrix() {
+    cat <<'END'
+sid       1.30
+trixie    1.26
+bookworm  1.22
+END
+}
+
+
+# flags VARIANT: the compiler's, as the table has them
+#
+# The pools of nginx hide what is done beyond an allocation: with
+# NGX_DEBUG_PALLOC each allocation is one of malloc's.
+#
+# What of UBSan is left out would stop nginx itself, and is named one by one:
+#
+#     nonnull-attribute    memcpy, memcmp and the like of 0 bytes at NULL, which
+#                          is an empty ngx_str_t to nginx
+#     pointer-overflow     NULL plus 0, in the same places
+#     alignment            integers in shared memory and in strings, read as
+#                          they lie (NGX_HAVE_NONALIGNED)
+
+flags() {
+    case $1 in
+        asan)
+            echo "-g -O1 -fno-omit-frame-pointer -DNGX_DEBUG_PALLOC=1" \
+                 "-fsanitize=address,undefined -fno-sanitize-recover=all" \
+                 "-fno-sanitize=nonnull-attribute,alignment" ;;
+        memcheck)
+            echo "-g -O1 -DNGX_DEBUG_PALLOC=1" ;;
+        coverage)
+            echo "-g -O0 --coverage" ;;
+        *)
+            echo "-g -O2 -fstack-protector-strong -Wformat" \
+                 "-Werror=format-security -D_FORTIFY_SOURCE=2" ;;
+    esac
+}
+
+# own_flags: a makefile by which the module's own files are compiled with what is
+# left out for nginx's
+
+own_flags() {
+    [ "$variant" != asan ] ||
+        echo "$objs/addon/ngx_http_jelou_module/%.o: CFLAGS += -fsanitize=undefined"
+}
+
+# The runtimes are a part of the program, so that a test can preload a library:
+# a shared runtime would have to be the first one.
+
+ld_flags() {
+    case $1 in
+        asan)
+            case $cc in
+                *gcc*) static="-static-libasan -static-libubsan" ;;
+                *) static= ;;
+            esac
+
+            echo "-fsanitize=address,undefined $static" ;;
+        coverage)
+            echo "--coverage" ;;
+    esac
+}
+
+
+# fetch SUITE: its nginx's source, with Debian's patches, into $dir/source.  Apt
+# is asked with lists of its own, what is installed does not count.
+
+fetch() (
+    say "fetching nginx's source from Debian's $1 suite"
+
+    apt=$dir/apt
+    rm -rf "$apt"
+    mkdir -p "$apt/lists/partial" "$apt/cache" "$apt/sources.list.d" \
+             "$apt/unpacked"
+
+    debian_suite "$apt/sources.list.d" "$1" deb-src ||
+        die "apt knows no mirror of Debian; name a source tree instead"
+
+    set -- -o "Dir::Etc::SourceList=/dev/null" \
+           -o "Dir::Etc::SourceParts=$apt/sources.list.d" \
+           -o "Dir::State::Lists=$apt/lists" -o "Dir::Cache=$apt/cache" \
+           -o "APT::Sandbox::User=$(id -un)"
+
+    cd "$apt/unpacked"
+
+    apt_get "$@" update && apt_get "$@" source nginx >/dev/null || exit
+
+    mv nginx-*/ "$dir/source"
+    rm -rf "$apt"
+)
+
+
+# find_source NAME: leaves $dir, build/nginx-NAME, whose source/ is there
+
+find_source() {
+    if [ -d "$1" ]; then
+        from=$(cd "$1" && pwd)
+        [ -e "$from/src/core/nginx.h" ] || die "no source of nginx: $1"
+
+        dir=$root/build/nginx-$(version "$from")
+        mkdir -p "$dir/source"
+        cp -Rup "$from/auto" "$from/src" "$dir/source"
+        [ ! -e "$from/configure" ] || cp "$from/configure" "$dir/source"
+        return
+    fi
+
+    suite=$(matrix | awk -v name="$1" '$1 == name || $2 == name { print $1 }')
+    [ -n "$suite" ] || die "no such nginx: $1; there are:" "$(matrix |
+                           awk '{ printf "%s%s (%s)", s, $1, $2; s = ", " }')"
+
+    dir=$root/build/nginx-$suite
+
+    [ -d "$dir/source" ] || fetch "$suite" || return
+
+    case $(version "$dir/source") in
+        "$1".*) ;;
+        *) [ "$1" = "$suite" ] ||
+               die "the nginx of $suite is $(version "$dir/source") now" ;;
+    esac
+}
+
+# version SOURCE
+
+version() {
+    sed -n 's/^#define NGINX_VERSION  *"\(.*\)"/\1/p' "$1/src/core/nginx.h"
+}
 
 
 # Everything that decides how the tree is configured.  Of nginx, the packages'
 # versions too: a rebuilt nginx may have the same version of its own.
 
 inputs() {
-    dpkg-query -W nginx nginx-dev libyajl-dev libssl-dev gcc
-    $nginx -V 2>&1
-    cat "$source/conf_flags" "$root/config" "$root/util/build.sh"
+    if [ -n "$name" ]; then
+        version "$source"
+        $cc --version
+    else
+        dpkg-query -W nginx nginx-dev
+        $nginx -V 2>&1
+        cat "$source/conf_flags"
+    fi
+
+    dpkg-query -W libyajl-dev libssl-dev gcc
+    options
+    cat "$root/config" "$root/util/build.sh"
 }
 
 
@@ -31,60 +190,199 @@ built_with() {
 }
 
 
-# The compiler's and the linker's flags are the ones that Debian built nginx
-# with, the options are the subset that it wants of modules: conf_flags is a
-# bash array.  nginx adds -W (that is -Wextra) -Wall -Werror by itself.
+# The options of configure.  For the nginx that is installed, they are the
+# subset that it wants of modules: conf_flags is a bash array.  For one of our
+# own, what Debian has, but for what needs more libraries, and with its files
+# all in one place.
 
-configure() {
-    cc_opt=$(built_with with-cc-opt | sed 's/-ffile-prefix-map=[^ ]*//')
-    ld_opt=$(built_with with-ld-opt)
+options() {
+    if [ -z "$name" ]; then
+        bash -c '. "$1"; printf "%s\n" "${NGX_CONF_FLAGS[@]}"' \
+            bash "$source/conf_flags"
+        return
+    fi
 
-    options=$(bash -c '. "$1"; printf "%s\n" "${NGX_CONF_FLAGS[@]}"' \
-              bash "$source/conf_flags")
+    prefix=$out/prefix
 
-    cd "$source"
+    cat <<END
+--prefix=$prefix
+--sbin-path=$out/nginx
+--conf-path=$prefix/nginx.conf
+--error-log-path=stderr
+--http-log-path=$prefix/access.log
+--pid-path=$prefix/nginx.pid
+--lock-path=$prefix/nginx.lock
+--modules-path=$out
+--http-client-body-temp-path=$prefix/body
+--http-proxy-temp-path=$prefix/proxy
+--http-fastcgi-temp-path=$prefix/fastcgi
+--http-scgi-temp-path=$prefix/scgi
+--http-uwsgi-temp-path=$prefix/uwsgi
+--with-compat
+--with-debug
+--with-pcre-jit
+--with-threads
+--with-stream
+--with-stream_ssl_module
+--with-http_ssl_module
+--with-http_v2_module
+--with-http_stub_status_module
+--with-http_realip_module
+--with-http_auth_request_module
+--with-http_dav_module
+--with-http_slice_module
+--with-http_addition_module
+--with-http_flv_module
+--with-http_gunzip_module
+--with-http_gzip_static_module
+--with-http_mp4_module
+--with-http_random_index_module
+--with-http_secure_link_module
+--with-http_sub_module
+END
 
-    # shellcheck disable=SC2086
-    ./configure $options --builddir="$objs" \
-        --with-cc-opt="$cc_opt -ffile-prefix-map=$root=." \
-        --with-ld-opt="$ld_opt" \
-        --add-dynamic-module="$root"
+    # since 1.25; without QUIC in OpenSSL, nginx has its own way
+
+    ! grep -q -e --with-http_v3_module "$source/auto/options" ||
+        echo --with-http_v3_module
 }
 
 
-# All the symbols of the module must be found in the installed nginx.
+# For the nginx that is installed, the compiler's and the linker's flags are the
+# ones that Debian built it with.  nginx adds -W (that is -Wextra) -Wall -Werror
+# by itself.
+
+configure() {
+    if [ -n "$name" ]; then
+        cc_opt=$(flags "$variant")
+        ld_opt="$(ld_flags "$variant")"
+    else
+        cc_opt=$(built_with with-cc-opt | sed 's/-ffile-prefix-map=[^ ]*//')
+        ld_opt=$(built_with with-ld-opt)
+    fi
+
+    case $variant in
+        dynamic) add=--add-dynamic-module=$root ;;
+        *) add=--add-module=$root ;;
+    esac
+
+    cd "$source"
+
+    configure=auto/configure
+    [ ! -e configure ] || configure=configure
+
+    # shellcheck disable=SC2046
+    sh ./$configure $(options) --builddir="$objs" --with-cc="$cc" \
+        --with-cc-opt="$cc_opt -ffile-prefix-map=$root=." \
+        --with-ld-opt="$ld_opt" \
+        "$add"
+}
+
+
+# All the symbols of the module must be found in nginx.
 
 check_loads() {
-    cat >"$objs/load.conf" <<END
-load_module  $objs/$module;
+    {
+        [ "$variant" != dynamic ] || echo "load_module  $objs/$module;"
+
+        cat <<END
 pid          $objs/load.pid;
 error_log    stderr;
 events { }
 END
+    } >"$objs/load.conf"
 
-    $nginx -t -q -c "$objs/load.conf" -e stderr
+    LSAN_OPTIONS=detect_leaks=0 "$nginx" -t -q -c "$objs/load.conf" -e stderr
 }
 
+
+# put FILE DIRECTORY: a new file takes the place of the old one, which a running
+# nginx has mapped
+
+put() {
+    cp "$objs/$1" "$2/$1.new"
+    mv "$2/$1.new" "$2/$1"
+}
+
+
+name=
+variant=dynamic
+cc=gcc
+print=
+
+while [ $# -gt 0 ]; do
+    case $1 in
+        --nginx) name=${2:?}; shift ;;
+        --cc) cc=${2:?}; shift ;;
+        --dynamic|--static|--asan|--memcheck|--coverage) variant=${1#--} ;;
+        --print) print=1 ;;
+        *) die "no such option: $1" ;;
+    esac
+
+    shift
+done
 
 case $root in
     *[[:space:]]*) die "nginx does not build in a path with spaces: $root"
 esac
 
-# libpcre and zlib come with nginx-dev, in the versions that it wants.
+[ -n "$name" ] || [ "$variant,$cc,$print" = dynamic,gcc, ] ||
+    die "options want --nginx"
 
-need nginx nginx-dev libyajl-dev libssl-dev gcc libc6-dev make
+exec 3>&1
+[ -z "$print" ] || exec 1>&2
 
-mkdir -p "$objs"
+mkdir -p "$root/build"
 
 # One at a time
 
 exec 9>"$root/build/lock"
 flock 9
 
+if [ -z "$name" ]; then
+    # libpcre and zlib come with nginx-dev, in the versions that it wants.
+
+    need nginx nginx-dev libyajl-dev libssl-dev gcc libc6-dev make
+
+    nginx=/usr/sbin/nginx
+    source=/usr/share/nginx/src
+    out=$root/build
+    objs=$out/nginx
+
+else
+    need dpkg-dev libyajl-dev libssl-dev libpcre2-dev zlib1g-dev gcc libc6-dev \
+         make
+
+    command -v "$cc" >/dev/null || need "$cc"
+
+    if [ "$name" = newest ]; then
+        for suite in $(matrix | awk '{ print $1 }'); do
+            ! find_source "$suite" || break
+            say "$suite's is not to be had"
+        done
+
+        [ -d "$dir/source" ] || die "no source of nginx is to be had"
+
+    else
+        find_source "$name" || die "the source of nginx $name is not to be had"
+    fi
+
+    source=$dir/source
+    out=$dir/$variant
+    [ "$cc" = gcc ] || out=$out-$cc
+    objs=$out/objs
+
+    # a page, as a distribution's nginx has one
+
+    mkdir -p "$out/prefix/html"
+    : >"$out/prefix/html/index.html"
+fi
+
+mkdir -p "$objs"
 inputs >"$objs/inputs.new"
 
 if ! cmp -s "$objs/inputs.new" "$objs/inputs"; then
-    say "configuring"
+    say "configuring ${objs#"$root"/}"
 
     find "$objs" -mindepth 1 ! -name inputs.new -delete
 
@@ -96,16 +394,36 @@ if ! cmp -s "$objs/inputs.new" "$objs/inputs"; then
     mv "$objs/inputs.new" "$objs/inputs"
 fi
 
-# The sources of nginx stay where they are, what is built is all in $objs.
+# The sources of nginx stay as they are, what is built is all in $objs.
 
-make -s -C "$source" -f "$objs/Makefile" -j "$(nproc)" modules
+build() {
+    own_flags >"$objs/own.mk"
+    make -s -C "$source" -f "$objs/Makefile" -f "$objs/own.mk" \
+        -j "$(nproc)" "$@"
+}
 
-# A new file takes the place of the old one, which a running nginx has mapped.
+files=
 
-if ! cmp -s "$objs/$module" "$root/build/$module"; then
-    check_loads
-    cp "$objs/$module" "$root/build/$module.new"
-    mv "$root/build/$module.new" "$root/build/$module"
+if [ -n "$name" ]; then
+    build binary
+    files=nginx
+    nginx=$objs/nginx
 fi
 
-say "build/$module is up to date"
+if [ "$variant" = dynamic ]; then
+    build modules
+    files="$files $module"
+fi
+
+loads=
+
+for file in $files; do
+    ! cmp -s "$objs/$file" "$out/$file" || continue
+    [ -n "$loads" ] || check_loads
+    loads=1
+    put "$file" "$out"
+done
+
+say "${out#"$root"/}/$file is up to date"
+
+[ -z "$print" ] || echo "$out" >&3

@@ -59,3 +59,27 @@ need() {
     # shellcheck disable=SC2086
     install $missing
 }
+
+# debian_suite DIR SUITE TYPE
+#
+# Writes SUITE.sources into DIR, by which apt knows another suite of Debian, its
+# packages (TYPE deb) or its sources (deb-src), on the mirror that it has.
+
+debian_suite() {
+    # shellcheck disable=SC2016
+    mirror=$(apt-get indextargets --format '$(REPO_URI)' \
+             'Created-By: Packages' 'Origin: Debian' 'Label: Debian' |
+             head -n 1)
+
+    [ -n "$mirror" ] || return 1
+
+    keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+
+    {
+        echo "Types: $3"
+        echo "URIs: $mirror"
+        echo "Suites: $2"
+        echo "Components: main"
+        [ ! -e $keyring ] || echo "Signed-By: $keyring"
+    } >"$1/$2.sources"
+}

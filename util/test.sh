@@ -5,8 +5,13 @@
 #     sh util/test.sh
 #     sh util/test.sh t/signature.t t/schema.t
 #
-# What a run leaves is in build/test/: for each test file, the error logs of all
-# blocks, NAME.error.log, and the directory of the last block's nginx, NAME.
+#     sh util/test.sh --nginx NAME [--static|--asan|--valgrind] [FILE...]
+#
+# on an nginx of its own: util/build.sh says which there are.
+#
+# What a run leaves is in build/test/, or in build/nginx-NAME/VARIANT/test/: for
+# each test file, the error logs of all blocks, NAME.error.log, and the directory
+# of the last block's nginx, NAME.
 
 set -eu
 
@@ -23,14 +28,6 @@ install_test_nginx() (
     say "installing libtest-nginx-perl from Debian's unstable suite"
     apt_get update
 
-    # shellcheck disable=SC2016
-    mirror=$(apt-get indextargets --format '$(REPO_URI)' \
-             'Created-By: Packages' 'Origin: Debian' 'Label: Debian' |
-             head -n 1)
-
-    [ -n "$mirror" ] || die "apt knows no mirror of Debian; install" \
-                            "Test::Nginx from CPAN, and run this again"
-
     etc=$(mktemp -d)
     trap 'rm -rf "$etc"' EXIT
     trap 'exit 1' HUP INT TERM
@@ -41,15 +38,9 @@ install_test_nginx() (
         [ ! -d /etc/apt/$dir ] || cp -R /etc/apt/$dir/. "$etc/$dir"
     done
 
-    keyring=/usr/share/keyrings/debian-archive-keyring.gpg
-
-    {
-        echo "Types: deb"
-        echo "URIs: $mirror"
-        echo "Suites: sid"
-        echo "Components: main"
-        [ ! -e $keyring ] || echo "Signed-By: $keyring"
-    } >"$etc/sources.list.d/sid.sources"
+    debian_suite "$etc/sources.list.d" sid deb ||
+        die "apt knows no mirror of Debian; install Test::Nginx from CPAN," \
+            "and run this again"
 
     cat >"$etc/preferences.d/sid" <<END
 Package: *
@@ -87,7 +78,79 @@ install_cloudevents() {
 }
 
 
-sh "$root/util/build.sh"
+# valgrind_nginx DIRECTORY: makes a program that runs the nginx there under
+# memcheck, and prints its path.  Reports go where t/lib/Jelou/Reports.pm wants
+# them.  What only looks at a configuration is not worth the time.
+
+valgrind_nginx() {
+    cat >"$1/valgrind-nginx" <<END
+#!/bin/sh
+
+case " \$* " in
+    *" -V "*|*" -t "*) exec $1/nginx "\$@" ;;
+esac
+
+exec valgrind -q --leak-check=full --show-leak-kinds=definite,indirect \\
+    --errors-for-leak-kinds=definite,indirect --num-callers=20 \\
+    --suppressions=$root/util/valgrind.supp \\
+    --log-file="\$JELOU_REPORTS/valgrind.%p" \\
+    $1/nginx "\$@"
+END
+
+    chmod 755 "$1/valgrind-nginx"
+    echo "$1/valgrind-nginx"
+}
+
+
+name=
+variant=dynamic
+valgrind=
+
+while [ $# -gt 0 ]; do
+    case $1 in
+        --nginx) name=${2:?}; shift ;;
+        --static|--asan) variant=${1#--} ;;
+        --valgrind) variant=memcheck; valgrind=1 ;;
+        -*) die "no such option: $1" ;;
+        *) break ;;
+    esac
+
+    shift
+done
+
+# On a distribution's nginx, the module is always a file.
+
+[ -n "$name" ] || [ "$variant" = dynamic ] || name=newest
+
+if [ -n "$name" ]; then
+    out=$(sh "$root/util/build.sh" --nginx "$name" "--$variant" --print)
+
+    JELOU_TEST_DIR=$out/test
+    TEST_NGINX_BINARY=$out/nginx
+    TEST_NGINX_LOAD_MODULES=
+
+    if [ "$variant" = dynamic ]; then
+        TEST_NGINX_LOAD_MODULES=$out/ngx_http_jelou_module.so
+    fi
+
+else
+    sh "$root/util/build.sh"
+
+    JELOU_TEST_DIR=$root/build/test
+    TEST_NGINX_BINARY=/usr/sbin/nginx
+    TEST_NGINX_LOAD_MODULES=$root/build/ngx_http_jelou_module.so
+fi
+
+export JELOU_TEST_DIR TEST_NGINX_BINARY TEST_NGINX_LOAD_MODULES
+
+if [ -n "$valgrind" ]; then
+    need valgrind
+
+    TEST_NGINX_BINARY=$(valgrind_nginx "$out")
+    TEST_NGINX_TIMEOUT=60
+    JELOU_VALGRIND=1
+    export TEST_NGINX_TIMEOUT JELOU_VALGRIND
+fi
 
 need perl curl openssl procps
 
@@ -97,11 +160,6 @@ install_cloudevents
 
 cd "$root"
 
-JELOU_TEST_DIR=$root/build/test
-TEST_NGINX_BINARY=/usr/sbin/nginx
-TEST_NGINX_LOAD_MODULES=$root/build/ngx_http_jelou_module.so
-export JELOU_TEST_DIR TEST_NGINX_BINARY TEST_NGINX_LOAD_MODULES
-
 [ $# -gt 0 ] || set -- t
 
-prove -r -j "$(nproc)" -I t/lib "$@"
+prove -r -j "${JOBS:-$(nproc)}" -I t/lib "$@"

@@ -136,7 +136,8 @@ so that it shows when they are passed on.
 
 The error log of every block, from start to exit, is kept in
 F<build/test/NAME.error.log>.  The block fails if there is an alert, an emerg
-or a sanitizer's report in it that its C<error_log> has not asked for.
+or a sanitizer's report in it that its C<error_log> has not asked for, or if a
+sanitizer or valgrind has reported anything of any process of the block.
 
 =cut
 
@@ -152,6 +153,7 @@ use IO::Socket::INET;
 use JSON::PP ();
 
 use lib dirname(__FILE__);
+use Jelou::Reports;
 use Jelou::Upstream;
 
 our ($Dir, $Name, $Lock, $Slot, %Port, $Upstream);
@@ -198,6 +200,8 @@ BEGIN {
     open $Lock, '>', "$Dir/$Name.lock" or die "$Dir: $!\n";
     flock $Lock, LOCK_EX;
     unlink "$Dir/$Name.error.log";
+
+    Jelou::Reports::collect("$Dir/$Name.reports");
 
     $ENV{TEST_NGINX_SERVROOT} = "$Dir/$Name";
     $ENV{TEST_NGINX_BINARY}  ||= '/usr/sbin/nginx';
@@ -438,6 +442,8 @@ sub started($) {
 
     @made = ();
 
+    Jelou::Reports::leaks(!defined $block->must_die);
+
     my $answer = $block->upstream_answer;
 
     $Upstream->expect(map { s/\n\z//r }
@@ -665,6 +671,8 @@ sub keep_error_log() {
     my $block = $started // return;
     undef $started;
 
+    Jelou::Reports::check($block->name, "$Dir/$Name.error.log");
+
     open my $in, '<', $Test::Nginx::Util::ErrLogFile or return;
     open my $out, '>>', "$Dir/$Name.error.log" or die "$Dir: $!\n";
 
@@ -705,8 +713,10 @@ sub check_config($) {
 
     return if defined $block->must_die;
 
-    my $nginx  = "$ENV{TEST_NGINX_BINARY} -t -q -e /dev/null";
-    my $output = `$nginx -c $Test::Nginx::Util::ConfFile 2>&1`;
+    my $nginx  = "$ENV{TEST_NGINX_BINARY} -t -q -e /dev/null"
+                 . " -c $Test::Nginx::Util::ConfFile 2>&1";
+    my $test   = Jelou::Reports::without_leaks($nginx);
+    my $output = `$test`;
 
     die $block->name, ": nginx -t:\n$output" if $? != 0;
 

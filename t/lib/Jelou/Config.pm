@@ -17,6 +17,8 @@ use Time::HiRes qw(sleep);
 
 use Exporter 'import';
 
+use Jelou::Reports;
+
 our @EXPORT_OK = qw($Root slurp spew fences configurations whole);
 
 our $Root = abs_path(dirname(__FILE__) . '/../../..');
@@ -24,7 +26,7 @@ our $Root = abs_path(dirname(__FILE__) . '/../../..');
 my $all    = $ENV{JELOU_TEST_DIR} || "$Root/build/test";
 my $binary = $ENV{TEST_NGINX_BINARY} || '/usr/sbin/nginx';
 my $module = $ENV{TEST_NGINX_LOAD_MODULES}
-             || "$Root/build/ngx_http_jelou_module.so";
+             // "$Root/build/ngx_http_jelou_module.so";
 
 delete @ENV{qw(http_proxy https_proxy all_proxy ALL_PROXY HTTPS_PROXY)};
 
@@ -107,6 +109,7 @@ sub new {
 
     my $self = bless {
         dir => "$all/$name", log => "$all/$name.error.log", port => {},
+        name => $name,
     }, $class;
 
     make_path($all);
@@ -118,6 +121,8 @@ sub new {
     make_path($self->{dir});
     chmod 0755, $self->{dir};
     unlink $self->{log};
+
+    Jelou::Reports::collect("$all/$name.reports");
 
     for my $n (0 .. 59) {
         open $self->{slot}, '>', "$all/config-slot-$n.lock"
@@ -208,6 +213,8 @@ sub here {
     my $temp = join '', map { "    ${_}_temp_path $dir/temp;\n" }
                qw(client_body proxy fastcgi uwsgi scgi);
 
+    $text =~ s/^load_module\s.*\n//mg if $module eq '';
+
     my $files = join '|', qw(load_module include jelou_secret_file
                              auth_basic_user_file);
 
@@ -237,7 +244,9 @@ sub check {
     my ($self, $text) = @_;
 
     my $file = spew("$self->{dir}/test.conf", $self->here($text));
-    my $said = `$binary -t -q -p $self->{dir} -c $file -e stderr 2>&1`;
+    my $test = Jelou::Reports::without_leaks(
+        "$binary -t -q -p $self->{dir} -c $file -e stderr 2>&1");
+    my $said = `$test`;
 
     $said =~ s/.*the "listen ... http2" directive is deprecated.*\n//g;
 
@@ -281,6 +290,8 @@ sub stop {
 
     kill QUIT => $pid;
     waitpid $pid, 0;
+
+    Jelou::Reports::check($self->{name}, $self->{log});
 }
 
 sub DESTROY {

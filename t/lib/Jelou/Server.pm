@@ -32,6 +32,8 @@ use POSIX qw(:sys_wait_h);
 use Test::More ();
 use Time::HiRes qw(sleep time);
 
+use Jelou::Reports;
+
 my %running;
 
 # Jelou.pm has this for the other signals: what is running is stopped, also if
@@ -67,11 +69,14 @@ sub write {
     @$self{keys %o} = values %o;
 
     my $dir  = $self->{dir};
+    my $load = $ENV{TEST_NGINX_LOAD_MODULES};
     my $temp = join "\n", map { "    ${_}_temp_path $dir/temp;" }
                qw(client_body proxy fastcgi uwsgi scgi);
 
+    $load = $load eq '' ? '' : "load_module  $load;";
+
     spew("$dir/nginx.conf", <<"END");
-load_module  $ENV{TEST_NGINX_LOAD_MODULES};
+$load
 pid          $dir/nginx.pid;
 error_log    $dir/error.log $self->{level};
 $self->{main}
@@ -111,7 +116,9 @@ sub says {
         $want =~ s/\b$mark\b/$file:$line/g;
     }
 
-    my $said = `$ENV{TEST_NGINX_BINARY} -t -q -e stderr -c $file 2>&1`;
+    my $test = Jelou::Reports::without_leaks(
+        "$ENV{TEST_NGINX_BINARY} -t -q -e stderr -c $file 2>&1");
+    my $said = `$test`;
     my $code = $? >> 8;
 
     $said =~ s/^nginx: configuration file .*\n//mg;
@@ -271,6 +278,8 @@ sub stop {
               map { split /\n/ } $self->log, slurp("$self->{dir}/stderr");
 
     Test::More::is("@bad", '', "$self->{name}: error log");
+
+    Jelou::Reports::check($self->{name}, "$Jelou::Dir/$Jelou::Name.error.log");
 
     # what an allowed alert is, a later look at all the logs must not take for
     # one
