@@ -6,11 +6,12 @@
 use strict;
 use warnings;
 
+use File::Basename qw(dirname);
 use JSON::PP ();
 use Test::More;
 
 use lib 't/lib';
-use Jelou::Config qw($Root slurp spew fences configurations);
+use Jelou::Config qw($Root slurp spew fences configurations whole);
 use Jelou::Upstream;
 
 my $nginx = Jelou::Config->new('docs');
@@ -155,8 +156,8 @@ my @variables = $code{variable} =~ /\{ ngx_string\("(jelou_\w+)"\)/g;
 subtest variables => sub {
     ok(@variables >= 11, 'the table of the module is found');
 
-    same([section($doc{'docs/directives.md'}, 'Variables')
-          =~ /^\| `\$(\w+)` \|/mg], \@variables, 'what is documented');
+    same([$doc{'docs/variables.md'} =~ /^\| `\$(\w+)` \|/mg], \@variables,
+         'what is documented');
 };
 
 
@@ -166,7 +167,7 @@ subtest names => sub {
     my %known = map { $_ => 1 } keys %flags, map { "\$$_" } @variables;
 
     for my $file (sort keys %doc, keys %conf) {
-        my $text = $doc{$file} // $conf{$file};
+        my $text = ($doc{$file} // $conf{$file}) =~ s/\]\([^)]*\)/]/gr;
 
         same([grep { !$known{$_} } $text =~ /(?<![\w\$])(\$?jelou_\w+)/g], [],
              $file);
@@ -218,7 +219,7 @@ subtest errors => sub {
     my %key = map { $_ => 1 } keys %refusal, values %status;
 
     for my $file (sort keys %doc) {
-        same([grep { !$key{$_} } $doc{$file} =~ /`([A-Z]+_[A-Z_]+)`/g], [],
+        same([grep { !$key{$_} } $doc{$file} =~ /`(?!NGX_)([A-Z]+_[A-Z_]+)`/g], [],
              "$file: no other key");
     }
 
@@ -408,74 +409,62 @@ subtest links => sub {
 
     my %anchors = map { $_ => 1 } @anchors;
 
+    my %linked;
+
     for my $file (sort keys %doc) {
-        while ($doc{$file} =~ /\]\(([^)#]*)(#[^)]*)?\)/g) {
+        my $text = $doc{$file} =~ s/^```.*?^```$//msgr;
+
+        while ($text =~ /\]\((?!https?:)([^)#]*)(#[^)]*)?\)/g) {
             my ($path, $anchor) = ($1, $2);
 
-            $path = $path eq '' ? $file
-                  : $file =~ m{^docs/} ? "docs/$path" : $path;
+            $path = $path eq '' ? $file : dirname($file) . "/$path";
+            1 while $path =~ s{(?:^|/)\K(?:\./|(?!\.\.)[^/]+/\.\./)}{};
 
             ok(-e $path, "$file: $path");
             ok($anchors{"$path$anchor"}, "$file: $path$anchor")
                 if defined $anchor;
+
+            $linked{$file}{$path} = 1;
         }
     }
+
+    # The index has all pages, and the README has the index.
+
+    same([grep { !$linked{'docs/README.md'}{$_} }
+          grep { !/README/ } keys %doc], [], 'pages that the index does not have');
+    ok($linked{'README.md'}{'docs/README.md'}, 'the README has the index');
+};
+
+
+subtest sources => sub {
+    same([$doc{'docs/development.md'} =~ /^\| `(\w+)\.c` \|/mg], [keys %code],
+         'development.md has all of them');
 };
 
 
 subtest commands => sub {
-    my $text = join "\n", values %doc;
+    my $all = join '', values %doc;
+
+    for my $file (sort keys %doc) {
+        same([grep { !-e } $doc{$file} =~ /\b(util\/[\w\/-]+(?:\.\w+)?)/g], [],
+             "$file: scripts that there are not");
+    }
 
     for my $script (glob 'util/*.sh') {
         next if $script eq 'util/lib.sh';
 
-        ok($text =~ /^sh \Q$script\E$/m, $script);
+        like($all, qr/\bsh \Q$script\E(?![\w.])/, $script);
 
-        my @packages = map { split } slurp($script) =~ /(?:^|\|\| )\s*need (.+)$/mg;
+        my @packages = grep { !/\$/ } map { split }
+                       slurp($script) =~ s/\\\n//gr =~ /(?:^|\|\| )\s*need (.+)$/mg;
 
-        same([grep { index($text, "`$_`") < 0 } @packages], [],
+        same([grep { index($all, "`$_`") < 0 } @packages], [],
              "the packages that $script installs");
     }
 };
 
 
 # Configurations
-
-my %level = (
-    main     => [qw(load_module user worker_processes events http)],
-    http     => [qw(server map geo upstream log_format limit_req_zone
-                    jelou_dedup_zone)],
-    server   => [qw(location)],
-    location => [grep { !/^jelou_(?:endpoint|dedup_zone)$/ } keys %flags],
-);
-
-# whole(FRAGMENT): a configuration with the fragment in its place, or undef
-
-sub whole {
-    my $text = shift;
-
-    my ($first) = $text =~ /\A(?:\s*#.*\n)*\s*(\w+)/;
-    my ($level) = grep { grep { $_ eq $first } @{ $level{$_} } } keys %level;
-
-    return undef unless defined $level;
-    return $text if $level eq 'main';
-
-    if ($level eq 'location') {
-        $text = "location = $url {\n jelou_endpoint incoming_message;\n"
-                . " proxy_pass http://app;\n$text}\n";
-        $text = " jelou_secret \"a-secret-of-the-test\";\n$text"
-            unless $text =~ /jelou_secret/;
-    }
-
-    $text = "server {\n$text}\n" if $level =~ /location|server/;
-    $text =~ s/^(\s*server \{\n)/$1 listen 80;\n/mg unless $text =~ /\blisten /;
-    for my $name (qw(app broker)) {
-        $text = "upstream $name { server 127.0.0.1:9; }\n$text"
-            unless $text =~ /\bupstream $name\b/;
-    }
-
-    return "load_module ngx_http_jelou_module.so;\nevents {\n}\nhttp {\n$text}\n";
-}
 
 $nginx->certificate('webhook.example.com');
 $nginx->supply('/etc/nginx/jelou-secret.conf',
@@ -696,7 +685,7 @@ subtest 'production.conf at work' => sub {
 
 # events.md and cloudevents.md: their requests, and what becomes of them
 
-my ($log_format) = grep { /^log_format/ } fences($doc{'docs/directives.md'}, 'nginx');
+my ($log_format) = grep { /^log_format/ } fences($doc{'docs/variables.md'}, 'nginx');
 
 subtest 'the requests of events.md' => sub {
     my %path = (

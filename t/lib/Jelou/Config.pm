@@ -19,7 +19,7 @@ use Exporter 'import';
 
 use Jelou::Reports;
 
-our @EXPORT_OK = qw($Root slurp spew fences configurations);
+our @EXPORT_OK = qw($Root slurp spew fences configurations whole);
 
 our $Root = abs_path(dirname(__FILE__) . '/../../..');
 
@@ -64,6 +64,41 @@ sub configurations {
 
     return map { ("docs/examples/" . basename($_) => slurp($_)) }
            glob "$cwd/*.conf";
+}
+
+# whole(FRAGMENT): a configuration with the fragment in its place, which its first
+# directive tells, or undef
+
+sub whole {
+    my $text = shift;
+
+    my ($first) = $text =~ /\A(?:\s*#.*\n)*\s*(\w+)/;
+
+    return $text if $first =~ /^(?:load_module|user|worker_processes|events)$/;
+
+    my $http   = $first =~ /^(?:server|map|geo|upstream|log_format)$|_zone$/;
+    my $server = $first eq 'location';
+
+    return undef if !$http && !$server && $first !~ /^jelou_(?!endpoint)/;
+
+    if (!$http && !$server) {
+        $text = "location = /v1/external-support/webhook {\n"
+                . " jelou_endpoint incoming_message;\n"
+                . " proxy_pass http://app;\n$text}\n";
+        $text = " jelou_secret \"a-secret-of-the-test\";\n$text"
+            unless $text =~ /jelou_secret/;
+    }
+
+    $text = "server {\n$text}\n" if !$http;
+    $text =~ s/^(\s*server \{\n)/$1 listen 80;\n/mg unless $text =~ /\blisten /;
+
+    my %upstream = map { $_ => 1 } $text =~ m{_pass +http://(\w+)(?=[/;])}g;
+
+    delete @upstream{ $text =~ /\bupstream (\w+)/g };
+
+    $text = "upstream $_ { server 127.0.0.1:9; }\n$text" for sort keys %upstream;
+
+    return "load_module ngx_http_jelou_module.so;\nevents {\n}\nhttp {\n$text}\n";
 }
 
 
