@@ -161,6 +161,67 @@ subtest variables => sub {
 };
 
 
+# Metrics, and the members of the JSON page: both are of one table
+
+subtest metrics => sub {
+    my $text = $doc{'docs/status.md'};
+
+    my ($table) = $code{metrics} =~ /ngx_http_jelou_metrics\[\] = \{(.*?)^\};/ms;
+    my ($scopes) = $code{metrics} =~ /_scope_labels\[\] = \{(.*?)\};/s;
+
+    my %scope;
+    @scope{qw(ENDPOINT ZONE MODULE)} = $scopes =~ /"(\w+)"/g;
+
+    my $string = qr/(?:ngx_string\("([^"]*)"\)|ngx_http_jelou_no)/;
+    my (%metric, %member);
+
+    while ($table =~ /\{ $string,\s*$string,\s*$string,\s*$string,\s*
+                     NGX_HTTP_JELOU_OF_(\w+),\s*(?:NGX_HTTP_JELOU_)?(\w+),/gx)
+    {
+        my ($name, $help, $label, $member, $scope, $type) = ($1, $2, $3, $4, $5, $6);
+
+        $metric{$name} = join ' ', lc $type, $scope{$scope}, $label // ()
+            if defined $name;
+        push @{ $member{$scope} }, $member if defined $member;
+
+        like($help, qr/\A[A-Z].*\.\z/, "$name: its help is a sentence")
+            if defined $name;
+    }
+
+    ok(keys %metric >= 12 && @{ $member{ENDPOINT} } >= 11, 'the table is found');
+
+    my $rows = section($text, 'Metrics');
+    my %said;
+
+    $said{$1} = "$2 " . join ' ', map { /`(\w+)`/ } split /, /, $3
+        while $rows =~ /^\| `(\w+)` \| (\w+) \| (.+?) \| /mg;
+
+    is_deeply(\%said, \%metric, 'metrics, their types and labels');
+
+    # in the rules, a histogram has its parts
+
+    for my $file (sort keys %doc) {
+        same([grep { !$metric{ s/_(?:bucket|sum|count)$//r } }
+                   $doc{$file} =~ /\b(nginx_jelou_\w+)/g], [],
+             "$file: no other metric");
+    }
+
+    for my $scope (qw(ENDPOINT ZONE)) {
+        my ($rows) = $text =~ /^\| Member of an? \L$scope\E \|.*\n\|.*\n((?:\|.*\n)+)/m;
+
+        is_deeply([($rows // '') =~ /^\| `(\w+)` \|/mg], $member{$scope},
+                  "JSON: the members of a \L$scope");
+    }
+
+    my ($top) = $text =~ /^\| Member \|.*\n\|.*\n((?:\|.*\n)+)/m;
+    my ($json) = $code{metrics}
+                 =~ /\nngx_http_jelou_write_json\(.*?^\{(.*?)^\}/ms;
+
+    is_deeply([$top =~ /^\| `(\w+)` \|/mg], [$json =~ /\\"(\w+)\\":/g],
+              'JSON: the members');
+};
+
+
 # No document speaks of a directive or a variable that there is not.
 
 subtest names => sub {

@@ -89,7 +89,7 @@ install_cloudevents() {
 
 sh "$root/util/build.sh"
 
-need perl curl openssl procps
+need perl curl openssl procps prometheus
 
 perl -MTest::Nginx::Socket -e 1 2>/dev/null || install_test_nginx
 
