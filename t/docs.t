@@ -85,7 +85,7 @@ my %choice = (
         my $enum = $_;
         ("jelou_$enum" => [map { lc } grep { defined } map { $name{$_} }
             grep { /_\U$enum\E_/ } keys %name]);
-    } qw(format reply)),
+    } qw(format reply status)),
 );
 
 # what a directive that has no list of values takes
@@ -101,6 +101,7 @@ my %syntax = (
     jelou_timestamp_tolerance => 'time',
     jelou_dedup_zone          => 'zone=name:size [ttl=time]',
     jelou_dedup               => 'zone=name [key=string] | off',
+    jelou_status_zone         => 'zone=name:size',
 );
 
 my %context = (MAIN => 'http', SRV => 'server', LOC => 'location');
@@ -158,6 +159,68 @@ subtest variables => sub {
 
     same([$doc{'docs/variables.md'} =~ /^\| `\$(\w+)` \|/mg], \@variables,
          'what is documented');
+};
+
+
+# Metrics, and the members of the JSON page: both are of one table
+
+subtest metrics => sub {
+    my $text = $doc{'docs/status.md'};
+
+    my ($table) = $code{metrics} =~ /ngx_http_jelou_metrics\[\] = \{(.*?)^\};/ms;
+    my ($scopes) = $code{metrics} =~ /_scope_labels\[\] = \{(.*?)\};/s;
+
+    my %scope;
+    @scope{qw(ENDPOINT ZONE MODULE)} = $scopes =~ /"(\w+)"/g;
+
+    my $string = qr/(?:ngx_string\("([^"]*)"\)|ngx_http_jelou_no)/;
+    my (%metric, %member);
+
+    while ($table =~ /\{\s*$string,\s*$string,\s*$string,\s*$string,\s*
+                     NGX_HTTP_JELOU_OF_(\w+),\s*(?:NGX_HTTP_JELOU_)?(\w+),/gx)
+    {
+        my ($name, $help, $label, $member, $scope, $type) = ($1, $2, $3, $4, $5, $6);
+
+        $metric{$name} = join ' ', lc $type, $scope{$scope}, $label // ()
+            if defined $name;
+        push @{ $member{$scope} }, $member if defined $member;
+
+        like($help, qr/\A[A-Z].*\.\z/, "$name: its help is a sentence")
+            if defined $name;
+    }
+
+    ok(keys %metric >= 12 && @{ $member{ENDPOINT} } >= 11, 'the table is found');
+
+    my $rows = section($text, 'Metrics');
+    my %said;
+
+    $said{$1} = "$2 " . join ' ', map { /`(\w+)`/ } split /, /, $3
+        while $rows =~ /^\| `(\w+)` \| (\w+) \| (.+?) \| /mg;
+
+    is_deeply(\%said, \%metric, 'metrics, their types and labels');
+
+    # in the rules, a histogram has its parts
+
+    for my $file (sort keys %doc) {
+        same([grep { !$metric{ s/_(?:bucket|sum|count)$//r } }
+                   $doc{$file} =~ /\b(nginx_jelou_\w+)/g], [],
+             "$file: no other metric");
+    }
+
+    for my $scope (qw(ENDPOINT ZONE)) {
+        my ($rows) = $text =~ /^\| Member of an? \L$scope\E \|.*\n\|.*\n((?:\|.*\n)+)/m;
+
+        is_deeply([($rows // '') =~ /^\| `(\w+)` \|/mg], $member{$scope},
+                  "JSON: the members of a \L$scope");
+    }
+
+    my ($top) = $text =~ /^\| Member \|.*\n\|.*\n((?:\|.*\n)+)/m;
+    my ($json) = $code{metrics}
+                 =~ /\nngx_http_jelou_write_json\(.*?^\{(.*?)^\}/ms;
+
+    same([$top =~ /^\| `(\w+)` \|/mg],
+         [keys %{ { map { $_ => 1 } $json =~ /\\"(\w+)\\":/g } }],
+         'JSON: the members');
 };
 
 
@@ -507,7 +570,10 @@ sub with {
     my $zone = 'jelou_dedup_zone zone=seen:1m;';
 
     return whole("$directive;\nserver {\nlocation / {\n}\n}\n")
-        if $directive =~ /^jelou_dedup_zone/;
+        if $directive =~ /^jelou_\w+_zone/;
+
+    return whole("server {\nlocation / {\n$directive;\n}\n}\n")
+        if $directive =~ /^jelou_status/;
 
     $directive = "jelou_endpoint $endpoint;\n$directive"
         unless $directive =~ /^jelou_endpoint/;
@@ -525,6 +591,7 @@ subtest 'documented values' => sub {
         'zone=name:size [ttl=time]' => ['zone=z:1m', 'zone=z:1m ttl=7d'],
         'zone=name [key=string] | off' =>
             ['zone=seen', 'zone=seen key=$request_id', 'off'],
+        'zone=name:size' => ['zone=z:64k'],
         type => [],
     );
 

@@ -98,6 +98,9 @@ sub whole {
 
     $text = "upstream $_ { server 127.0.0.1:9; }\n$text" for sort keys %upstream;
 
+    $text = "jelou_status_zone zone=jelou:64k;\n$text"
+        if $text =~ /jelou_status / && $text !~ /jelou_status_zone/;
+
     return "load_module ngx_http_jelou_module.so;\nevents {\n}\nhttp {\n$text}\n";
 }
 
