@@ -87,6 +87,26 @@ install_cloudevents() {
 }
 
 
+# The browser of t/dashboard.t: Debian's, and Playwright, which drives it.  This
+# package of Playwright brings no browser of its own.
+
+playwright=1.56.1
+
+install_browser() {
+    need chromium
+
+    dir=$root/build/node_modules/playwright-core
+
+    ! grep -qs "^ *\"version\": \"$playwright\"" "$dir/package.json" || return 0
+
+    say "installing playwright-core $playwright from npm"
+
+    npm install --prefix "$root/build" --no-save --no-package-lock \
+        --ignore-scripts --no-audit --no-fund --loglevel=error \
+        "cloudevents@$cloudevents" "playwright-core@$playwright"
+}
+
+
 sh "$root/util/build.sh"
 
 need perl curl openssl procps
@@ -94,6 +114,7 @@ need perl curl openssl procps
 perl -MTest::Nginx::Socket -e 1 2>/dev/null || install_test_nginx
 
 install_cloudevents
+install_browser
 
 cd "$root"
 
