@@ -58,8 +58,8 @@ const commands = {
 
     async click({ on }) { await page.click(on); },
 
-    async picture({ file }) {
-        await page.screenshot({ path: file, fullPage: true });
+    async picture({ file, whole }) {
+        await page.screenshot({ path: file, fullPage: whole ?? true });
     },
 
     // what the browser complained of since the page was opened, and requests
