@@ -54,8 +54,6 @@ const commands = {
 
     async focus({ on }) { await page.focus(on); },
 
-    async move({ x, y }) { await page.mouse.move(x, y); },
-
     async click({ on }) { await page.click(on); },
 
     async picture({ file, whole }) {
