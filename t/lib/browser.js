@@ -46,9 +46,17 @@ const commands = {
 
     async get({ of }) { return page.evaluate(of); },
 
-    // waits until an expression is true
+    // waits until an expression is true; Playwright's own function for it wants
+    // to evaluate strings inside of the page, which a page may forbid
 
-    async wait({ for: of }) { await page.waitForFunction(of); },
+    async wait({ for: of }) {
+        const until = Date.now() + 1000 * seconds;
+
+        while (!await page.evaluate(of)) {
+            if (Date.now() > until) throw new Error(`in vain: ${of}`);
+            await new Promise(done => setTimeout(done, 50));
+        }
+    },
 
     async press({ key }) { await page.keyboard.press(key); },
 
