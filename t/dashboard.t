@@ -434,8 +434,6 @@ $browser->click('#pause');
 wait_count(total => want(4)->{total}{requests});
 is_deeply([$browser->complaints], [], 'nothing to complain of');
 
-picture($ENV{JELOU_PICTURE}) if $ENV{JELOU_PICTURE};
-
 
 # No answer, a refusal, another page: what is shown is marked as old
 
@@ -496,31 +494,45 @@ is_deeply([$browser->complaints], [], 'another server is not asked');
 $browser->open(url => "$base/dashboard.html?status=/dashboard.html&endpoint=none");
 wait_text('#trouble', 'is not the page of');
 
+picture($ENV{JELOU_PICTURE}) if $ENV{JELOU_PICTURE};
+
 $browser->stop;
 $nginx->stop;
 $app->stop;
 
 
-# picture(FILE): a minute of traffic, in which the old secret goes out of use
+# picture(FILE): a minute of traffic as there may be on a good day
 
 sub picture {
     my $file = shift;
 
+    # how often each kind comes
+
+    my @weight = (60, 1, 10, 6, 6, 0.2, 0.6, 0.4, 0.2, 1, 22, 0.5, 0.2);
+    my $all = 0;
+
+    $all += $_ for @weight;
+
     $browser->open(url => "$base/dashboard.html?period=60", width => 1200,
-                   height => 1010);
+                   height => 1124);
 
-    my $until = time + 75;
-    my $last  = time;
+    my $began = time;
 
-    while (time < $until) {
+    while ((my $now = time - $began) < 70) {
+        my @requests;
+
         $same = event(id => '"same-' . ++$n . '"');
 
-        my @requests = map { $_->[1]->() }
-                       map { ($kinds[$_]) x (1 + int rand $kinds[$_][0]) } 0 .. $#kinds;
-        @requests = @requests[grep { rand > 0.2 } 0 .. $#requests];
+        for (1 .. 9 + 3 * sin($now / 6) + 2 * sin($now / 2.3) + rand 3) {
+            my $at = rand $all;
+            my $kind = 0;
+
+            $at -= $weight[$kind++] while $at >= $weight[$kind];
+            push @requests, $kinds[$kind][1]->();
+        }
 
         Jelou::Load::run(port => $port, next => sub { shift @requests });
-        sleep 0.6 + rand 0.6;
+        sleep 0.25;
     }
 
     $browser->picture($file, 1);
