@@ -47,6 +47,7 @@ typedef struct {
         ((u_char *) (entry) - offsetof(ngx_rbtree_node_t, color)))
 
 
+static ngx_uint_t ngx_http_jelou_dedup_capacity(ngx_slab_pool_t *shpool);
 static void ngx_http_jelou_dedup_insert_value(ngx_rbtree_node_t *temp,
     ngx_rbtree_node_t *node, ngx_rbtree_node_t *sentinel);
 static ngx_http_jelou_entry_t *ngx_http_jelou_dedup_lookup(
@@ -78,6 +79,7 @@ ngx_http_jelou_dedup_init_zone(ngx_shm_zone_t *shm_zone, void *data)
     if (old) {
         zone->sh = old->sh;
         zone->shpool = old->shpool;
+        zone->capacity = old->capacity;
         return NGX_OK;
     }
 
@@ -85,6 +87,8 @@ ngx_http_jelou_dedup_init_zone(ngx_shm_zone_t *shm_zone, void *data)
 
     if (shm_zone->shm.exists) {
         zone->sh = zone->shpool->data;
+        zone->capacity = zone->sh->entries
+                         + ngx_http_jelou_dedup_capacity(zone->shpool);
         return NGX_OK;
     }
 
@@ -105,7 +109,33 @@ ngx_http_jelou_dedup_init_zone(ngx_shm_zone_t *shm_zone, void *data)
 
     zone->shpool->log_nomem = 0;
 
+    zone->capacity = ngx_http_jelou_dedup_capacity(zone->shpool);
+
     return NGX_OK;
+}
+
+
+/*
+ * What the slab still has room for: it halves a page until the parts are just
+ * large enough, and one page may have free parts already.
+ */
+
+static ngx_uint_t
+ngx_http_jelou_dedup_capacity(ngx_slab_pool_t *shpool)
+{
+    ngx_uint_t        slot;
+    ngx_slab_stat_t  *stat;
+
+    slot = 0;
+
+    while (shpool->min_size << slot < ngx_http_jelou_entry_size) {
+        slot++;
+    }
+
+    stat = &shpool->stats[slot];
+
+    return shpool->pfree * (ngx_pagesize / (shpool->min_size << slot))
+           + stat->total - stat->used;
 }
 
 

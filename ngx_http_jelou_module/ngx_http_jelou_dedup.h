@@ -39,6 +39,7 @@ typedef struct {
     ngx_http_jelou_dedup_sh_t    *sh;
     ngx_slab_pool_t              *shpool;
     time_t                        ttl;       /* of done entries, seconds */
+    ngx_uint_t                    capacity;  /* entries that it has room for */
     ngx_str_t                     name;
 } ngx_http_jelou_dedup_zone_t;
 

@@ -54,6 +54,8 @@
 
 static const ngx_http_jelou_error_t *ngx_http_jelou_error_compose(
     ngx_pool_t *pool, ngx_uint_t status, ngx_uint_t rejected);
+static const ngx_str_t *ngx_http_jelou_error_numbered(ngx_uint_t number);
+static ngx_uint_t ngx_http_jelou_error_find(const ngx_str_t *result);
 
 
 static ngx_http_jelou_error_t  ngx_http_jelou_errors[] = {
@@ -217,7 +219,9 @@ typedef struct {
 } ngx_http_jelou_status_t;
 
 
-static ngx_http_jelou_status_t  ngx_http_jelou_statuses[] = {
+static ngx_http_jelou_status_t
+    ngx_http_jelou_statuses[NGX_HTTP_JELOU_NSTATUSES] =
+{
 
     { 400, 0, ngx_string("Bad Request"),
       ngx_string("BAD_REQUEST"), ngx_string("bad_request") },
@@ -390,4 +394,57 @@ ngx_http_jelou_error_compose(ngx_pool_t *pool, ngx_uint_t status,
                          - e->status_line.data;
 
     return e;
+}
+
+
+ngx_uint_t
+ngx_http_jelou_error_number(const ngx_http_jelou_error_t *error)
+{
+    return ngx_http_jelou_error_find(&error->result);
+}
+
+
+const ngx_str_t *
+ngx_http_jelou_error_result(ngx_uint_t number)
+{
+    const ngx_str_t  *result;
+
+    static const ngx_str_t  none = ngx_null_string;
+
+    result = ngx_http_jelou_error_numbered(number);
+
+    /* 404 is in both tables, with one result */
+
+    return ngx_http_jelou_error_find(result) == number ? result : &none;
+}
+
+
+static const ngx_str_t *
+ngx_http_jelou_error_numbered(ngx_uint_t number)
+{
+    if (number < NGX_HTTP_JELOU_NERRORS) {
+        return &ngx_http_jelou_errors[number - 1].result;
+    }
+
+    return &ngx_http_jelou_statuses[number - NGX_HTTP_JELOU_NERRORS].result;
+}
+
+
+static ngx_uint_t
+ngx_http_jelou_error_find(const ngx_str_t *result)
+{
+    ngx_uint_t        number;
+    const ngx_str_t  *s;
+
+    for (number = 1; number < NGX_HTTP_JELOU_NNUMBERS; number++) {
+        s = ngx_http_jelou_error_numbered(number);
+
+        if (s->len && s->len == result->len
+            && ngx_memcmp(s->data, result->data, s->len) == 0)
+        {
+            return number;
+        }
+    }
+
+    return NGX_HTTP_JELOU_INTERNAL_ERROR;
 }

@@ -39,6 +39,16 @@ typedef enum {
 } ngx_http_jelou_refusal_e;
 
 
+/* the statuses that the catalogue knows a key of */
+
+#define NGX_HTTP_JELOU_NSTATUSES  24
+
+/* what ngx_http_jelou_error_number() returns is from 1 and below this */
+
+#define NGX_HTTP_JELOU_NNUMBERS                                               \
+    (NGX_HTTP_JELOU_NERRORS + NGX_HTTP_JELOU_NSTATUSES)
+
+
 typedef struct {
     ngx_uint_t   status;
     ngx_uint_t   level;         /* of the log line, NGX_LOG_WARN … */
@@ -68,6 +78,15 @@ const ngx_http_jelou_error_t *ngx_http_jelou_error_by_status(ngx_pool_t *pool,
  */
 const ngx_http_jelou_error_t *ngx_http_jelou_error_rejected(ngx_pool_t *pool,
     ngx_uint_t status);
+
+/*
+ * A number for the result of an entry, also of one that was composed: two
+ * entries have the same one if they have the same result.
+ */
+ngx_uint_t ngx_http_jelou_error_number(const ngx_http_jelou_error_t *error);
+
+/* The result with that number; empty if there is none.  Static. */
+const ngx_str_t *ngx_http_jelou_error_result(ngx_uint_t number);
 
 
 #endif /* _NGX_HTTP_JELOU_ERROR_H_INCLUDED_ */

@@ -9,6 +9,7 @@
 #include "ngx_http_jelou_idempotency.h"
 #include "ngx_http_jelou_reply.h"
 #include "ngx_http_jelou_request.h"
+#include "ngx_http_jelou_status.h"
 
 
 /* a step lets the request on with NGX_OK; anything else ends its way */
@@ -100,6 +101,7 @@ ngx_http_jelou_body_handler(ngx_http_request_t *r)
     ngx_http_jelou_step_pt  *step;
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_jelou_module);
+    ctx->began = ngx_http_jelou_status_clock(r);
     rc = NGX_ERROR;
 
     for (step = ngx_http_jelou_steps; *step; step++) {
@@ -109,6 +111,8 @@ ngx_http_jelou_body_handler(ngx_http_request_t *r)
             break;
         }
     }
+
+    ctx->decided = ngx_http_jelou_status_clock(r);
 
     if (rc == NGX_OK) {
         ctx->state = NGX_HTTP_JELOU_ACCEPTED;
@@ -237,6 +241,7 @@ ngx_http_jelou_hand_over(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx,
     ngx_http_handler_pt next)
 {
     if (next && !ctx->replayed) {
+        ctx->handed = 1;
         return next(r);
     }
 

@@ -7,7 +7,9 @@
 #include "ngx_http_jelou_module.h"
 #include "ngx_http_jelou_forward.h"
 #include "ngx_http_jelou_handler.h"
+#include "ngx_http_jelou_metrics.h"
 #include "ngx_http_jelou_reply.h"
+#include "ngx_http_jelou_status.h"
 #include "ngx_http_jelou_text.h"
 #include "ngx_http_jelou_variable.h"
 
@@ -33,6 +35,10 @@ static ngx_http_complex_value_t *ngx_http_jelou_complex_value(ngx_conf_t *cf,
     ngx_str_t *value);
 static char *ngx_http_jelou_set_dedup(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+static char *ngx_http_jelou_set_status_zone(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_http_jelou_set_status(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 static char *ngx_http_jelou_set_types(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_jelou_set_enum(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -45,6 +51,8 @@ static void *ngx_http_jelou_create_main_conf(ngx_conf_t *cf);
 static void *ngx_http_jelou_create_loc_conf(ngx_conf_t *cf);
 static char *ngx_http_jelou_merge_loc_conf(ngx_conf_t *cf, void *parent,
     void *child);
+static char *ngx_http_jelou_merge_status(ngx_conf_t *cf,
+    ngx_http_jelou_loc_conf_t *prev, ngx_http_jelou_loc_conf_t *conf);
 static void ngx_http_jelou_merge_handler(ngx_conf_t *cf,
     ngx_http_jelou_loc_conf_t *prev, ngx_http_jelou_loc_conf_t *conf);
 static char *ngx_http_jelou_merge_dedup(ngx_conf_t *cf,
@@ -68,6 +76,13 @@ static ngx_conf_enum_t  ngx_http_jelou_formats[] = {
 static ngx_conf_enum_t  ngx_http_jelou_replies[] = {
     { ngx_string("contract"), NGX_HTTP_JELOU_REPLY_CONTRACT },
     { ngx_string("upstream"), NGX_HTTP_JELOU_REPLY_UPSTREAM },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_conf_enum_t  ngx_http_jelou_pages[] = {
+    { ngx_string("json"), NGX_HTTP_JELOU_STATUS_JSON },
+    { ngx_string("prometheus"), NGX_HTTP_JELOU_STATUS_PROMETHEUS },
     { ngx_null_string, 0 }
 };
 
@@ -120,6 +135,20 @@ static ngx_command_t  ngx_http_jelou_commands[] = {
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
       NULL },
+
+    { ngx_string("jelou_status_zone"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_http_jelou_set_status_zone,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("jelou_status"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_jelou_set_status,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_jelou_loc_conf_t, status),
+      &ngx_http_jelou_pages },
 
     { ngx_string("jelou_types"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
@@ -427,7 +456,8 @@ ngx_http_jelou_set_dedup_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_int_t                     ttl;
     ngx_str_t                    *value, s;
     ngx_uint_t                    i;
-    ngx_shm_zone_t               *shm_zone;
+    ngx_shm_zone_t               *shm_zone, **declared;
+    ngx_http_jelou_main_conf_t   *jmcf;
     ngx_http_jelou_dedup_zone_t  *zone;
 
     value = cf->args->elts;
@@ -482,7 +512,75 @@ ngx_http_jelou_set_dedup_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     shm_zone->init = ngx_http_jelou_dedup_init_zone;
     shm_zone->data = zone;
 
+    jmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_jelou_module);
+
+    declared = ngx_array_push(&jmcf->dedup_zones);
+    if (declared == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    *declared = shm_zone;
+
     return NGX_CONF_OK;
+}
+
+
+/* zone=name:size */
+
+static char *
+ngx_http_jelou_set_status_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_jelou_main_conf_t *jmcf = conf;
+
+    ngx_str_t                     *value, s;
+    ngx_http_jelou_status_zone_t  *zone;
+
+    if (jmcf->status_zone) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (ngx_strncmp(value[1].data, "zone=", 5) != 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid parameter \"%V\" in \"%V\" directive",
+                           &value[1], &cmd->name);
+        return NGX_CONF_ERROR;
+    }
+
+    s.data = value[1].data + 5;
+    s.len = value[1].len - 5;
+
+    jmcf->status_zone = ngx_http_jelou_add_zone(cf, cmd, &s);
+    if (jmcf->status_zone == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    zone = ngx_pcalloc(cf->pool, sizeof(ngx_http_jelou_status_zone_t));
+    if (zone == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    jmcf->status_zone->init = ngx_http_jelou_status_init_zone;
+    jmcf->status_zone->data = zone;
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_jelou_set_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_jelou_loc_conf_t *jlcf = conf;
+
+    ngx_http_core_loc_conf_t  *clcf;
+
+    ngx_http_jelou_here(cf, &jlcf->status_place);
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+    clcf->handler = ngx_http_jelou_metrics_handler;
+
+    return ngx_http_jelou_set_enum(cf, cmd, conf);
 }
 
 
@@ -740,6 +838,23 @@ ngx_http_jelou_preconfiguration(ngx_conf_t *cf)
 static ngx_int_t
 ngx_http_jelou_postconfiguration(ngx_conf_t *cf)
 {
+    ngx_http_handler_pt         *h;
+    ngx_http_core_main_conf_t   *cmcf;
+    ngx_http_jelou_main_conf_t  *jmcf;
+
+    jmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_jelou_module);
+
+    if (jmcf->status_zone) {
+        cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
+
+        h = ngx_array_push(&cmcf->phases[NGX_HTTP_LOG_PHASE].handlers);
+        if (h == NULL) {
+            return NGX_ERROR;
+        }
+
+        *h = ngx_http_jelou_status_log;
+    }
+
     if (ngx_http_jelou_forward_init(cf) != NGX_OK) {
         return NGX_ERROR;
     }
@@ -751,7 +866,21 @@ ngx_http_jelou_postconfiguration(ngx_conf_t *cf)
 static void *
 ngx_http_jelou_create_main_conf(ngx_conf_t *cf)
 {
-    return ngx_pcalloc(cf->pool, sizeof(ngx_http_jelou_main_conf_t));
+    ngx_http_jelou_main_conf_t  *conf;
+
+    conf = ngx_pcalloc(cf->pool, sizeof(ngx_http_jelou_main_conf_t));
+    if (conf == NULL) {
+        return NULL;
+    }
+
+    if (ngx_array_init(&conf->dedup_zones, cf->pool, 4,
+                       sizeof(ngx_shm_zone_t *))
+        != NGX_OK)
+    {
+        return NULL;
+    }
+
+    return conf;
 }
 
 
@@ -784,6 +913,7 @@ ngx_http_jelou_create_loc_conf(ngx_conf_t *cf)
     conf->tolerance = NGX_CONF_UNSET_MSEC;
     conf->format = NGX_CONF_UNSET_UINT;
     conf->reply = NGX_CONF_UNSET_UINT;
+    conf->status = NGX_CONF_UNSET_UINT;
 
     return conf;
 }
@@ -829,6 +959,10 @@ ngx_http_jelou_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         return NGX_CONF_ERROR;
     }
 
+    if (ngx_http_jelou_merge_status(cf, prev, conf) != NGX_CONF_OK) {
+        return NGX_CONF_ERROR;
+    }
+
     if (conf->schema.endpoint == NULL) {
         return NGX_CONF_OK;
     }
@@ -852,6 +986,54 @@ ngx_http_jelou_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     }
 
     return ngx_http_jelou_merge_types(cf, conf);
+}
+
+
+/*
+ * A page within an endpoint's location is no endpoint.  Inside an "if" it is
+ * the location's, whose handler is called there too.
+ */
+
+static char *
+ngx_http_jelou_merge_status(ngx_conf_t *cf, ngx_http_jelou_loc_conf_t *prev,
+    ngx_http_jelou_loc_conf_t *conf)
+{
+    ngx_http_core_loc_conf_t    *clcf;
+    ngx_http_jelou_main_conf_t  *jmcf;
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if (conf->status == NGX_CONF_UNSET_UINT) {
+
+        if (clcf->noname) {
+            conf->status = prev->status;
+        }
+
+        return NGX_CONF_OK;
+    }
+
+    jmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_jelou_module);
+
+    if (jmcf->status_zone == NULL) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"jelou_status\" needs a \"jelou_status_zone\" "
+                      "in %s:%ui",
+                      conf->status_place.file, conf->status_place.line);
+        return NGX_CONF_ERROR;
+    }
+
+    if (conf->endpoint_set && conf->schema.endpoint) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"jelou_status\" and \"jelou_endpoint %V\" are in "
+                      "one location in %s:%ui",
+                      &conf->schema.endpoint->name, conf->status_place.file,
+                      conf->status_place.line);
+        return NGX_CONF_ERROR;
+    }
+
+    conf->schema.endpoint = NULL;
+
+    return NGX_CONF_OK;
 }
 
 
@@ -889,7 +1071,7 @@ ngx_http_jelou_merge_dedup(ngx_conf_t *cf, ngx_http_jelou_loc_conf_t *conf)
         return NGX_CONF_OK;
     }
 
-    if (conf->dedup_zone->data == NULL) {
+    if (conf->dedup_zone->init != ngx_http_jelou_dedup_init_zone) {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                       "zone \"%V\" of \"jelou_dedup\" is not declared "
                       "with \"jelou_dedup_zone\" in %s:%ui",

@@ -19,12 +19,18 @@
 #include "ngx_http_jelou_secret.h"
 
 
+#define NGX_HTTP_JELOU_VERSION         "1.0.0"
+
+
 #define NGX_HTTP_JELOU_FORMAT_EVENT    0
 #define NGX_HTTP_JELOU_FORMAT_RAW      1
 #define NGX_HTTP_JELOU_FORMAT_CLOUD    2
 
 #define NGX_HTTP_JELOU_REPLY_CONTRACT  0
 #define NGX_HTTP_JELOU_REPLY_UPSTREAM  1
+
+#define NGX_HTTP_JELOU_STATUS_JSON        0
+#define NGX_HTTP_JELOU_STATUS_PROMETHEUS  1
 
 
 /* the variables that are forgotten when the body is replaced */
@@ -34,6 +40,10 @@
 
 typedef struct {
     ngx_int_t                    stale[NGX_HTTP_JELOU_NSTALE];  /* indices */
+
+    ngx_shm_zone_t              *status_zone;    /* NULL: nothing is counted */
+    ngx_array_t                  dedup_zones;    /* of ngx_shm_zone_t *, all
+                                                    that are declared */
 } ngx_http_jelou_main_conf_t;
 
 
@@ -63,9 +73,12 @@ typedef struct {
     ngx_shm_zone_t              *dedup_zone;     /* NULL: off */
     ngx_http_complex_value_t    *dedup_key;      /* NULL: the default */
 
+    ngx_uint_t                   status;     /* which page, if it is one */
+
     ngx_http_jelou_place_t       endpoint_place;
     ngx_http_jelou_place_t       types_place;
     ngx_http_jelou_place_t       dedup_place;
+    ngx_http_jelou_place_t       status_place;
 
     unsigned                     endpoint_set:1;
     unsigned                     secret_set:1;
@@ -104,6 +117,12 @@ typedef struct {
     ngx_uint_t                    http_version;  /* the client's */
     ngx_str_t                     reply;     /* the answer's body */
 
+    uint64_t                      began;     /* times in ns, or 0: the body
+                                                was there, */
+    uint64_t                      decided;   /*   the event was judged, */
+    uint64_t                      answered;  /*   the upstream's answer was
+                                                there */
+
     unsigned                      state:3;   /* ngx_http_jelou_state_e */
     unsigned                      has_body:1;
     unsigned                      has_event:1;
@@ -115,6 +134,9 @@ typedef struct {
     unsigned                      postponed:1;
     unsigned                      passing:1; /* the upstream's goes out */
     unsigned                      sent:1;
+
+    unsigned                      handed:1;    /* to the next handler */
+    unsigned                      delivered:1; /* which has taken it */
 } ngx_http_jelou_ctx_t;
 
 

@@ -12,6 +12,7 @@
 #include "ngx_http_jelou_reply.h"
 #include "ngx_http_jelou_format.h"
 #include "ngx_http_jelou_request.h"
+#include "ngx_http_jelou_status.h"
 
 
 static ngx_int_t ngx_http_jelou_header_filter(ngx_http_request_t *r);
@@ -23,6 +24,7 @@ static ngx_int_t ngx_http_jelou_upstream_answer(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx);
 static void ngx_http_jelou_upstream_finalize(ngx_http_request_t *r,
     ngx_int_t rc);
+static void ngx_http_jelou_delivered(ngx_http_jelou_ctx_t *ctx);
 static void ngx_http_jelou_keep_retry_after(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx);
 static ngx_int_t ngx_http_jelou_outcome(ngx_http_request_t *r,
@@ -37,8 +39,6 @@ static ngx_int_t ngx_http_jelou_set_violations(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx);
 static void ngx_http_jelou_set_headers(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx);
-static ngx_int_t ngx_http_jelou_add_header(ngx_http_request_t *r,
-    const ngx_str_t *key, const ngx_str_t *value);
 static ngx_int_t ngx_http_jelou_send_body(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx);
 
@@ -219,6 +219,10 @@ ngx_http_jelou_upstream_finalize(ngx_http_request_t *r, ngx_int_t rc)
 
     if (rc != NGX_OK) {
         ngx_http_jelou_dedup_cancel(&ctx->flight);
+
+        if (ctx->passing && !ctx->delivered && !r->connection->error) {
+            ctx->error = ngx_http_jelou_error(NGX_HTTP_JELOU_UPSTREAM_FAILED);
+        }
     }
 
     if (rc != NGX_ERROR || ctx->passing || ctx->sent || r->connection->error) {
@@ -278,7 +282,8 @@ ngx_http_jelou_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
 
         for (cl = in; cl; cl = cl->next) {
             if (cl->buf->last_buf) {
-                ngx_http_jelou_dedup_done(&ctx->flight, ctx->event.random);
+                ngx_http_jelou_status_answered(r, ctx);
+                ngx_http_jelou_delivered(ctx);
             }
         }
     }
@@ -334,6 +339,8 @@ ngx_http_jelou_outcome(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 
     status = ctx->status;
 
+    ngx_http_jelou_status_answered(r, ctx);
+
     /* no byte of the upstream's header goes out */
 
     ngx_http_clean_header(r);
@@ -374,6 +381,15 @@ ngx_http_jelou_outcome(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 }
 
 
+static void
+ngx_http_jelou_delivered(ngx_http_jelou_ctx_t *ctx)
+{
+    ctx->delivered = 1;
+
+    ngx_http_jelou_dedup_done(&ctx->flight, ctx->event.random);
+}
+
+
 static ngx_int_t
 ngx_http_jelou_success(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 {
@@ -381,7 +397,7 @@ ngx_http_jelou_success(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
     u_char                        *p;
     const ngx_http_jelou_piece_t  *pieces;
 
-    ngx_http_jelou_dedup_done(&ctx->flight, ctx->event.random);
+    ngx_http_jelou_delivered(ctx);
 
     if (ctx->replayed) {
 
@@ -544,7 +560,7 @@ ngx_http_jelou_set_headers(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_http_jelou_add_header(ngx_http_request_t *r, const ngx_str_t *key,
     const ngx_str_t *value)
 {

@@ -21,5 +21,12 @@ ngx_int_t ngx_http_jelou_reply_init(ngx_conf_t *cf);
 ngx_int_t ngx_http_jelou_reply(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx);
 
+/*
+ * Adds a header field to the answer, by reference.  Returns NGX_OK, or
+ * NGX_ERROR if memory ran out.
+ */
+ngx_int_t ngx_http_jelou_add_header(ngx_http_request_t *r,
+    const ngx_str_t *key, const ngx_str_t *value);
+
 
 #endif /* _NGX_HTTP_JELOU_REPLY_H_INCLUDED_ */

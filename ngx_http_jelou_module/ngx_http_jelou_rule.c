@@ -178,21 +178,29 @@ ngx_http_jelou_rule_timestamp(ngx_str_t *value,
 }
 
 
+const ngx_str_t  ngx_http_jelou_conversations[] = {
+    ngx_string("conversation.start"),
+    ngx_string("conversation.close"),
+    ngx_null_string
+};
+
+
 const ngx_str_t *
 ngx_http_jelou_rule_conversation(ngx_str_t *value,
     const ngx_http_jelou_member_t *member)
 {
-    static ngx_str_t  start = ngx_string("conversation.start");
-    static ngx_str_t  close = ngx_string("conversation.close");
+    const ngx_str_t  *name;
 
     static ngx_str_t  message = ngx_string("must be one of conversation.start,"
                                            " conversation.close");
 
-    if (value->len == start.len
-        && (ngx_memcmp(value->data, start.data, start.len) == 0
-            || ngx_memcmp(value->data, close.data, close.len) == 0))
-    {
-        return NULL;
+    for (name = ngx_http_jelou_conversations; name->len; name++) {
+
+        if (value->len == name->len
+            && ngx_memcmp(value->data, name->data, name->len) == 0)
+        {
+            return NULL;
+        }
     }
 
     return &message;

@@ -43,7 +43,10 @@ const ngx_str_t *ngx_http_jelou_rule_uuid(ngx_str_t *value,
 const ngx_str_t *ngx_http_jelou_rule_timestamp(ngx_str_t *value,
     const ngx_http_jelou_member_t *member);
 
-/* The name of a conversation event. */
+/* The names of the conversation events; the last one is empty. */
+extern const ngx_str_t  ngx_http_jelou_conversations[];
+
+/* One of them. */
 const ngx_str_t *ngx_http_jelou_rule_conversation(ngx_str_t *value,
     const ngx_http_jelou_member_t *member);
 

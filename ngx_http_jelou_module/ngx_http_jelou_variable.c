@@ -7,6 +7,7 @@
 #include "ngx_http_jelou_variable.h"
 #include "ngx_http_jelou_format.h"
 #include "ngx_http_jelou_request.h"
+#include "ngx_http_jelou_result.h"
 #include "ngx_http_jelou_text.h"
 
 
@@ -306,22 +307,9 @@ static ngx_int_t
 ngx_http_jelou_result_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data)
 {
-    const ngx_str_t       *result;
-    ngx_http_jelou_ctx_t  *ctx;
+    ngx_uint_t  result;
 
-    static ngx_str_t  none = ngx_null_string;
-    static ngx_str_t  accepted = ngx_string("accepted");
-    static ngx_str_t  duplicate = ngx_string("duplicate");
+    result = ngx_http_jelou_result(r);
 
-    ctx = ngx_http_jelou_ctx(r);
-    result = &none;
-
-    if (ctx && ctx->error) {
-        result = &ctx->error->result;
-
-    } else if (ctx && ctx->state == NGX_HTTP_JELOU_ACCEPTED) {
-        result = ctx->replayed ? &duplicate : &accepted;
-    }
-
-    return ngx_http_jelou_text_variable(v, result);
+    return ngx_http_jelou_text_variable(v, ngx_http_jelou_result_name(result));
 }

@@ -84,7 +84,7 @@ my %choice = (
         my $enum = $_;
         ("jelou_$enum" => [map { lc } grep { defined } map { $name{$_} }
             grep { /_\U$enum\E_/ } keys %name]);
-    } qw(format reply)),
+    } qw(format reply status)),
 );
 
 # what a directive that has no list of values takes
@@ -100,6 +100,7 @@ my %syntax = (
     jelou_timestamp_tolerance => 'time',
     jelou_dedup_zone          => 'zone=name:size [ttl=time]',
     jelou_dedup               => 'zone=name [key=string] | off',
+    jelou_status_zone         => 'zone=name:size',
 );
 
 my %context = (MAIN => 'http', SRV => 'server', LOC => 'location');
@@ -444,9 +445,9 @@ subtest commands => sub {
 my %level = (
     main     => [qw(load_module user worker_processes events http)],
     http     => [qw(server map geo upstream log_format limit_req_zone
-                    jelou_dedup_zone)],
+                    jelou_dedup_zone jelou_status_zone)],
     server   => [qw(location)],
-    location => [grep { !/^jelou_(?:endpoint|dedup_zone)$/ } keys %flags],
+    location => [grep { !/^jelou_(?:endpoint|\w+_zone|status)$/ } keys %flags],
 );
 
 # whole(FRAGMENT): a configuration with the fragment in its place, or undef
@@ -473,6 +474,9 @@ sub whole {
         $text = "upstream $name { server 127.0.0.1:9; }\n$text"
             unless $text =~ /\bupstream $name\b/;
     }
+
+    $text = "jelou_status_zone zone=jelou:64k;\n$text"
+        if $text =~ /jelou_status / && $text !~ /jelou_status_zone/;
 
     return "load_module ngx_http_jelou_module.so;\nevents {\n}\nhttp {\n$text}\n";
 }
@@ -518,7 +522,10 @@ sub with {
     my $zone = 'jelou_dedup_zone zone=seen:1m;';
 
     return whole("$directive;\nserver {\nlocation / {\n}\n}\n")
-        if $directive =~ /^jelou_dedup_zone/;
+        if $directive =~ /^jelou_\w+_zone/;
+
+    return whole("server {\nlocation / {\n$directive;\n}\n}\n")
+        if $directive =~ /^jelou_status/;
 
     $directive = "jelou_endpoint $endpoint;\n$directive"
         unless $directive =~ /^jelou_endpoint/;
@@ -536,6 +543,7 @@ subtest 'documented values' => sub {
         'zone=name:size [ttl=time]' => ['zone=z:1m', 'zone=z:1m ttl=7d'],
         'zone=name [key=string] | off' =>
             ['zone=seen', 'zone=seen key=$request_id', 'off'],
+        'zone=name:size' => ['zone=z:64k'],
         type => [],
     );
 
