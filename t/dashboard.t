@@ -16,6 +16,7 @@ use Jelou::Browser;
 use Jelou::Load;
 use Jelou::Server;
 
+use Digest::SHA qw(sha256_base64);
 use JSON::PP ();
 use Time::HiRes qw(sleep time);
 
@@ -26,6 +27,17 @@ my $old    = 'the-signing-secret-of-old';
 
 unlike($source, qr/innerHTML|outerHTML|insertAdjacent|document\.write|\beval\b/,
        'no data becomes markup');
+
+# The page names its own script and style, and forbids all others: whoever changes
+# one writes its digest into the policy.
+
+for my $part (qw(script style)) {
+    my ($text)   = $source =~ m{<$part>(.*?)</$part>}s;
+    my ($policy) = $source =~ /Content-Security-Policy" content="([^"]*)"/;
+
+    is(($policy =~ /$part-src ([^;]*);/)[0], "'sha256-" . sha256_base64($text) . "='",
+       "the policy has the digest of the $part");
+}
 
 my $app   = Jelou::Application->start;
 my $nginx = Jelou::Server->new(name => 'front', level => 'crit',

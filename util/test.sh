@@ -87,13 +87,13 @@ install_cloudevents() {
 }
 
 
-# The browser of t/dashboard.t: Debian's, and Playwright, which drives it.  This
-# package of Playwright brings no browser of its own.
+# The browser of t/dashboard.t: Debian's, and Playwright, which drives it and brings
+# none of its own in this package; and promtool, for t/grafana.t.
 
 playwright=1.56.1
 
 install_browser() {
-    need chromium
+    need chromium prometheus
 
     dir=$root/build/node_modules/playwright-core
 
