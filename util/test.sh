@@ -65,6 +65,26 @@ END
 )
 
 
+# The browser of t/dashboard.t: Debian's, and Playwright, which drives it and brings
+# none of its own in this package; and promtool, for t/grafana.t.
+
+playwright=1.56.1
+
+install_browser() {
+    need chromium prometheus
+
+    dir=$root/build/node_modules/playwright-core
+
+    ! grep -qs "^ *\"version\": \"$playwright\"" "$dir/package.json" || return 0
+
+    say "installing playwright-core $playwright from npm"
+
+    npm install --prefix "$root/build" --no-save --no-package-lock \
+        --ignore-scripts --no-audit --no-fund --loglevel=error \
+        "cloudevents@$cloudevents" "playwright-core@$playwright"
+}
+
+
 # The judge of t/cloudevents.t, from npm: the newest one that the Node.js of
 # Debian 12 runs.  It is unpacked in build/, and runs no script when installed.
 
@@ -87,34 +107,14 @@ install_cloudevents() {
 }
 
 
-# The browser of t/dashboard.t: Debian's, and Playwright, which drives it and brings
-# none of its own in this package; and promtool, for t/grafana.t.
-
-playwright=1.56.1
-
-install_browser() {
-    need chromium prometheus
-
-    dir=$root/build/node_modules/playwright-core
-
-    ! grep -qs "^ *\"version\": \"$playwright\"" "$dir/package.json" || return 0
-
-    say "installing playwright-core $playwright from npm"
-
-    npm install --prefix "$root/build" --no-save --no-package-lock \
-        --ignore-scripts --no-audit --no-fund --loglevel=error \
-        "cloudevents@$cloudevents" "playwright-core@$playwright"
-}
-
-
 sh "$root/util/build.sh"
 
 need perl curl openssl procps
 
 perl -MTest::Nginx::Socket -e 1 2>/dev/null || install_test_nginx
 
-install_cloudevents
 install_browser
+install_cloudevents
 
 cd "$root"
 
