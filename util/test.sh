@@ -65,56 +65,42 @@ END
 )
 
 
-# The browser of t/dashboard.t: Debian's, and Playwright, which drives it and brings
-# none of its own in this package; and promtool, for t/grafana.t.
+# What tests want from npm: the judge of t/cloudevents.t, and what drives the browser
+# of t/dashboard.t, which is Debian's.  The newest ones that the Node.js of Debian 12
+# runs.  They are unpacked in build/, and run no script when installed.
 
-playwright=1.56.1
+libraries="cloudevents@9.0.0 playwright-core@1.61.1"
 
-install_browser() {
-    need chromium prometheus
+install_libraries() {
+    missing=
 
-    dir=$root/build/node_modules/playwright-core
+    for library in $libraries; do
+        grep -qs "^ *\"version\": \"${library#*@}\"" \
+             "$root/build/node_modules/${library%@*}/package.json" ||
+            missing="$missing $library"
+    done
 
-    ! grep -qs "^ *\"version\": \"$playwright\"" "$dir/package.json" || return 0
-
-    say "installing playwright-core $playwright from npm"
-
-    npm install --prefix "$root/build" --no-save --no-package-lock \
-        --ignore-scripts --no-audit --no-fund --loglevel=error \
-        "cloudevents@$cloudevents" "playwright-core@$playwright"
-}
-
-
-# The judge of t/cloudevents.t, from npm: the newest one that the Node.js of
-# Debian 12 runs.  It is unpacked in build/, and runs no script when installed.
-
-cloudevents=9.0.0
-
-install_cloudevents() {
-    dir=$root/build/node_modules/cloudevents
-
-    ! grep -qs "^ *\"version\": \"$cloudevents\"" "$dir/package.json" || return 0
+    [ -n "$missing" ] || return 0
 
     if ! command -v node || ! command -v npm; then
         need nodejs npm
     fi >/dev/null
 
-    say "installing cloudevents $cloudevents from npm"
+    say "installing$missing from npm"
 
+    # shellcheck disable=SC2086
     npm install --prefix "$root/build" --no-save --no-package-lock \
-        --ignore-scripts --no-audit --no-fund --loglevel=error \
-        "cloudevents@$cloudevents"
+        --ignore-scripts --no-audit --no-fund --loglevel=error $libraries
 }
 
 
 sh "$root/util/build.sh"
 
-need perl curl openssl procps
+need perl curl openssl procps chromium prometheus
 
 perl -MTest::Nginx::Socket -e 1 2>/dev/null || install_test_nginx
 
-install_browser
-install_cloudevents
+install_libraries
 
 cd "$root"
 
