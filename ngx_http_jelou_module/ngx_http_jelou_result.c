@@ -8,6 +8,7 @@
 #include "ngx_http_jelou_result.h"
 
 
+static ngx_uint_t ngx_http_jelou_result_by_status(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_jelou_result_closed(ngx_http_request_t *r,
     ngx_uint_t passing);
 
@@ -39,17 +40,35 @@ ngx_http_jelou_result(ngx_http_request_t *r)
     }
 
     if (ctx->state != NGX_HTTP_JELOU_ACCEPTED) {
-        return NGX_HTTP_JELOU_RESULT_NONE;
+        return r->header_sent ? ngx_http_jelou_result_by_status(r)
+                              : NGX_HTTP_JELOU_RESULT_NONE;
     }
 
     /* an answer that is neither ours nor the upstream's: an error_page's */
 
-    if (!ctx->delivered && !ctx->passing && r->headers_out.status) {
+    if (!ctx->delivered && !ctx->passing && r->header_sent) {
         return ngx_http_jelou_result_of(NGX_HTTP_JELOU_UPSTREAM_FAILED);
     }
 
     return ctx->replayed ? NGX_HTTP_JELOU_RESULT_DUPLICATE
                          : NGX_HTTP_JELOU_RESULT_ACCEPTED;
+}
+
+
+/* An error_page has answered for nginx: its status may still say why. */
+
+static ngx_uint_t
+ngx_http_jelou_result_by_status(ngx_http_request_t *r)
+{
+    const ngx_http_jelou_error_t  *error;
+
+    error = ngx_http_jelou_error_by_status(r->pool, r->err_status);
+
+    if (error == NULL) {
+        error = ngx_http_jelou_error(NGX_HTTP_JELOU_INTERNAL_ERROR);
+    }
+
+    return ngx_http_jelou_result_of(ngx_http_jelou_error_number(error));
 }
 
 
@@ -63,7 +82,8 @@ ngx_http_jelou_result_closed(ngx_http_request_t *r, ngx_uint_t passing)
     }
 
     return r->connection->error || r->connection->timedout
-           || r->headers_out.status == NGX_HTTP_CLIENT_CLOSED_REQUEST;
+           || r->headers_out.status == NGX_HTTP_CLIENT_CLOSED_REQUEST
+           || r->headers_out.status == NGX_HTTP_REQUEST_TIME_OUT;
 }
 
 

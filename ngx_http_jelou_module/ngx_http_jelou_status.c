@@ -19,7 +19,6 @@
 static void ngx_http_jelou_status_count(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx, ngx_http_jelou_status_sh_t *sh,
     ngx_uint_t endpoint, ngx_uint_t result);
-static ngx_uint_t ngx_http_jelou_status_unknown(ngx_http_request_t *r);
 static void ngx_http_jelou_status_types(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx, ngx_http_jelou_counters_t *c);
 static void ngx_http_jelou_status_secret(ngx_http_jelou_ctx_t *ctx,
@@ -158,8 +157,10 @@ ngx_http_jelou_status_log(ngx_http_request_t *r)
         return NGX_OK;
     }
 
+    /* nginx was told to close the connection instead of an answer */
+
     if (result == NGX_HTTP_JELOU_RESULT_NONE) {
-        result = ngx_http_jelou_status_unknown(r);
+        result = ngx_http_jelou_result_of(NGX_HTTP_JELOU_INTERNAL_ERROR);
 
     } else if (result == NGX_HTTP_JELOU_RESULT_ACCEPTED && !ctx->delivered) {
         result = ngx_http_jelou_result_of(NGX_HTTP_JELOU_UPSTREAM_FAILED);
@@ -177,26 +178,6 @@ ngx_http_jelou_status_log(ngx_http_request_t *r)
                                 result);
 
     return NGX_OK;
-}
-
-
-/*
- * Not judged, and answered by somebody else, an error_page for instance: its
- * status may still say why.
- */
-
-static ngx_uint_t
-ngx_http_jelou_status_unknown(ngx_http_request_t *r)
-{
-    const ngx_http_jelou_error_t  *error;
-
-    error = ngx_http_jelou_error_by_status(r->pool, r->err_status);
-
-    if (error == NULL) {
-        error = ngx_http_jelou_error(NGX_HTTP_JELOU_INTERNAL_ERROR);
-    }
-
-    return ngx_http_jelou_result_of(ngx_http_jelou_error_number(error));
 }
 
 

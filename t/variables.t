@@ -392,7 +392,7 @@ event()
 X-Id: m-1
 X-Result: accepted
 --- access eval
-$accepted . only(qw(signature_mismatch invalid_event))
+$accepted =~ s/accepted/upstream_failed/r . only(qw(signature_mismatch invalid_event))
 --- error_log
 Connection refused
 
