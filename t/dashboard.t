@@ -4,7 +4,7 @@
 #
 #     JELOU_PICTURE=docs/dashboard.png sh util/test.sh t/dashboard.t
 #
-# takes the picture of the documents, too.
+# takes the picture of the documents, too: with fonts-inter, and pngquant behind it.
 
 use strict;
 use warnings;

@@ -65,9 +65,9 @@ END
 )
 
 
-# What tests want from npm: the judge of t/cloudevents.t, and what drives the browser
-# of t/dashboard.t, which is Debian's.  The newest ones that the Node.js of Debian 12
-# runs.  They are unpacked in build/, and run no script when installed.
+# What tests want from npm: the judge of t/cloudevents.t, and what drives the
+# browser of t/dashboard.t, which is Debian's.  The newest ones that the Node.js of
+# Debian 12 runs.  They are unpacked in build/, and run no script when installed.
 
 libraries="cloudevents@9.0.0 playwright-core@1.61.1"
 
