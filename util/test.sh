@@ -56,25 +56,32 @@ END
 )
 
 
-# The judge of t/cloudevents.t, from npm: the newest one that the Node.js of
-# Debian 12 runs.  It is unpacked in build/, and runs no script when installed.
+# What tests want from npm: the judge of t/cloudevents.t, and what drives the
+# browser of t/dashboard.t, which is Debian's.  The newest ones that the Node.js of
+# Debian 12 runs.  They are unpacked in build/, and run no script when installed.
 
-cloudevents=9.0.0
+libraries="cloudevents@9.0.0 playwright-core@1.61.1"
 
-install_cloudevents() {
-    dir=$root/build/node_modules/cloudevents
+install_libraries() {
+    missing=
 
-    ! grep -qs "^ *\"version\": \"$cloudevents\"" "$dir/package.json" || return 0
+    for library in $libraries; do
+        grep -qs "^ *\"version\": \"${library#*@}\"" \
+             "$root/build/node_modules/${library%@*}/package.json" ||
+            missing="$missing $library"
+    done
+
+    [ -n "$missing" ] || return 0
 
     if ! command -v node || ! command -v npm; then
         need nodejs npm
     fi >/dev/null
 
-    say "installing cloudevents $cloudevents from npm"
+    say "installing$missing from npm"
 
+    # shellcheck disable=SC2086
     npm install --prefix "$root/build" --no-save --no-package-lock \
-        --ignore-scripts --no-audit --no-fund --loglevel=error \
-        "cloudevents@$cloudevents"
+        --ignore-scripts --no-audit --no-fund --loglevel=error $libraries
 }
 
 
@@ -152,11 +159,11 @@ if [ -n "$valgrind" ]; then
     export TEST_NGINX_TIMEOUT JELOU_VALGRIND
 fi
 
-need perl curl openssl procps prometheus
+need perl curl openssl procps chromium prometheus
 
 perl -MTest::Nginx::Socket -e 1 2>/dev/null || install_test_nginx
 
-install_cloudevents
+install_libraries
 
 cd "$root"
 
