@@ -72,7 +72,7 @@ ngx_http_jelou_result_by_status(ngx_http_request_t *r)
 }
 
 
-/* The connection ended, or nginx has given it up, before there was an answer. */
+/* The connection ended, or nginx has given it up before an answer. */
 
 static ngx_uint_t
 ngx_http_jelou_result_closed(ngx_http_request_t *r, ngx_uint_t passing)

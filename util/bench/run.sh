@@ -9,6 +9,8 @@
 #                                      more than 3 % over what is recorded
 #     sh util/bench/run.sh --record    records them, in util/bench/instructions
 #     sh util/bench/run.sh --profile   instructions only, by function
+#     sh util/bench/run.sh --status    what counting adds, in instructions; fails
+#                                      if that is 1 % of a request's or more
 #
 # ROUNDS (5), SECONDS_EACH (2) and PORT (18080, and the next three) may be set.
 # All its files are in build/bench/.
@@ -280,6 +282,25 @@ record() {
 }
 
 
+# What jelou_status_zone adds to the same request
+
+counting() {
+    sed 's/^http {$/&\n    jelou_status_zone  zone=counters:64k;/' \
+        "$dir/quick.conf" >"$dir/status.conf"
+    grep -q jelou_status_zone "$dir/status.conf" || die "no http block to count in"
+
+    instructions "$dir/quick.conf" jelou 353 200 100 1100
+    whole=$counted
+    instructions "$dir/status.conf" jelou 353 200 100 1100
+    more=$((counted - whole))
+
+    say "counting adds $more instructions to the $whole of an accepted message:" \
+        "$(ratio $((more * 100)) "$whole") %"
+
+    [ $((more * 100)) -lt "$whole" ] || die "that is 1 % or more"
+    [ "$more" -gt 0 ] || die "nothing was counted"
+}
+
 profile() {
     perl "$bench/profile.pl" "${LINES_SHOWN:-40}" \
         "$dir/jelou.353.100.cg" "$dir/jelou.353.1100.cg" 1000 \
@@ -541,6 +562,7 @@ case ${1:-} in
     --quick) prepare; quick; compare ;;
     --record) prepare; quick; record ;;
     --profile) prepare; quick; profile ;;
+    --status) prepare; counting ;;
     '' | --write)
         choose_cores
         prepare wrk libnginx-mod-http-lua libnginx-mod-http-js lua-cjson procps
