@@ -75,23 +75,8 @@ my ($worker) = $nginx->workers;
 
 $faults->none($worker) if $faults;
 
-sub left {
-    return $faults ? $faults->left($worker)
-                   : scalar(my @fds = glob "/proc/$worker/fd/*");
-}
-
-# settled(BEFORE): whether as much is left as before, at once or soon
-
-sub settled {
-    my $before = shift;
-
-    my $until = time + 3;
-    my $now;
-
-    sleep 0.005 while ($now = left()) ne $before && time < $until;
-
-    return $now;
-}
+sub left      { return Jelou::Faults::left($faults, $worker) }
+sub left_more { return Jelou::Faults::left_more($faults, $worker, @_) }
 
 my $number = 0;
 
@@ -142,7 +127,7 @@ for my $endpoint (@Jelou::Messages::Endpoints) {
 
         cut($raw, $_, $_ % 2) for 0 .. length($raw) - 1;
 
-        is(settled($left), $left,
+        is(left_more($left), '',
            "$name: nothing is left of " . length($raw) . ' pieces');
         is(scalar($upstream->requests(0)), 0, "$name: nothing was delivered");
         once($raw, 200, $name);
@@ -221,7 +206,7 @@ for my $endpoint (@Jelou::Messages::Endpoints) {
     cmp_ok(time - $began, '<', 4, "$endpoint: and not more");
 
     close $_ for @stalled;
-    is(settled($left), $left, "$endpoint: nothing is left of it");
+    is(left_more($left), '', "$endpoint: nothing is left of it");
     once($raw, 200, "$endpoint, after a client that stalls");
 }
 

@@ -15,7 +15,7 @@ use Jelou::Messages;
 use Jelou::Server;
 use Jelou::Upstream;
 use Test::More;
-use Time::HiRes qw(sleep time);
+use Time::HiRes qw(time);
 
 my $port     = $Jelou::Port{SERVER};
 my $upstream = Jelou::Upstream->start("$Jelou::Dir/$Jelou::Name.upstream",
@@ -59,10 +59,7 @@ my $number   = 0;
 
 $faults->none($worker) if $faults;
 
-sub left {
-    return $faults ? $faults->left($worker)
-                   : scalar(my @fds = glob "/proc/$worker/fd/*");
-}
+sub left { return Jelou::Faults::left($faults, $worker) }
 
 sub raw_of {
     my ($id, %o) = @_;
@@ -137,12 +134,8 @@ is(alone(++$number), 200, 'a first one') for 1, 2;
         close Jelou::Load::send_to($port, substr $all, 0, $at);
     }
 
-    my $until = time + 3;
-    my $now;
-
-    sleep 0.005 while ($now = left()) ne $left && time < $until;
-
-    is($now, $left, "nothing is left of $last pieces");
+    is(Jelou::Faults::left_more($faults, $worker, $left), '',
+       "nothing is left of $last pieces");
     is(arrived($upstream->requests(0)), '', 'nothing was delivered');
 
     is(until_not_409($_), 200, "then the whole request $_") for $one, $two;

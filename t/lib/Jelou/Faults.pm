@@ -12,7 +12,6 @@ package Jelou::Faults;
 #     $faults->fail($pid, 'memory', 3, 100)  # ... and the 99 behind it
 #     my $result = $faults->seen;            # of { seen, failed, name, ... }
 #     $faults->none($pid);                   # only counts what is allocated
-#     my $left = $faults->left($pid);        # "12 blocks, 9 files"
 #
 # Kinds are memory, module, crypto and system, or several, separated by blanks.
 # Most is named in faults.c.
@@ -114,8 +113,9 @@ sub seen {
     return \%result;
 }
 
-# left(PID): how many blocks of memory and files there are, when it does not
-# change any more.  Blocks are counted from the first fail() or none() on.
+# left(FAULTS, PID): how many blocks of memory and files there are, when it does
+# not change any more: "12 blocks, 9 files".  Blocks are counted from the first
+# fail() or none() on; without FAULTS, files alone.
 
 sub left {
     my ($self, $pid) = @_;
@@ -124,7 +124,8 @@ sub left {
 
     while ($same < 3 && time < $until) {
         my @files = glob "/proc/$pid/fd/*";
-        my $now   = $self->seen->{live} . ' blocks, ' . @files . ' files';
+        my $now   = ($self ? $self->seen->{live} . ' blocks, ' : '')
+                    . @files . ' files';
 
         $same = $now eq $left ? $same + 1 : 0;
         $left = $now;
@@ -132,6 +133,31 @@ sub left {
     }
 
     return $left;
+}
+
+# left_more(FAULTS, PID, BEFORE): what is left, if it is more than it was before,
+# at once and for three seconds; '' if it is not
+
+sub left_more {
+    my ($self, $pid, $before) = @_;
+
+    my $until = time + 3;
+
+    while (1) {
+        my $now = left($self, $pid);
+
+        return '' if !more($now, $before);
+        return "$now, and $before before" if time > $until;
+    }
+}
+
+# more(NOW, BEFORE): whether one number is larger
+
+sub more {
+    my @now    = $_[0] =~ /(-?\d+)/g;
+    my @before = $_[1] =~ /(-?\d+)/g;
+
+    return scalar grep { $now[$_] > $before[$_] } 0 .. $#now;
 }
 
 

@@ -322,7 +322,40 @@ typedef void *(*function_pt)(void *, void *, void *, void *, void *, void *);
 MODULE_CALLS(MODULE_CALL)
 
 
-#define MODULE_NAME(kind, name, failure)  { #name, name##_or_not, &real_##name },
+/* pages are blocks as well */
+
+static function_pt  real_mmap64, real_munmap;
+
+
+static void *
+mmap64_or_not(void *a, void *b, void *c, void *d, void *e, void *f)
+{
+    void  *p;
+
+    if (fault(MODULE, "mmap64")) {
+        errno = ENOMEM;
+        return MAP_FAILED;
+    }
+
+    p = real_mmap64(a, b, c, d, e, f);
+
+    return p == MAP_FAILED ? p : counted(p);
+}
+
+
+static void *
+munmap_or_not(void *a, void *b, void *c, void *d, void *e, void *f)
+{
+    if (here()) {
+        shared->live--;
+    }
+
+    return real_munmap(a, b, c, d, e, f);
+}
+
+
+#define MODULE_NAME(kind, name, failure)                                      \
+    { #name, name##_or_not, &real_##name },
 
 static struct {
     const char   *name;
@@ -330,6 +363,8 @@ static struct {
     function_pt  *real;
 } calls[] = {
     MODULE_CALLS(MODULE_NAME)
+    MODULE_NAME(MODULE, mmap64, -1)
+    MODULE_NAME(MODULE, munmap, -1)
     { NULL, NULL, NULL }
 };
 
