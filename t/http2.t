@@ -7,8 +7,8 @@ BEGIN { $ENV{TEST_NGINX_SLEEP} ||= 0.001 }    # before each look at a log
 
 use Jelou 'no_plan';
 
-use IO::Select;
 use IO::Socket::INET;
+use Jelou::Http2;
 use Test::More;
 
 sub lines { return join '', map { "$_\n" } @_ }
@@ -98,90 +98,7 @@ END
 }
 
 
-# frames: a conversation on one connection.  Steps are
-#
-#     [post => STREAM, post(...)]      this request
-#     [headers => STREAM, post(...)]   its header, the stream stays open
-#     [data => STREAM, BYTES]
-#     [end => STREAM]
-#     [reset => STREAM]
-#     [answer => STREAM, "STATUS KEY" or "accepted ID"]
-
-sub frame {
-    my ($type, $flags, $stream, $payload) = @_;
-
-    return pack('NCN', length($payload) << 8 | $type, $flags, $stream)
-           . $payload;
-}
-
-sub field {
-    my ($name, $value) = @_;
-
-    return pack 'C(C/a*)2', 0, lc $name, $value;
-}
-
-sub header_block {
-    my ($head) = shift =~ /^(.*?)\r\n\r\n/s;
-    my ($line, @headers) = split /\r\n/, $head;
-    my ($method, $path) = split ' ', $line;
-
-    return join '', field(':method', $method), field(':scheme', 'http'),
-        field(':path', $path), field(':authority', 'localhost'),
-        map { field(split /: ?/, $_, 2) }
-        grep { !/^(?:Host|Connection):/ } @headers;
-}
-
-# A status is one of those that HPACK has a number for, or three digits; a
-# change of the table's size may come first.
-
-my %indexed = (200 => "\x88", 400 => "\x8c", 404 => "\x8d", 500 => "\x8e");
-
-sub status { my $n = $indexed{$_[0]} // ".\x03$_[0]"; qr/\A\x20?$n/s }
-
-sub answer {
-    my ($socket, $buffer, $streams, $stream) = @_;
-
-    my $select = IO::Select->new($socket);
-
-    until ($streams->{$stream}{end}) {
-        $select->can_read(5) or return;
-        sysread $socket, $$buffer, 65536, length $$buffer or return;
-
-        while (length $$buffer >= 9) {
-            my ($first, $flags, $id) = unpack 'NCN', $$buffer;
-            my ($length, $type) = ($first >> 8, $first & 0xff);
-
-            last if length $$buffer < 9 + $length;
-
-            my $payload = substr $$buffer, 9, $length;
-            substr $$buffer, 0, 9 + $length, '';
-
-            my $s = $streams->{$id} //= { headers => '', data => '' };
-
-            $s->{headers} .= $payload if $type == 1;
-            $s->{data}    .= $payload if $type == 0;
-            $s->{end}      = 1 if $type < 2 && $flags & 1 || $type == 3;
-        }
-    }
-
-    return $streams->{$stream};
-}
-
-my %step = (
-    post    => sub {
-        my ($stream, $request) = @_;
-        my ($head, $body) = split /(?<=\r\n\r\n)/, $request, 2;
-
-        return join '', frame(1, 4, $stream, header_block($head)),
-            (map { frame(0, 0, $stream, $_) } pieces($body // '', 16_384)),
-            frame(0, 1, $stream, '');
-    },
-
-    headers => sub { frame(1, 4, $_[0], header_block($_[1])) },
-    data    => sub { frame(0, 0, $_[0], $_[1]) },
-    end     => sub { frame(0, 1, $_[0], '') },
-    reset   => sub { frame(3, 0, $_[0], pack 'N', 8) },
-);
+# frames: a conversation on one connection, of the steps that Jelou::Http2 has
 
 add_response_body_check(sub {
     my $block = shift;
@@ -192,20 +109,19 @@ add_response_body_check(sub {
         PeerAddr => "127.0.0.1:$ENV{TEST_NGINX_SERVER_PORT}");
     my ($buffer, %streams) = '';
 
-    syswrite $socket, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" . frame(4, 0, 0, '')
-                      . frame(4, 1, 0, '');
+    syswrite $socket, preface();
 
     for my $step (@$frames) {
         my ($what, $stream, $value) = @$step;
 
         if ($what ne 'answer') {
-            syswrite $socket, $step{$what}->($stream, $value);
+            syswrite $socket, step($what, $stream, $value);
             next;
         }
 
         my ($status, $key) = split ' ', $value;
         my $name = $block->name . " - frames: stream $stream";
-        my $got = answer($socket, \$buffer, \%streams, $stream);
+        my $got = read_stream($socket, \$buffer, \%streams, $stream);
 
         if (!$got) {
             fail("$name: no answer");

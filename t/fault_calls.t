@@ -1,0 +1,353 @@
+# Each allocation of a request fails in turn, each call of OpenSSL's, and each
+# system call: the n-th one alone, and the n-th one with all behind it.  A sender
+# then gets 500 or nothing at all, never a verdict on what was right, nor a 200
+# for what was not delivered; the worker goes on, neither memory nor a file is
+# left behind, and what is sent again is delivered.
+
+use strict;
+use warnings;
+
+use lib 't/lib';
+
+use Jelou;
+use Jelou::Faults;
+use Jelou::Load;
+use Jelou::Messages;
+use Jelou::Server;
+use Jelou::Upstream;
+use Test::More;
+use Time::HiRes qw(time);
+
+my $unusable = Jelou::Faults->unusable;
+
+plan $unusable ? (skip_all => $unusable) : 'no_plan';
+
+my $port     = $Jelou::Port{SERVER};
+my $faults   = Jelou::Faults->new;
+my $upstream = Jelou::Upstream->start("$Jelou::Dir/$Jelou::Name.upstream",
+                                      http => $Jelou::Port{APP});
+
+my $pass  = 'proxy_pass http://app;';
+my $dedup = q(jelou_dedup zone=seen key=$http_idempotency_key;);
+
+
+# Cases: the endpoint, what is in its location, what it answers, and how its
+# requests differ.  Answers of the upstream are 200, unless the case says more.
+
+sub case {
+    my ($endpoint, $conf, $want, %o) = @_;
+
+    return { endpoint => $endpoint, conf => $conf, want => $want, %o };
+}
+
+my $large   = sub { $_[0] =~ s/^\{/'{"x":"' . 'x' x 200_000 . '",'/er };
+my $invalid = sub { $_[0] =~ s/"(room_id|text|userId)":/"x_$1":/gr };
+
+my @cases = (
+    # each endpoint in each format, with and without deduplication
+
+    (map {
+        my $endpoint = $_;
+        my $key = $endpoint eq 'bot_message' ? $dedup
+                                             : 'jelou_dedup zone=seen;';
+
+        case($endpoint, $pass, 200, once => 0),
+        case($endpoint, "$key $pass", 200),
+        case($endpoint, "$key jelou_format cloudevents; $pass", 200),
+        case($endpoint, "$key jelou_format raw; $pass"
+                        . 'jelou_upstream_secret to-the-application;', 200),
+        case($endpoint, 'access_log logs/all all;' . $key, 200, alone => 1),
+    } @Jelou::Messages::Endpoints),
+
+    # bodies in a file, in chunks, and larger than what is there for yajl
+
+    case('incoming_message', "client_body_buffer_size 16k; $pass"
+         . ' jelou_dedup zone=seen;', 200, change => $large,
+         system => 'system'),
+    case('room_message', "client_body_buffer_size 32k; $pass $dedup", 200,
+         system => 'system',
+         change => $large, post => [chunked => 1000]),
+    case('message', 'client_body_buffer_size 256k; access_log logs/all all;'
+         . " jelou_dedup zone=seen; $pass", 200, change => $large,
+         system => 'system'),
+
+    # secrets of a file and of a map, and an answer that passes
+
+    case('incoming_message', "jelou_dedup zone=seen; $pass", 200,
+         secret => 'jelou_secret_file secrets;'),
+    case('message', "jelou_dedup zone=seen; $pass", 200,
+         secret => 'jelou_secret $mapped;'),
+    case('incoming_message',
+         "jelou_dedup zone=seen; jelou_reply upstream; $pass", 200,
+         answer => "200\n\n{\"success\":true}"),
+
+    # an event again, and another one with its id
+
+    case('message', "jelou_dedup zone=seen; $pass", '200 replayed', again => 1),
+    case('bot_message', "$dedup $pass", '200 replayed', again => 1),
+    case('message', "jelou_dedup zone=seen; $pass", '422 MESSAGE_ID_REUSED',
+         again => 1, change => sub { "$_[0] " }),
+
+    # refusals
+
+    case('incoming_message', $pass, '405 METHOD_NOT_ALLOWED',
+         post => [method => 'PUT']),
+    case('message', $pass, '401 SIGNATURE_MISSING',
+         post => [signature => undef]),
+    case('message', $pass, '401 SIGNATURE_MALFORMED',
+         post => [signature => 'sha256=0']),
+    case('incoming_message', $pass, '401 SIGNATURE_MISMATCH',
+         post => [secret => 'another one'], system => 'system'),
+    case('message', $pass, '401 SIGNATURE_MISMATCH',
+         secret => 'jelou_secret_file secrets;', post => [secret => 'x']),
+    case('room_message', $pass, '415 UNSUPPORTED_MEDIA_TYPE',
+         post => [type => 'text/plain']),
+    case('incoming_message', "client_max_body_size 99; $pass",
+         '413 PAYLOAD_TOO_LARGE'),
+    case('room_message', $pass, '404 NOT_FOUND', below => 'x'),
+    case('message', $pass, '400 INVALID_JSON', change => sub { "$_[0]}" }),
+    case('conversation', $pass, '400 INVALID_JSON', change => sub { "\xff" }),
+    (map { case($_, "jelou_strict on; $pass", '422 INVALID_EVENT',
+                change => $invalid) }
+         qw(incoming_message message room_message bot_message)),
+    case('message', "jelou_types text; $pass", '422 TYPE_NOT_ALLOWED'),
+    case('message', "jelou_timestamp_tolerance 1m; $pass", '422 STALE_EVENT'),
+
+    # what the upstream makes of it
+
+    case('incoming_message', "jelou_dedup zone=seen; $pass",
+         '500 UPSTREAM_FAILED', answer => 500),
+    case('message', "jelou_dedup zone=seen; $pass", '404 UPSTREAM_REJECTED',
+         answer => "404\nRetry-After: 7", system => 'system'),
+    case('room_message', "$dedup $pass", '418 UPSTREAM_REJECTED',
+         answer => 418),
+    case('message', "jelou_dedup zone=seen; $pass", '500 UPSTREAM_FAILED',
+         answer => "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"),
+);
+
+my $variables = join ' ', map { "\$jelou_$_" }
+    qw(event_type project_id room_id bot_id user_id message_id message_type
+       timestamp event result secret_id);
+
+my $locations = join '', map {
+    my $case = $cases[$_];
+    my $endpoint = $case->{endpoint} =~ s/conversation/message/r;
+    my $secret = $endpoint =~ /_(?:room|bot)|^(?:room|bot)/ ? ''
+               : $case->{secret} // "jelou_secret \"$Jelou::Secret\";";
+
+    <<"END";
+    location /$_/ {
+        jelou_endpoint  $endpoint;
+        $secret
+        $case->{conf}
+    }
+END
+} 0 .. $#cases;
+
+my $nginx = Jelou::Server->new(
+    name  => 'front', level => 'error', env => $faults->env,
+    allow => qr{(?:alloc|memalign)\(.*\) failed| failed \(\d+: });
+
+Jelou::Server::spew("$nginx->{dir}/secrets", "p-1 $Jelou::Secret\n");
+mkdir "$nginx->{dir}/logs";
+chmod 0777, "$nginx->{dir}/logs";
+$locations =~ s{ logs/}{ $nginx->{dir}/logs/}g;
+
+# a connection for each request: nothing of it is there when it has ended
+
+$nginx->write(http => <<"END")->start;
+jelou_dedup_zone  zone=seen:16m;
+log_format        all  '$variables';
+
+map \$jelou_project_id \$mapped {
+    volatile;
+    default  "$Jelou::Secret";
+}
+
+upstream app {
+    server  127.0.0.1:$Jelou::Port{APP} max_fails=0;
+}
+
+server {
+    listen  127.0.0.1:$port;
+
+    proxy_http_version  1.0;
+    lingering_close     off;
+
+$locations
+}
+END
+
+my ($worker) = $nginx->workers;
+
+
+my $number = 0;
+
+sub raw {
+    my ($i, $n, $first) = @_;
+
+    my $case = $cases[$i];
+
+    return request($case->{endpoint}, $n, "/$i/",
+                   $case->{below} ? (path => "/$i/$case->{below}") : (),
+                   $first ? () : @{ $case->{post} // [] },
+                   $case->{change} && !($first && $case->{want} =~ /^422/)
+                       ? (change => $case->{change}) : ());
+}
+
+sub settled {
+    my ($raw) = @_;
+
+    my ($said, $until) = ('409', time + 2);
+
+    $said = verdict(ask($port, $raw))
+        while $said =~ /^409/ && time < $until;
+
+    return $said;
+}
+
+# One request, in which the n-th calls fail, and the same again without.  What is
+# wrong is added to the list.
+
+sub one {
+    my ($i, $kinds, $n, $times, $result) = @_;
+
+    my $case = $cases[$i];
+    my $id   = ++$number;
+    my $raw  = raw($i, $id);
+    my $what = "$kinds $n" . ($times > 1 ? ' and on' : '');
+
+    # an event that is there already
+
+    ask($port, raw($i, $id, 1)) if $case->{again};
+
+    $faults->fail($worker, $kinds, $n, $times);
+
+    my $said = verdict(ask($port, $raw));
+    my $seen = $faults->seen;
+
+    $faults->none($worker);
+
+    $what .= " ($seen->{name})";
+
+    my $good = $said eq $case->{want} || $said eq '500 INTERNAL_ERROR'
+               || $said eq 'none' || $said eq 'cut off 500'
+               || $said =~ /^500 UPSTREAM_FAILED/
+                  && $case->{want} =~ /^200|UPSTREAM/
+               || $said =~ /^cut off (\d+)/ && $case->{want} =~ /^$1/;
+
+    push @{ $result->{wrong} }, "$what: $said" if !$good;
+    $result->{delivered}{$id}++ if $said =~ /^(?:cut off )?2/;
+    $result->{failed}++ if $said ne $case->{want};
+
+    # and again: as if nothing had been, but for what was delivered
+
+    my $again = settled($raw);
+    my $want  = $case->{want} =~ s/ replayed//r;
+
+    push @{ $result->{wrong} }, "$what: then $again"
+        if $again !~ /^$want/ || $again =~ /replayed/ && $said =~ /^500/
+                                 && !$case->{again} && !$case->{alone};
+    $result->{delivered}{$id}++ if $again =~ /^200$/;
+    $result->{replayed}{$id}++  if $again eq '200 replayed';
+
+    return $seen->{failed};
+}
+
+# all_of(CASE, ...): until no call is the n-th any more
+
+sub all_of {
+    my ($i, $kinds, $times) = @_;
+
+    my $case   = $cases[$i];
+    my $result = { wrong => [] };
+    my $n      = 0;
+
+    $upstream->expect($case->{answer} // 200);
+
+    my $from = $number + 1;
+
+    1 while one($i, $kinds, ++$n, $times, $result) && $n < 200;
+
+    # what is at the upstream
+
+    my %arrived;
+    $arrived{number($_->{body})}++ for $upstream->requests(0);
+
+    my $forwards = $case->{conf} =~ /proxy_pass/
+                   && $case->{want} =~ /^200|UPSTREAM|REUSED/;
+
+    for my $id ($from .. $number) {
+        push @{ $result->{wrong} }, "$id: a refused one arrived"
+            if $arrived{$id} && !$forwards;
+        push @{ $result->{wrong} }, "$id: 200, and not delivered"
+            if !$arrived{$id} && $forwards
+               && ($result->{delivered}{$id} || $result->{replayed}{$id});
+    }
+
+    push @{ $result->{wrong} }, "no end: $n" if $n >= 200;
+
+    return ($result, $n - 1);
+}
+
+# What the first time keeps for good, the second one does not keep again.
+
+sub without_leaks {
+    my $left = $faults->left($worker);
+
+    my ($result, $n, @left);
+
+    for (1 .. 3) {
+        ($result, $n) = all_of(@_);
+        push @left, $faults->left($worker);
+        
+        return ($result, $n)
+            if @{ $result->{wrong} } || !Jelou::Faults::more($left[-1], $left);
+
+        $left = $left[-1];
+    }
+
+    push @{ $result->{wrong} }, "what is left grows: @left";
+
+    return ($result, $n);
+}
+
+
+my %calls;
+
+for my $i (0 .. $#cases) {
+    my $case = $cases[$i];
+    my $name = "$case->{endpoint}, $case->{want}: "
+               . $case->{conf} =~ s/\Q$pass\E|;//gr;
+
+    $upstream->expect($case->{answer} // 200);
+
+    my $id = ++$number;
+
+    ask($port, raw($i, $id, 1)) if $case->{again};
+    is(verdict(ask($port, raw($i, $id))), $case->{want}, "$name: no fault");
+
+    for my $kinds (qw(memory module crypto), $case->{system} // ()) {
+        for my $times (1, 1_000_000) {
+            my ($result, $n) = without_leaks($i, $kinds, $times);
+
+            is(join("\n", @{ $result->{wrong} }), '',
+               "$name: $kinds: $n calls" . ($times > 1 ? ', and on' : ''));
+            $calls{$kinds} += $n;
+        }
+    }
+
+    is_deeply([$nginx->workers], [$worker], "$name: the worker goes on");
+    ($worker) = $nginx->workers;
+}
+
+# What has no calls has no faults, and shows nothing.
+
+cmp_ok($faults->seen->{redirected}, '>=', 15, 'the module\'s calls are seen');
+cmp_ok($calls{$_}, '>=', 100, "$_: calls that have failed")
+    for qw(memory module crypto system);
+
+diag(join ', ', map { "$calls{$_} $_" } sort keys %calls) if $ENV{TEST_VERBOSE};
+
+$nginx->stop;
+$upstream->stop;
