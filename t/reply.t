@@ -224,7 +224,8 @@ join '', map { "[info] jelou: UPSTREAM_REJECTED: status $_ from the content hand
 --- requests eval
 events(5)
 --- upstream_answer eval
-[map { "HTTP/1.1 $_ Odd\r\nContent-Length: 4\r\n\r\nleak" } 199, 600, 999, '000', 200]
+[map { "HTTP/1.1 $_ Odd\r\nConnection: close\r\nContent-Length: 4\r\n\r\nleak" }
+ 199, 600, 999, '000', 200]
 --- reply
 500 UPSTREAM_FAILED
 500 UPSTREAM_FAILED

@@ -347,7 +347,8 @@ lines("[error] jelou: $refuse", 1)
 --- requests eval
 events(3)
 --- upstream_answer eval
-["${ok}Content-Length: 2\r\n\r\nleak", "HTTP/1.1 204 No Content\r\n\r\nleak", 200]
+["${ok}Connection: close\r\nContent-Length: 2\r\n\r\nleak",
+ "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\nleak", 200]
 --- reply
 accepted m-1
 accepted m-2
