@@ -84,13 +84,13 @@ sub fail {
     my $mask = 0;
     $mask |= $kinds{$_} // die "no such kind: $_\n" for split ' ', $kinds;
 
-    my $now = $self->seen;
-
-    # the file stays the same one, for it is mapped
+    # the file stays the same one, for it is mapped; what the worker counts all
+    # the time, live and redirected, is its own
 
     open my $out, '+<:raw', $self->{file} or die "$self->{file}: $!\n";
-    print $out pack 'q8 x32', $pid, $mask, $first, $times // 1, 0, 0,
-                              @$now{qw(live redirected)};
+    print $out pack 'q6', $pid, $mask, $first, $times // 1, 0, 0;
+    seek $out, 8 * @fields, 0;
+    print $out "\0" x 32;
     close $out or die "$self->{file}: $!\n";
 }
 
