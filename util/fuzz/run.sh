@@ -170,7 +170,10 @@ run_target() {
 
     if wait "$child"; then
         child=
-        sed -n 's/^#\([0-9]*\).*DONE *cov: \([0-9]*\).*corp: \([0-9]*\).*/'"$target"': \1 executions, \2 edges, \3 inputs/p' "$log"
+        awk -v target="$target" '$2 == "DONE" {
+            printf "%s: %d executions, %d edges, %d inputs\n",
+                   target, substr($1, 2), $4, $8
+        }' "$log"
         return
     fi
 

@@ -682,5 +682,12 @@ LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max,
                                                  : "0123456789ABCDEF")[digit];
     }
 
+    /* nearly right: one letter in the other case, one byte another */
+
+    if (random_next(&seed) % 4 == 0) {
+        p -= 7;
+        p[random_next(&seed) % (7 + 64)] ^= random_next(&seed) % 2 ? 0x20 : 1;
+    }
+
     return size;
 }
