@@ -1,0 +1,215 @@
+/*
+ * What the module finds of nginx in the harness.
+ */
+
+
+#include "core.h"
+
+
+#define LOG_MAX  (256 * 1024)
+
+
+core_t                 core;
+ngx_log_t              core_log = { .log_level = NGX_LOG_DEBUG };
+
+char                   core_lines[LOG_MAX];
+size_t                 core_nlines;
+
+ngx_uint_t             ngx_pagesize = 4096;
+ngx_uint_t             ngx_cacheline_size = 64;
+volatile ngx_cycle_t  *ngx_cycle;
+ngx_module_t           ngx_http_jelou_module;
+
+
+void __wrap___sanitizer_cov_trace_pc(void);
+
+
+/* each edge of the module's code calls this */
+
+void
+__wrap___sanitizer_cov_trace_pc(void)
+{
+    core.edges++;
+}
+
+
+void
+core_reset(size_t fail)
+{
+    ngx_memzero(&core, sizeof(core_t));
+
+    core.fail = fail;
+    core_nlines = 0;
+}
+
+
+u_char *
+core_copy(str_t text)
+{
+    u_char  *p;
+
+    p = malloc(text.len ? text.len : 1);
+    require(p, "malloc() failed");
+
+    ngx_memcpy(p, text.data, text.len);
+
+    return p;
+}
+
+
+void *
+ngx_alloc(size_t size, ngx_log_t *log)
+{
+    (void) log;
+
+    core.calls++;
+    core.bytes += size;
+
+    if (core.calls == core.fail) {
+        return NULL;
+    }
+
+    /* nginx's own memory is not zeroed either */
+
+    return malloc(size);
+}
+
+
+void *
+ngx_calloc(size_t size, ngx_log_t *log)
+{
+    void  *p;
+
+    p = ngx_alloc(size, log);
+
+    if (p) {
+        ngx_memzero(p, size);
+    }
+
+    return p;
+}
+
+
+#if (NGX_HAVE_POSIX_MEMALIGN || NGX_HAVE_MEMALIGN)
+
+void *
+ngx_memalign(size_t alignment, size_t size, ngx_log_t *log)
+{
+    void  *p;
+
+    (void) log;
+
+    core.calls++;
+    core.bytes += size;
+
+    if (core.calls == core.fail || posix_memalign(&p, alignment, size) != 0) {
+        return NULL;
+    }
+
+    return p;
+}
+
+#endif
+
+
+static void
+keep_line(ngx_uint_t level, const char *fmt, va_list args)
+{
+    u_char  *p, *last;
+
+    p = (u_char *) core_lines + core_nlines;
+    last = (u_char *) core_lines + LOG_MAX - 1;
+
+    p = ngx_slprintf(p, last, "%ui: ", level);
+    p = ngx_vslprintf(p, last, fmt, args);
+
+    require(p < last, "the log is too long");
+
+    *p++ = '\n';
+    core_nlines = (size_t) (p - (u_char *) core_lines);
+}
+
+
+void
+ngx_log_error_core(ngx_uint_t level, ngx_log_t *log, ngx_err_t err,
+    const char *fmt, ...)
+{
+    va_list  args;
+
+    (void) log;
+    (void) err;
+
+    va_start(args, fmt);
+    keep_line(level, fmt, args);
+    va_end(args);
+}
+
+
+void ngx_cdecl
+ngx_conf_log_error(ngx_uint_t level, ngx_conf_t *cf, ngx_err_t err,
+    const char *fmt, ...)
+{
+    va_list  args;
+
+    (void) cf;
+    (void) err;
+
+    va_start(args, fmt);
+    keep_line(level, fmt, args);
+    va_end(args);
+}
+
+
+/* The harness names files absolutely. */
+
+ngx_int_t
+ngx_conf_full_name(ngx_cycle_t *cycle, ngx_str_t *name, ngx_uint_t conf_prefix)
+{
+    (void) cycle;
+    (void) conf_prefix;
+
+    return name->len && name->data[0] == '/' ? NGX_OK : NGX_ERROR;
+}
+
+
+ssize_t
+ngx_read_file(ngx_file_t *file, u_char *buf, size_t size, off_t offset)
+{
+    ssize_t  n;
+
+    n = pread(file->fd, buf, size, offset);
+
+    return n == -1 ? NGX_ERROR : n;
+}
+
+
+/* Values with variables need a whole nginx: nothing here has one. */
+
+ngx_int_t
+ngx_http_complex_value(ngx_http_request_t *r, ngx_http_complex_value_t *val,
+    ngx_str_t *value)
+{
+    (void) r;
+    (void) val;
+    (void) value;
+
+    fault("a value with variables is asked for");
+}
+
+
+ngx_int_t
+ngx_http_compile_complex_value(ngx_http_compile_complex_value_t *ccv)
+{
+    (void) ccv;
+
+    fault("a value with variables is compiled");
+}
+
+
+ngx_uint_t
+ngx_http_script_variables_count(ngx_str_t *value)
+{
+    (void) value;
+
+    return 0;
+}
