@@ -240,7 +240,10 @@ static ngx_int_t
 ngx_http_jelou_hand_over(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx,
     ngx_http_handler_pt next)
 {
+    /* what another handler has said before this one */
+
     ctx->queued = 0;
+    ctx->quiet = 0;
 
     if (next && !ctx->replayed) {
         ctx->handed = 1;

@@ -15,7 +15,7 @@
 
 #define NGX_HTTP_JELOU_REDIS_NFIELDS  3
 
-/* the script's seven words, MAXLEN's three, "*", and the fields of the entry */
+/* the script's eight words, MAXLEN's three, "*", and the fields of the entry */
 
 #define NGX_HTTP_JELOU_REDIS_NARGS                                            \
     (8 + 3 + 1 + 2 * (2 + NGX_HTTP_JELOU_REDIS_NFIELDS))

@@ -35,6 +35,7 @@ my %location = (
     small  => 'jelou_redis_buffer_size 64; jelou_redis_dedup 1h;',
     timely => 'jelou_redis_read_timeout 200ms; jelou_redis_dedup 1h;',
     page   => 'error_page 502 504 /teapot;',
+    then   => 'error_page 502 = /after;',
     group  => 'jelou_redis_dedup 1h;',
     stay   => 'jelou_redis_next_upstream off;',
     insist => 'jelou_redis_next_upstream error timeout invalid_response
@@ -78,6 +79,11 @@ server {
     client_max_body_size  8m;
     jelou_redis_stream    events;
 
+    location = /after {
+        internal;
+        jelou_endpoint  incoming_message;
+        proxy_pass      http://127.0.0.1:$Jelou::Port{DOWN};
+    }
     location = /teapot {
         return  418;
     }
@@ -400,6 +406,14 @@ for my $case (["-WRONGPASS x\r\n+OK\r\n$good{script}", 'AUTH: WRONGPASS'],
 my ($socket, $c) = begin('page');
 print $c "-OOM x\r\n";
 ends($socket, 418, 'a page for 502', '[error] jelou: redis refused XADD: OOM');
+close $c;
+
+
+($socket, $c) = begin('then');
+print $c "-OOM x\r\n";
+ends($socket, 500, 'an application after it, which is down',
+     '[error] jelou: redis refused XADD: OOM',
+     '[error] connect() failed (111: Connection refused)', $failed);
 close $c;
 
 
