@@ -132,10 +132,13 @@ ngx_http_jelou_own_error(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
         return ngx_http_jelou_outcome(r, ctx);
     }
 
-    if (ctx->error == NULL
+    if (ctx->error == NULL && !r->internal
         && r->err_status == NGX_HTTP_REQUEST_ENTITY_TOO_LARGE)
     {
-        /* nginx looks at the length first, we look at it last */
+        /*
+         * nginx looks at the length first, we look at it last; error_page has
+         * made a GET of the request
+         */
 
         rc = ngx_http_jelou_request_header(r, ctx->conf, digest);
 

@@ -313,7 +313,9 @@ END
         "e\xcc\x81" x 12, '\\ud83d\\ude00x' x 12, '\\ud83dx\\ude00' x 8,
         "\xf0\x9f\x91\xa8\xe2\x80\x8d\xf0\x9f\x91\xa9\xe2\x80\x8d" x 6,
         '\\ude00\\ud83d' x 23, '\\ud83d\\ud83d\\ude00' x 12,
-        '\\ud83d\\n' x 12, "\\u00e9\xc3\xa9" x 12),
+        '\\ud83d\\n' x 12, "\\u00e9\xc3\xa9" x 12,
+        '\\ud800\\udc00' x 24, '\\udbff\\udfff' x 24, '\\ud7ff\\udc00' x 12,
+        '\\udc00\\udc00' x 12, '\\udbff\\udbff' x 12, '\\udbff\\ue000' x 12),
     map({ wrong('/options/0/title', qq("$_"), $title) }
         '', "e\xcc\x81" x 12 . 'e', '\\ud83d\\ude00' x 24 . 'x',
         '\\ude00\\ud83d' x 24, '\\ud83d\\ud83d\\ude00' x 12 . '\\n',

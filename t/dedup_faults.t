@@ -595,6 +595,25 @@ for my $case (
 
     @wrong = grep { $_ ne '200' } map { ask($_) } map { $new->() } 1 .. 400;
     is("@wrong", '', 'all have gone: as in the beginning');
+
+    # Full of those that have been in flight for more than ten minutes: the
+    # oldest gives its place away.
+
+    $upstream->expect('hang');
+
+    @flying  = map { $new->() } 1 .. $room;
+    @sockets = map { start_of($_) } @flying;
+
+    $upstream->expect(200);
+
+    is(ask($new->()), '500 INTERNAL_ERROR', 'full again: 500');
+    $preload->fast(601);
+    is(ask($new->()), '200', '601 s later: room');
+    $preload->fast(0);
+    is(ask($flying[1]), '409', '601 s later: but not the place of the second');
+    is(ask($flying[0]), '200', '601 s later: it was the place of the first');
+
+    close $_ for @sockets;
 }
 
 $nginx->stop;

@@ -41,6 +41,7 @@ sub case {
 }
 
 my $large   = sub { $_[0] =~ s/^\{/'{"x":"' . 'x' x 200_000 . '",'/er };
+my $escaped = sub { $_[0] =~ s/"([prbc])-1"/sprintf '"\\u%04x-1"', ord $1/ger };
 my $invalid = sub { $_[0] =~ s/"(room_id|text|userId)":/"x_$1":/gr };
 
 my @cases = (
@@ -80,6 +81,24 @@ my @cases = (
     case('incoming_message',
          "jelou_dedup zone=seen; jelou_reply upstream; $pass", 200,
          answer => "200\n\n{\"success\":true}"),
+
+    # ids with escapes, in the body and in the path
+
+    case('message', "access_log logs/all all; jelou_dedup zone=seen; $pass", 200,
+         secret => 'jelou_secret_file secrets;', change => $escaped),
+    case('room_message', $pass, 200, once => 0,
+         below => 'v1/rooms/r%22-1/message'),
+    case('bot_message', $pass, 200, once => 0,
+         change => sub { $escaped->($_[0] =~ s/^\{/{"botId":"b-1",/r) }),
+    case('bot_message', $pass, 200, once => 0,
+         below => 'v1/bots/b%22-1/messages',
+         change => sub { $_[0] =~ s/^\{/{"botId":"b\\"-1",/r }),
+    case('message', "jelou_dedup zone=seen; $pass", 200,
+         secret => 'jelou_secret $mapped;', change => $escaped),
+
+    # an event without an id, which is not looked for
+
+    case('conversation', "jelou_format cloudevents; $pass", 200, once => 0),
 
     # an event again, and another one with its id
 

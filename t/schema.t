@@ -446,7 +446,8 @@ my %other = (
     '', 'http://telltale.example/', 'HTTP://h/', 'ftp://telltale.example/1',
     'file:///etc/passwd', 'data:image/png;base64,AAAA', 'javascript:alert(1)',
     'ws://h', 'httpss://h', 'https:s//h', 'xhttps://h', 'http', 'https',
-    'https:', 'https:/', 'https:h', 'https:/h', 'https//h', '//h/a', '/a', 'a',
+    'https:', 'https:/', 'https:h', 'https:/h', 'https:/h.example', 'https//h',
+    '//h/a', '/a', 'a',
     '://h', 'https;//h', 'https:\\\\\\\\h', 'https:\\\\/h', '\u0000https://h',
     'http\u0073\u003a/h', 'http:\/\/telltale.example', 'https\u0000://h',
     'blob:https://h/1', 'view-source:https://h',
@@ -513,7 +514,8 @@ my %other = (
     map { [has(mime_type => "\"$_\""), at('mime_type') => $mime] }
     '', 'telltale', 'telltale/', '/telltale', '/', '//', 'image//png',
     'image/png/telltale', 'image/png/', '; q=1', 'image; q=1', 'image/; q=1',
-    '/png; q=1', 'image;q=a/b',
+    '/png; q=1', 'image;q=a/b', 'image:png', 'image(png', 'image=png', 'image;png',
+    'image?png', 'image\\\\png', 'image@png',
 ]
 
 
@@ -550,6 +552,7 @@ my %other = (
     'q=1;r', '\"q\"=1', 'q=\"', 'q=\"1', 'q=\"1\\\\', 'q=\"1\\\\\"', 'q=\"1\"2',
     'q=\"1\"r=2', 'q=\"\u0000\"', 'q=\"\n\"', 'q=\"\\\\\n\"', 'q=\"\u007f\"',
     "q=\\\"\x7f\\\"", 'q=1\"', "q='1 2'", 'q=(1)', 'q==1', 'q=1=2', 'q/r=1',
+    'q:1', 'q/1', 'q(1', 'q?1', 'q,1', 'q@1', 'q\\\\1',
 ]
 
 

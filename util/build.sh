@@ -18,11 +18,11 @@
 #     --static      it is a part of nginx
 #     --asan        static, with AddressSanitizer and UndefinedBehaviorSanitizer
 #     --memcheck    static, for valgrind
-#     --coverage    static, for gcov
+#     --coverage    dynamic, for gcov
 #     --cc CC       another compiler than gcc: clang
 #     --print       prints the directory that has it all, and nothing else
 #
-# That is build/nginx-NAME/VARIANT: nginx, and with --dynamic
+# That is build/nginx-NAME/VARIANT: nginx, and of a dynamic one
 # ngx_http_jelou_module.so; objs/ has the objects (and gcov's notes), prefix/ is
 # nginx's prefix.
 
@@ -262,7 +262,7 @@ configure() {
     fi
 
     case $variant in
-        dynamic) add=--add-dynamic-module=$root ;;
+        dynamic|coverage) add=--add-dynamic-module=$root ;;
         *) add=--add-module=$root ;;
     esac
 
@@ -279,11 +279,17 @@ configure() {
 }
 
 
+# Whether the module is a file.  It is for gcov as well: tests can make calls fail
+# that such a module makes.
+
+dynamic() { [ "$variant" = dynamic ] || [ "$variant" = coverage ]; }
+
+
 # All the symbols of the module must be found in nginx.
 
 check_loads() {
     {
-        [ "$variant" != dynamic ] || echo "load_module  $objs/$module;"
+        ! dynamic || echo "load_module  $objs/$module;"
 
         cat <<END
 pid          $objs/load.pid;
@@ -410,7 +416,7 @@ if [ -n "$name" ]; then
     nginx=$objs/nginx
 fi
 
-if [ "$variant" = dynamic ]; then
+if dynamic; then
     build modules
     files="$files $module"
 fi

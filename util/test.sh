@@ -5,9 +5,10 @@
 #     sh util/test.sh
 #     sh util/test.sh t/signature.t t/schema.t
 #
-#     sh util/test.sh --nginx NAME [--static|--asan|--valgrind] [FILE...]
+#     sh util/test.sh --nginx NAME [OPTION] [FILE...]
 #
-# on an nginx of its own: util/build.sh says which there are.
+# on an nginx of its own: util/build.sh says which there are.  The option is
+# --static, --asan, --coverage, or --valgrind, which is memcheck.
 #
 # What a run leaves is in build/test/, or in build/nginx-NAME/VARIANT/test/: for
 # each test file, the error logs of all blocks, NAME.error.log, and the directory
@@ -116,7 +117,7 @@ valgrind=
 while [ $# -gt 0 ]; do
     case $1 in
         --nginx) name=${2:?}; shift ;;
-        --static|--asan) variant=${1#--} ;;
+        --static|--asan|--coverage) variant=${1#--} ;;
         --valgrind) variant=memcheck; valgrind=1 ;;
         -*) die "no such option: $1" ;;
         *) break ;;
@@ -136,7 +137,7 @@ if [ -n "$name" ]; then
     TEST_NGINX_BINARY=$out/nginx
     TEST_NGINX_LOAD_MODULES=
 
-    if [ "$variant" = dynamic ]; then
+    if [ -e "$out/ngx_http_jelou_module.so" ]; then
         TEST_NGINX_LOAD_MODULES=$out/ngx_http_jelou_module.so
     fi
 

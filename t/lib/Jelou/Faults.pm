@@ -13,7 +13,8 @@ package Jelou::Faults;
 #     my $result = $faults->seen;            # of { seen, failed, name, ... }
 #     $faults->none($pid);                   # only counts what is allocated
 #
-# Kinds are memory, module, crypto and system, or several, separated by blanks.
+# Kinds are memory, module, crypto, system, conf and pages, or several, separated
+# by blanks.
 # Most is named in faults.c.
 
 use strict;
@@ -22,7 +23,8 @@ use warnings;
 use File::Basename qw(dirname);
 use Time::HiRes qw(sleep time);
 
-my %kinds  = (memory => 1, module => 2, crypto => 4, system => 8);
+my %kinds  = (memory => 1, module => 2, crypto => 4, system => 8, conf => 16,
+              pages => 32);
 my @fields = qw(pid kinds first times seen failed live redirected);
 my $size   = 8 * @fields + 32;
 

@@ -7,6 +7,8 @@ package Jelou::Preload;
 #
 #     $preload->fast(600);        # nginx's clock is ten minutes fast from now on
 #
+#     env => $preload->env(JELOU_OLD_OPENSSL => 1)   # see preload.c
+#
 #     $preload->forget;
 #     ...
 #     my ($macs, $bytes, $compares) = $preload->counted;
@@ -35,9 +37,9 @@ sub new {
 # A sanitizer's runtime must stay the first.
 
 sub env {
-    my $self = shift;
+    my ($self, @more) = @_;
 
-    return { JELOU_PRELOAD => $self->{file},
+    return { @more, JELOU_PRELOAD => $self->{file},
              LD_PRELOAD    => join ' ', $ENV{LD_PRELOAD} // (), $self->{so} };
 }
 

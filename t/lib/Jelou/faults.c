@@ -25,6 +25,8 @@
 #define MODULE  2    /* what the module asks nginx for */
 #define CRYPTO  4    /* what the module asks OpenSSL for */
 #define SYSTEM  8
+#define CONF    16   /* what it asks for when a configuration is read */
+#define PAGES   32   /* the system's, for what is large */
 
 
 #if (__x86_64__)
@@ -317,7 +319,20 @@ typedef void *(*function_pt)(void *, void *, void *, void *, void *, void *);
     call(CRYPTO, EVP_DigestInit_ex2, 0)                                       \
     call(CRYPTO, EVP_DigestUpdate, 0)                                         \
     call(CRYPTO, EVP_DigestFinal_ex, 0)                                       \
-    call(CRYPTO, RAND_bytes, 0)
+    call(CRYPTO, RAND_bytes, 0)                                               \
+    call(CONF, ngx_array_create, 0)                                           \
+    call(CONF, ngx_pstrdup, 0)                                                \
+    call(CONF, ngx_conf_full_name, -1)                                        \
+    call(CONF, ngx_shared_memory_add, 0)                                      \
+    call(CONF, ngx_slab_calloc, 0)                                            \
+    call(CONF, ngx_http_add_variable, 0)                                      \
+    call(CONF, ngx_http_get_variable_index, -1)                               \
+    call(CONF, ngx_http_compile_complex_value, -1)                            \
+    call(CONF, EVP_MAC_fetch, 0)                                              \
+    call(CONF, EVP_MAC_CTX_new, 0)                                            \
+    call(CONF, fstat, -1)                                                     \
+    call(CONF, fstat64, -1)                                                   \
+    call(CONF, close, -1)
 
 MODULE_CALLS(MODULE_CALL)
 
@@ -332,7 +347,7 @@ mmap64_or_not(void *a, void *b, void *c, void *d, void *e, void *f)
 {
     void  *p;
 
-    if (fault(MODULE, "mmap64")) {
+    if (fault(MODULE | PAGES, "mmap64")) {
         errno = ENOMEM;
         return MAP_FAILED;
     }
@@ -346,6 +361,11 @@ mmap64_or_not(void *a, void *b, void *c, void *d, void *e, void *f)
 static void *
 munmap_or_not(void *a, void *b, void *c, void *d, void *e, void *f)
 {
+    if (fault(PAGES, "munmap")) {
+        errno = EINVAL;
+        return (void *) -1;
+    }
+
     if (here()) {
         shared->live--;
     }
