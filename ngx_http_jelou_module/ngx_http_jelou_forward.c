@@ -6,6 +6,7 @@
 
 #include "ngx_http_jelou_forward.h"
 #include "ngx_http_jelou_format.h"
+#include "ngx_http_jelou_idempotency.h"
 #include "ngx_http_jelou_request.h"
 
 
@@ -84,6 +85,7 @@ ngx_http_jelou_forward(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
     u_char                        *p;
     size_t                         len;
     ngx_http_jelou_forward_t      *f;
+    ngx_http_jelou_main_conf_t    *jmcf;
     const ngx_http_jelou_piece_t  *pieces;
 
     if (ctx->conf->format == NGX_HTTP_JELOU_FORMAT_RAW) {
@@ -112,6 +114,14 @@ ngx_http_jelou_forward(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
                                                      &ctx->conf->schema)
                          - p;
 
+    jmcf = ngx_http_get_module_main_conf(r, ngx_http_jelou_module);
+
+    if (ctx->copy && jmcf->late
+        && ngx_http_jelou_idempotency_digest(r, ctx) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
     /* the values are in the event now */
 
     ngx_http_jelou_copy_free(ctx->copy);
@@ -137,11 +147,8 @@ ngx_http_jelou_forward_pieces(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
         return event->kind->event;
     }
 
-    /* deduplication has computed the digest already */
-
-    if (event->kind->identity && ctx->conf->dedup_zone == NULL
-        && ngx_http_jelou_sha256(ctx->body, event->digest, r->connection->log)
-           != NGX_OK)
+    if (event->kind->identity
+        && ngx_http_jelou_idempotency_digest(r, ctx) != NGX_OK)
     {
         return NULL;
     }

@@ -145,7 +145,7 @@ ngx_http_jelou_redirected(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 
     /* the event stays what it was, only its next handler is another one */
 
-    if (ctx->state == NGX_HTTP_JELOU_ACCEPTED) {
+    if (ctx->state == NGX_HTTP_JELOU_ACCEPTED && !ctx->refused) {
         jlcf = ngx_http_get_module_loc_conf(r, ngx_http_jelou_module);
         return ngx_http_jelou_hand_over(r, ctx, jlcf->next);
     }
@@ -240,6 +240,11 @@ static ngx_int_t
 ngx_http_jelou_hand_over(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx,
     ngx_http_handler_pt next)
 {
+    /* what another handler has said before this one */
+
+    ctx->queued = 0;
+    ctx->quiet = 0;
+
     if (next && !ctx->replayed) {
         ctx->handed = 1;
         return next(r);

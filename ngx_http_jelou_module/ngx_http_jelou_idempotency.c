@@ -10,10 +10,9 @@
 #include "ngx_http_jelou_id.h"
 
 
-static ngx_int_t ngx_http_jelou_idempotency_key(ngx_http_request_t *r,
-    ngx_http_jelou_ctx_t *ctx, u_char *key);
 static ngx_int_t ngx_http_jelou_idempotency_text(ngx_http_request_t *r,
-    ngx_http_jelou_ctx_t *ctx, ngx_str_t *text);
+    ngx_http_jelou_ctx_t *ctx, ngx_http_complex_value_t *value,
+    ngx_str_t *text);
 static u_char *ngx_http_jelou_idempotency_part(u_char *p, ngx_str_t *part);
 static ngx_int_t ngx_http_jelou_idempotency_ids(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx, ngx_str_t *ids);
@@ -34,13 +33,11 @@ ngx_http_jelou_idempotency(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
     event = &ctx->event;
     zone = ctx->conf->dedup_zone->data;
 
-    rc = ngx_http_jelou_sha256(ctx->body, event->digest, r->connection->log);
-
-    if (rc != NGX_OK) {
+    if (ngx_http_jelou_idempotency_digest(r, ctx) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    rc = ngx_http_jelou_idempotency_key(r, ctx, key);
+    rc = ngx_http_jelou_idempotency_key(r, ctx, ctx->conf->dedup_key, key);
 
     if (rc != NGX_OK) {
         return rc == NGX_DECLINED ? NGX_OK : NGX_ERROR;
@@ -53,18 +50,8 @@ ngx_http_jelou_idempotency(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
         return NGX_OK;
 
     case NGX_HTTP_JELOU_DEDUP_DONE:
-        ctx->replayed = 1;
-
-        if (ctx->conf->schema.endpoint->names_message
-            && ngx_http_jelou_id_message(event->pool,
-                                     &event->values[NGX_HTTP_JELOU_MESSAGE_ID],
-                                     event->random)
-               != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
-
-        return NGX_DONE;
+        return ngx_http_jelou_idempotency_replay(ctx) == NGX_OK ? NGX_DONE
+                                                               : NGX_ERROR;
 
     case NGX_HTTP_JELOU_DEDUP_IN_FLIGHT:
         return NGX_HTTP_JELOU_DUPLICATE_IN_FLIGHT;
@@ -79,18 +66,66 @@ ngx_http_jelou_idempotency(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 }
 
 
-/* NGX_DECLINED: the configured key is empty, this event is not looked for */
+ngx_int_t
+ngx_http_jelou_idempotency_digest(ngx_http_request_t *r,
+    ngx_http_jelou_ctx_t *ctx)
+{
+    ngx_buf_t    buf;
+    ngx_chain_t  link;
 
-static ngx_int_t
+    if (ctx->has_digest) {
+        return NGX_OK;
+    }
+
+    ngx_memzero(&buf, sizeof(ngx_buf_t));
+
+    buf.pos = ctx->event.body.data;
+    buf.last = buf.pos + ctx->event.body.len;
+
+    link.buf = &buf;
+    link.next = NULL;
+
+    if (ngx_http_jelou_sha256(&link, ctx->event.digest, r->connection->log)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    ctx->has_digest = 1;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_jelou_idempotency_replay(ngx_http_jelou_ctx_t *ctx)
+{
+    ngx_http_jelou_event_t  *event;
+
+    event = &ctx->event;
+
+    ctx->replayed = 1;
+
+    if (!ctx->conf->schema.endpoint->names_message) {
+        return NGX_OK;
+    }
+
+    return ngx_http_jelou_id_message(event->pool,
+                                     &event->values[NGX_HTTP_JELOU_MESSAGE_ID],
+                                     event->random);
+}
+
+
+ngx_int_t
 ngx_http_jelou_idempotency_key(ngx_http_request_t *r,
-    ngx_http_jelou_ctx_t *ctx, u_char *key)
+    ngx_http_jelou_ctx_t *ctx, ngx_http_complex_value_t *value, u_char *key)
 {
     ngx_int_t    rc;
     ngx_str_t    text;
     ngx_buf_t    buf;
     ngx_chain_t  link;
 
-    rc = ngx_http_jelou_idempotency_text(r, ctx, &text);
+    rc = ngx_http_jelou_idempotency_text(r, ctx, value, &text);
 
     if (rc != NGX_OK) {
         return rc;
@@ -116,7 +151,8 @@ ngx_http_jelou_idempotency_key(ngx_http_request_t *r,
 
 static ngx_int_t
 ngx_http_jelou_idempotency_text(ngx_http_request_t *r,
-    ngx_http_jelou_ctx_t *ctx, ngx_str_t *text)
+    ngx_http_jelou_ctx_t *ctx, ngx_http_complex_value_t *value,
+    ngx_str_t *text)
 {
     u_char                  *p;
     size_t                   len;
@@ -124,9 +160,9 @@ ngx_http_jelou_idempotency_text(ngx_http_request_t *r,
     ngx_uint_t               i, slot;
     ngx_http_jelou_value_t  *values;
 
-    if (ctx->conf->dedup_key) {
+    if (value) {
 
-        if (ngx_http_complex_value(r, ctx->conf->dedup_key, text) != NGX_OK) {
+        if (ngx_http_complex_value(r, value, text) != NGX_OK) {
             return NGX_ERROR;
         }
 

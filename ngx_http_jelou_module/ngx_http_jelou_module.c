@@ -31,8 +31,6 @@ static char *ngx_http_jelou_set_dedup_zone(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static ngx_shm_zone_t *ngx_http_jelou_add_zone(ngx_conf_t *cf,
     ngx_command_t *cmd, ngx_str_t *param);
-static ngx_http_complex_value_t *ngx_http_jelou_complex_value(ngx_conf_t *cf,
-    ngx_str_t *value);
 static char *ngx_http_jelou_set_dedup(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_jelou_set_status_zone(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -61,7 +59,6 @@ static char *ngx_http_jelou_merge_types(ngx_conf_t *cf,
     ngx_http_jelou_loc_conf_t *conf);
 static char *ngx_http_jelou_merge_fixed(ngx_conf_t *cf,
     ngx_http_jelou_loc_conf_t *prev, ngx_http_jelou_loc_conf_t *conf);
-static void ngx_http_jelou_here(ngx_conf_t *cf, ngx_http_jelou_place_t *place);
 static void ngx_http_jelou_cleanup(void *data);
 
 
@@ -710,7 +707,7 @@ ngx_http_jelou_set_dedup(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
-static ngx_http_complex_value_t *
+ngx_http_complex_value_t *
 ngx_http_jelou_complex_value(ngx_conf_t *cf, ngx_str_t *value)
 {
     ngx_http_complex_value_t          *cv;
@@ -1196,7 +1193,7 @@ ngx_http_jelou_merge_fixed(ngx_conf_t *cf, ngx_http_jelou_loc_conf_t *prev,
 }
 
 
-static void
+void
 ngx_http_jelou_here(ngx_conf_t *cf, ngx_http_jelou_place_t *place)
 {
     place->file = cf->conf_file->file.name.data;

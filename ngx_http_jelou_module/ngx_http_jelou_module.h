@@ -40,6 +40,8 @@
 
 typedef struct {
     ngx_int_t                    stale[NGX_HTTP_JELOU_NSTALE];  /* indices */
+    ngx_uint_t                   late;       /* a content handler may ask for
+                                                the body's digest */
 
     ngx_shm_zone_t              *status_zone;    /* NULL: nothing is counted */
     ngx_array_t                  dedup_zones;    /* of ngx_shm_zone_t *, all
@@ -138,6 +140,9 @@ typedef struct {
     unsigned                      keepalive:1;
     unsigned                      replayed:1;  /* delivered before */
     unsigned                      quiet:1;     /* has been logged */
+    unsigned                      has_digest:1;
+    unsigned                      queued:1;    /* the upstream has no words, */
+    unsigned                      refused:1;   /*   but may refuse an event */
 
     unsigned                      replace:1; /* the answer is ours */
     unsigned                      postponed:1;
@@ -164,6 +169,16 @@ ngx_http_jelou_ctx_t *ngx_http_jelou_ctx(ngx_http_request_t *r);
  */
 ngx_http_jelou_ctx_t *ngx_http_jelou_ctx_create(ngx_http_request_t *r,
     ngx_http_jelou_loc_conf_t *jlcf);
+
+/*
+ * Compiles a directive's value, which may have variables.  Returns NULL, with a
+ * log line, if it cannot be, or if memory ran out.
+ */
+ngx_http_complex_value_t *ngx_http_jelou_complex_value(ngx_conf_t *cf,
+    ngx_str_t *value);
+
+/* Notes where in the configuration a directive stands. */
+void ngx_http_jelou_here(ngx_conf_t *cf, ngx_http_jelou_place_t *place);
 
 
 #endif /* _NGX_HTTP_JELOU_MODULE_H_INCLUDED_ */

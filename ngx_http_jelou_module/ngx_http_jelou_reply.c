@@ -177,7 +177,7 @@ ngx_http_jelou_upstream_answer(ngx_http_request_t *r,
         r->upstream->finalize_request = ngx_http_jelou_upstream_finalize;
     }
 
-    if (ctx->conf->reply == NGX_HTTP_JELOU_REPLY_UPSTREAM
+    if (ctx->conf->reply == NGX_HTTP_JELOU_REPLY_UPSTREAM && !ctx->queued
         && status >= NGX_HTTP_OK && status < NGX_HTTP_SPECIAL_RESPONSE)
     {
         ctx->passing = 1;
@@ -352,6 +352,10 @@ ngx_http_jelou_outcome(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
         return ngx_http_jelou_success(r, ctx);
     }
 
+    if (ctx->refused) {
+        return ngx_http_jelou_failure(r, ctx);
+    }
+
     if (status >= NGX_HTTP_BAD_REQUEST
         && status < NGX_HTTP_INTERNAL_SERVER_ERROR)
     {
@@ -365,9 +369,11 @@ ngx_http_jelou_outcome(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
         ctx->error = ngx_http_jelou_error(NGX_HTTP_JELOU_UPSTREAM_FAILED);
     }
 
-    ngx_log_error(ctx->error->level, r->connection->log, 0,
-                  "jelou: %V: status %ui from the content handler",
-                  &ctx->error->key, status);
+    if (!ctx->quiet) {
+        ngx_log_error(ctx->error->level, r->connection->log, 0,
+                      "jelou: %V: status %ui from the content handler",
+                      &ctx->error->key, status);
+    }
 
     if (ctx->retry_after.len) {
 

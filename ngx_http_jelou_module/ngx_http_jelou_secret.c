@@ -38,8 +38,6 @@ static ngx_int_t ngx_http_jelou_secret_valid(ngx_conf_t *cf, ngx_str_t *value,
 static ngx_int_t ngx_http_jelou_secret_keep(ngx_conf_t *cf,
     ngx_http_jelou_key_t *key, ngx_str_t *value);
 static void ngx_http_jelou_secret_forget(void *data);
-static u_char *ngx_http_jelou_secret_load(ngx_conf_t *cf, ngx_str_t *name,
-    size_t *len);
 static char *ngx_http_jelou_secret_lines(ngx_http_jelou_file_t *file,
     u_char *p, u_char *last);
 static char *ngx_http_jelou_secret_line(ngx_http_jelou_file_t *file,
@@ -223,7 +221,7 @@ ngx_http_jelou_secrets_read(ngx_conf_t *cf, ngx_http_jelou_secrets_t *secrets,
         return NGX_CONF_ERROR;
     }
 
-    data = ngx_http_jelou_secret_load(cf, name, &len);
+    data = ngx_http_jelou_secret_load(cf, name, "jelou_secret_file", &len);
     if (data == NULL) {
         return NGX_CONF_ERROR;
     }
@@ -254,10 +252,9 @@ ngx_http_jelou_secrets_read(ngx_conf_t *cf, ngx_http_jelou_secrets_t *secrets,
 }
 
 
-/* Returns the whole file, to be wiped and freed by the caller, or NULL. */
-
-static u_char *
-ngx_http_jelou_secret_load(ngx_conf_t *cf, ngx_str_t *name, size_t *len)
+u_char *
+ngx_http_jelou_secret_load(ngx_conf_t *cf, ngx_str_t *name,
+    const char *directive, size_t *len)
 {
     u_char           *data;
     ssize_t           n;
@@ -276,8 +273,8 @@ ngx_http_jelou_secret_load(ngx_conf_t *cf, ngx_str_t *name, size_t *len)
 
     if (file.fd == NGX_INVALID_FILE) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
-                           "\"jelou_secret_file\": " ngx_open_file_n
-                           " \"%V\" failed", name);
+                           "\"%s\": " ngx_open_file_n " \"%V\" failed",
+                           directive, name);
         return NULL;
     }
 
@@ -285,22 +282,22 @@ ngx_http_jelou_secret_load(ngx_conf_t *cf, ngx_str_t *name, size_t *len)
 
     if (ngx_fd_info(file.fd, &fi) == NGX_FILE_ERROR) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
-                           "\"jelou_secret_file\": " ngx_fd_info_n
-                           " \"%V\" failed", name);
+                           "\"%s\": " ngx_fd_info_n " \"%V\" failed",
+                           directive, name);
         goto done;
     }
 
     if (!ngx_is_file(&fi) || ngx_file_size(&fi) > NGX_HTTP_JELOU_FILE_MAX) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"jelou_secret_file\": \"%V\" is not a file of "
-                           "at most %d bytes", name, NGX_HTTP_JELOU_FILE_MAX);
+                           "\"%s\": \"%V\" is not a file of at most %d bytes",
+                           directive, name, NGX_HTTP_JELOU_FILE_MAX);
         goto done;
     }
 
     if (ngx_file_access(&fi) & (S_IROTH|S_IWOTH)) {
         ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
-                           "\"jelou_secret_file\": others can read or write "
-                           "\"%V\"", name);
+                           "\"%s\": others can read or write \"%V\"",
+                           directive, name);
     }
 
     *len = (size_t) ngx_file_size(&fi);
@@ -314,8 +311,8 @@ ngx_http_jelou_secret_load(ngx_conf_t *cf, ngx_str_t *name, size_t *len)
 
     if (n == NGX_ERROR || (size_t) n != *len) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
-                           "\"jelou_secret_file\": " ngx_read_file_n
-                           " \"%V\" failed", name);
+                           "\"%s\": " ngx_read_file_n " \"%V\" failed",
+                           directive, name);
         OPENSSL_cleanse(data, *len);
         ngx_free(data);
         data = NULL;

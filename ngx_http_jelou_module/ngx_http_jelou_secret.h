@@ -73,6 +73,14 @@ char *ngx_http_jelou_secrets_read(ngx_conf_t *cf,
     ngx_http_jelou_secrets_t *secrets, ngx_str_t *file);
 
 /*
+ * Reads a file that has secrets, for the directive of that name.  Returns its
+ * bytes, which the caller wipes and frees with ngx_free(), and their number, or
+ * NULL with a log line.
+ */
+u_char *ngx_http_jelou_secret_load(ngx_conf_t *cf, ngx_str_t *name,
+    const char *directive, size_t *len);
+
+/*
  * Makes a key of a constant in the directive of that name, to be freed with
  * the configuration.  Returns NULL, with a log line, if it is no good secret.
  */

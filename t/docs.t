@@ -50,7 +50,7 @@ sub section {
 
 # Directives
 
-my %flags = $code{module}
+my %flags = "$code{module}$code{redis_module}"
             =~ /\{ ngx_string\("(jelou_\w+)"\),\s*([A-Z_0-9|\s]+?),/g;
 
 # the tables of values: constant => what stands for it in a configuration
@@ -62,6 +62,7 @@ my %default = (
     jelou_endpoint        => 'off',
     jelou_upstream_secret => 'off',
     jelou_dedup           => 'off',
+    redis_defaults(),
     (map { ("jelou_$_->[0]" => $name{$_->[1]}) }
          map { [$_ =~ /conf->(\w+),.*?(NGX_HTTP_JELOU_\w+)/s] }
              $code{module} =~ /_merge_uint_value\((.*?)\)/sg),
@@ -75,11 +76,38 @@ my %default = (
                     =~ /defaults\[\] = \{[^,]*,\s*ngx_string\("(\w+)"/,
 );
 
+# The queue's: numbers, times in ms, and the names of masks
+
+sub redis_defaults {
+    my %mask = reverse $code{redis_module}
+               =~ /ngx_string\("(\w+)"\), (NGX_HTTP_UPSTREAM_FT_\w+) \}/g;
+    my ($masks) = $code{redis_module}
+                  =~ /merge_bitmask_value\(conf->next_upstream,(.*?)\);/s;
+
+    return (
+        jelou_redis_dedup         => 'off',
+        jelou_redis_db            => $code{redis_module}
+                                     =~ /merge_value\(conf->db, prev->db, (\d+)\)/,
+        jelou_redis_buffer_size   => '4k|8k',
+        jelou_redis_next_upstream => join(' ', map { $mask{$_} }
+                                              $masks =~ /(NGX_HTTP_UPSTREAM_FT_\w+)/g),
+        jelou_redis_next_upstream_tries => $code{redis_module}
+                    =~ /merge_uint_value\(conf->next_upstream_tries,.*?(\d+)\)/s,
+        (map { ("jelou_redis_$_->[0]" => $_->[1] ? $_->[1] / 1000 . 's' : 0) }
+             map { [$_ =~ /conf->(\w+),.*?(\d+)\z/s] }
+                 $code{redis_module} =~ /_merge_msec_value\((.*?)\);/sg),
+    );
+}
+
 my ($endpoints) = $code{schema} =~ /ngx_http_jelou_endpoints\[\] = \{(.*?)^\};/ms;
 
 my @endpoints = $endpoints =~ /\{ ngx_string\("(\w+)"\)/g;
 
+my @masks = $code{redis_module}
+            =~ /ngx_string\("(\w+)"\), NGX_HTTP_UPSTREAM_FT_/g;
+
 my %choice = (
+    jelou_redis_next_upstream => \@masks,
     jelou_endpoint => [@endpoints, 'off'],
     (map {
         my $enum = $_;
@@ -101,6 +129,14 @@ my %syntax = (
     jelou_timestamp_tolerance => 'time',
     jelou_dedup_zone          => 'zone=name:size [ttl=time]',
     jelou_dedup               => 'zone=name [key=string] | off',
+    jelou_redis_pass          => 'address',
+    jelou_redis_stream        => 'name [maxlen=number]',
+    jelou_redis_dedup         => 'time [key=string] | off',
+    jelou_redis_auth_file     => 'path | off',
+    jelou_redis_buffer_size   => 'size',
+    (map { ("jelou_redis_$_" => 'number') } qw(db next_upstream_tries)),
+    (map { ("jelou_redis_$_" => 'time') }
+         qw(connect_timeout send_timeout read_timeout next_upstream_timeout)),
     jelou_status_zone         => 'zone=name:size',
 );
 
@@ -538,6 +574,7 @@ $nginx->supply('/etc/nginx/jelou.clients', 'client:' . `openssl passwd -apr1 x`)
 
 my ($secrets) = fences($doc{'docs/directives.md'}, 'text');
 
+chmod 0600, $nginx->supply('/etc/nginx/jelou.redis', "a-user a-password\n");
 chmod 0600, $nginx->supply('/etc/nginx/jelou.secrets', $secrets)
     or die "chmod: $!\n";
 
@@ -579,6 +616,8 @@ sub with {
         unless $directive =~ /^jelou_endpoint/;
     $directive .= ";\njelou_secret a-secret-value-x"
         unless $directive =~ /jelou_secret /;
+    $directive .= ";\njelou_redis_stream events"
+        if $directive =~ /jelou_redis_pass/;
 
     return whole("$zone\nserver {\nlocation / {\n$directive;\n}\n}\n");
 }
@@ -591,8 +630,12 @@ subtest 'documented values' => sub {
         'zone=name:size [ttl=time]' => ['zone=z:1m', 'zone=z:1m ttl=7d'],
         'zone=name [key=string] | off' =>
             ['zone=seen', 'zone=seen key=$request_id', 'off'],
+        type => [], address => [qw(queue 127.0.0.1 127.0.0.1:6379 unix:/r.sock)],
+        'name [maxlen=number]' => ['events', '"a:{$uri}" maxlen=1000'],
+        'time [key=string] | off' => ['1h', '1d key=$request_id', 'off'],
+        'path | off' => [qw(/etc/nginx/jelou.redis off)],
+        size => [qw(4k 8192)], number => [0, 3],
         'zone=name:size' => ['zone=z:64k'],
-        type => [],
     );
 
     for my $name (sort keys %flags) {

@@ -12,6 +12,7 @@ use Time::HiRes qw(time);
 
 use lib 't/lib';
 use Jelou::Config qw($Root slurp configurations);
+use Jelou::Redis;
 use Jelou::Upstream;
 
 my $nginx = Jelou::Config->new('examples');
@@ -38,6 +39,7 @@ $nginx->certificate('*.example.com');
 $nginx->supply('/etc/nginx/jelou-secret.conf', qq(jelou_secret "$secret";\n));
 $nginx->supply('/etc/nginx/jelou-upstream.conf',
                qq(jelou_upstream_secret "$other";\n));
+chmod 0600, $nginx->supply('/etc/nginx/jelou.redis', "nginx a-password\n");
 chmod 0600, $nginx->supply('/etc/nginx/jelou.secrets',
                            "# changed last year\n$secret\n")
     or die "chmod: $!\n";
@@ -277,7 +279,7 @@ sub log_lines {
 subtest 'all of them load' => sub {
     my @names = map { "docs/examples/$_.conf" }
                 qw(cloudevents-sink jelou-side partner-side production
-                   quickstart refusals);
+                   quickstart redis refusals);
 
     is_deeply([sort keys %conf], \@names, 'there are no other ones');
 
@@ -558,6 +560,57 @@ subtest 'cloudevents-sink.conf' => sub {
     refused("$base/jelou/webhook", 'message', 401, 'SIGNATURE_MISSING', %tls);
 
     $nginx->stop;
+};
+
+
+subtest 'redis.conf' => sub {
+    my @port  = map { $nginx->free_port } 1, 2;
+    my $redis = Jelou::Redis->start(port => $port[0], dir => $nginx->dir . '/primary',
+                                    config => ['repl-diskless-sync-delay 0']);
+    my $copy  = Jelou::Redis->start(port => $port[1], dir => $nginx->dir . '/replica',
+                                    config => ["replicaof 127.0.0.1 $port[0]"]);
+
+    # The one at the top is the replica.
+
+    $nginx->replace('10.0.4.11:6379', $port[1]);
+    $nginx->replace('10.0.4.12:6379', $port[0]);
+
+    $_->command(qw(ACL SETUSER nginx on >a-password ~jelou:* ~jelou-id:* +evalsha +eval
+                   +get +set +xadd +xdel)) for $redis, $copy;
+    $nginx->start($conf{'docs/examples/redis.conf'});
+
+    my %tls = (secret => $secret, at => $nginx->port('443'));
+    my %url = (incoming_message => '/v1/external-support/webhook',
+               message => '/jelou/webhook', conversation => '/jelou/webhook');
+
+    for my $name (qw(incoming_message message conversation)) {
+        my $url = "https://webhook.example.com$url{$name}";
+
+        my ($head, $answer) = $nginx->send($url, $body{$name}, %tls);
+
+        is($answer, $answer{$name}, "$name: the answer");
+        is(($redis->entries('jelou:{PROJECT_ID}'))[-1]{event}, $event{$name},
+           "$name: the event");
+
+        ($head, $answer) = $nginx->send($url, $body{$name}, %tls);
+
+        is($answer, $answer{$name}, "$name again: the same answer");
+        like($head, qr/^Idempotent-Replayed: true\r?$/mi, "$name again: is known");
+    }
+
+    is($redis->command('XLEN', 'jelou:{PROJECT_ID}'), 3, 'each is there once');
+    refused('https://webhook.example.com/jelou/webhook', 'message', 401,
+            'SIGNATURE_MISMATCH', %tls, secret => $other);
+
+    $nginx->stop;
+    $_->stop for $redis, $copy;
+
+    my @log = log_lines('/var/log/nginx/jelou.log');
+
+    is($log[0]{queue}, "127.0.0.1:$port[1], 127.0.0.1:$port[0]",
+       'the replica was asked first');
+    is($log[1]{queue}, "127.0.0.1:$port[0]", 'and then left alone');
+    is_deeply([map { $_->{result} } @log[0, 1]], [qw(accepted duplicate)], 'the log');
 };
 
 

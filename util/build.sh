@@ -177,7 +177,7 @@ inputs() {
         cat "$source/conf_flags"
     fi
 
-    dpkg-query -W libyajl-dev libssl-dev gcc
+    dpkg-query -W libyajl-dev libhiredis-dev libssl-dev gcc
     options
     cat "$root/config" "$root/util/build.sh"
 }
@@ -348,7 +348,7 @@ flock 9
 if [ -z "$name" ]; then
     # libpcre and zlib come with nginx-dev, in the versions that it wants.
 
-    need nginx nginx-dev libyajl-dev libssl-dev gcc libc6-dev make
+    need nginx nginx-dev libyajl-dev libhiredis-dev libssl-dev gcc libc6-dev make
 
     nginx=/usr/sbin/nginx
     source=/usr/share/nginx/src
@@ -356,7 +356,7 @@ if [ -z "$name" ]; then
     objs=$out/nginx
 
 else
-    need libyajl-dev libssl-dev gcc libc6-dev make
+    need libyajl-dev libhiredis-dev libssl-dev gcc libc6-dev make
     need dpkg-dev libpcre2-dev zlib1g-dev
 
     [ "$cc" != clang ] || need clang

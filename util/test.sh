@@ -160,7 +160,7 @@ if [ -n "$valgrind" ]; then
     export TEST_NGINX_TIMEOUT JELOU_VALGRIND
 fi
 
-need perl curl openssl procps chromium prometheus
+need perl curl openssl procps redis-server chromium prometheus
 
 perl -MTest::Nginx::Socket -e 1 2>/dev/null || install_test_nginx
 

@@ -42,6 +42,11 @@ int EVP_MAC_init(EVP_MAC_CTX *ctx, const char *key, size_t len,
 int EVP_MAC_update(EVP_MAC_CTX *ctx, const char *data, size_t len);
 int EVP_MAC_final(EVP_MAC_CTX *ctx, unsigned char *out, size_t *len,
     size_t size);
+typedef struct evp_md_st EVP_MD;
+
+const EVP_MD *EVP_sha256(void);
+int EVP_Digest(const char *data, size_t count, unsigned char *md,
+    unsigned int *size, const EVP_MD *type, void *engine);
 int CRYPTO_memcmp(const void *a, const void *b, size_t len);
 ]]
 
@@ -185,7 +190,10 @@ local function refuse(status, key)
 end
 
 
-local function access()
+-- The event and the message id of a request that is right; any other one is
+-- answered.
+
+local function checked()
     if ngx.req.get_method() ~= "POST" then
         return refuse(405, "METHOD_NOT_ALLOWED")
     end
@@ -225,8 +233,156 @@ local function access()
         return refuse(422, "INVALID_EVENT")
     end
 
-    ngx.req.set_body_data(event)
+    return event, message, body
 end
 
 
-return { access = access }
+local function access()
+    ngx.req.set_body_data((checked()))
+end
+
+
+-- The queue: the module's own script, by its SHA-1, over a cosocket that is
+-- kept.  RESP is written and read here, for Debian has no client.
+
+local script = {}
+
+for line in io.lines("@root@/ngx_http_jelou_module/ngx_http_jelou_redis_command.c") do
+    local text = line:match('^    "(.*)\\n";?$')
+
+    if text then
+        script[#script + 1] = text .. "\n"
+    end
+end
+
+script = table.concat(script)
+
+local sha1 = {}
+
+for c in ngx.sha1_bin(script):gmatch(".") do
+    sha1[#sha1 + 1] = ("%02x"):format(byte(c))
+end
+
+sha1 = table.concat(sha1)
+
+local sha256 = C.EVP_sha256()
+
+
+local function sha256_hex(text)
+    if C.EVP_Digest(text, #text, digest, nil, sha256, nil) ~= 1 then
+        ngx.exit(500)
+    end
+
+    for i = 0, 31 do
+        local b = digest[i]
+        hex[2 * i] = digits[bit.rshift(b, 4)]
+        hex[2 * i + 1] = digits[bit.band(b, 15)]
+    end
+
+    return ffi.string(hex, 64)
+end
+
+
+local function resp(words)
+    local out = { "*", #words, "\r\n" }
+    local n = 3
+
+    for i = 1, #words do
+        local word = words[i]
+
+        out[n + 1] = "$"
+        out[n + 2] = #word
+        out[n + 3] = "\r\n"
+        out[n + 4] = word
+        out[n + 5] = "\r\n"
+        n = n + 5
+    end
+
+    return table.concat(out, "", 1, n)
+end
+
+
+-- 0, 1 or 2, as the script says, or nil and the first line of an error
+
+local function reply(sock)
+    local line = sock:receive()
+
+    if line ~= "*2" then
+        return nil, line
+    end
+
+    local code = sock:receive()
+    local size = sock:receive()
+
+    if not code or not size or byte(size) ~= 36 then
+        return nil
+    end
+
+    if not sock:receive(tonumber(size:sub(2)) + 2) then
+        return nil
+    end
+
+    return tonumber(code:sub(2))
+end
+
+
+local function queue()
+    local event, message, body = checked()
+
+    if not event then
+        return
+    end
+
+    local var = ngx.var
+    local key = var.pid .. "." .. var.connection .. "."
+                .. var.connection_requests
+
+    local words = {
+        "EVALSHA", sha1, "2", "bench",
+        "jelou-id:{bench}:" .. sha256_hex(key), sha256_hex(body),
+        "10", "", "MAXLEN", "~", "10000", "*", "event", event,
+        "event_type", message.event_type, "message_id", message.value.id,
+        "room_id", message.room_id, "received_at",
+        ("%d"):format(ngx.now() * 1000),
+    }
+
+    local sock = ngx.socket.tcp()
+
+    if not sock:connect("127.0.0.1", @queue@) or not sock:send(resp(words)) then
+        return refuse(500, "UPSTREAM_FAILED")
+    end
+
+    local code, err = reply(sock)
+
+    if not code and err and err:sub(1, 9) == "-NOSCRIPT" then
+        words[1], words[2] = "EVAL", script
+
+        if sock:send(resp(words)) then
+            code = reply(sock)
+        end
+    end
+
+    if not code then
+        return refuse(500, "UPSTREAM_FAILED")
+    end
+
+    sock:setkeepalive(600000, 256)
+
+    if code == 2 then
+        return refuse(422, "MESSAGE_ID_REUSED")
+    end
+
+    if code == 1 then
+        ngx.header["Idempotent-Replayed"] = "true"
+    end
+
+    local answer = '{"success":true,"messageId":' .. encode(message.value.id)
+                   .. "}"
+
+    ngx.header.content_type = "application/json"
+    ngx.header.content_length = #answer
+    ngx.print(answer)
+end
+
+
+return { access = access, queue = queue }

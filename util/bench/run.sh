@@ -12,7 +12,7 @@
 #     sh util/bench/run.sh --status    what counting adds, in instructions; fails
 #                                      if that is 1 % of a request's or more
 #
-# ROUNDS (5), SECONDS_EACH (2) and PORT (18080, and the next three) may be set.
+# ROUNDS (5), SECONDS_EACH (2) and PORT (18080, and the next four) may be set.
 # All its files are in build/bench/.
 
 set -eu
@@ -67,7 +67,8 @@ trap 'exit 1' HUP INT TERM
 fill() {
     sed "s|@root@|$root|; s|@dir@|$dir|; s|@bench@|$dir|; s|@secret@|$secret|
          s|@port@|$port|; s|@origin@|$2|
-         s|@recorder@|$((port + 2))|; s|@slow@|$((port + 3))|" \
+         s|@recorder@|$((port + 2))|; s|@slow@|$((port + 3))|
+         s|@queue@|$((port + 4))|" \
         "$bench/$1"
 }
 
@@ -168,7 +169,7 @@ floor_instructions() {
 prepare() {
     sh "$root/util/build.sh"
 
-    need perl gcc libc6-dev libssl-dev libyajl-dev valgrind "$@"
+    need perl gcc libc6-dev libssl-dev libyajl-dev valgrind redis-server "$@"
 
     rm -rf "$dir"
     mkdir -p "$dir/temp"
@@ -192,6 +193,10 @@ prepare() {
     here=$elsewhere
     serve "$dir/origin.conf" origin
     here=
+
+    $elsewhere redis-server --bind 127.0.0.1 --port $((port + 4)) \
+        --dir "$dir" --save "" --logfile "$dir/redis.log" &
+    ours="$ours $!"
 }
 
 
@@ -325,6 +330,11 @@ cases() {
     done
 
     echo "dedup 353 200"
+
+    for body in 353 4096; do
+        echo "redis $body 200"
+        echo "luaredis $body 200"
+    done
 }
 
 
@@ -338,7 +348,7 @@ count_all() {
         conf=$dir/quick.conf
 
         case $path in
-            lua | njs) conf=$dir/front.conf ;;
+            lua | njs | luaredis) conf=$dir/front.conf ;;
         esac
 
         case $body in
@@ -517,7 +527,7 @@ machine() {
     printf 'kernel\tLinux %s\n' "$(uname -r | cut -d - -f 1)"
 
     for package in nginx libssl3 libyajl2 libnginx-mod-http-lua \
-                   libnginx-mod-http-js lua-cjson wrk valgrind; do
+                   libnginx-mod-http-js lua-cjson redis-server wrk valgrind; do
         # shellcheck disable=SC2016
         dpkg-query -W -f '${Package}\t${Version}\n' $package
     done

@@ -24,7 +24,7 @@ root=$(cd "$fuzz/../.." && pwd)
 
 dir=$root/build/fuzz
 bodies='incoming_message message room_message bot_message'
-all="$bodies signature secrets"
+all="$bodies signature secrets redis"
 
 LC_ALL=C
 export LC_ALL
@@ -35,7 +35,7 @@ core='core/ngx_string core/ngx_palloc core/ngx_list core/ngx_array
       core/ngx_rbtree core/ngx_crc32 core/ngx_murmurhash core/ngx_times
       os/unix/ngx_time'
 
-module='parse schema rule text format id signature secret request'
+module='parse schema rule text format id signature secret request redis_reply'
 
 
 # compile OBJECT SOURCE FLAG...
@@ -70,7 +70,7 @@ build() {
     {
         echo "$@"
         clang --version
-        dpkg-query -W libyajl-dev libssl-dev libjansson-dev
+        dpkg-query -W libyajl-dev libhiredis-dev libssl-dev libjansson-dev
         cat "$objs/inputs" "$root"/ngx_http_jelou_module/* \
             "$fuzz"/*.[ch] "$fuzz/run.sh"
     } | cksum >"$out/inputs.new"
@@ -103,6 +103,8 @@ build() {
     link "$out" signature "$4" tree core signature
     link "$out" secrets "$4 -Wl,--wrap=ngx_http_jelou_hmac" tree core secrets
 
+    link "$out" redis "$4" tree core redis
+
     for target in $bodies; do
         ln -f "$out/body" "$out/$target"
     done
@@ -126,7 +128,8 @@ link() {
 
     # shellcheck disable=SC2086
     clang $flags -Wl,--wrap=__sanitizer_cov_trace_pc "$out"/nginx-*.o \
-        "$out"/module-*.o "$@" -ljansson -lyajl -lcrypto -o "$out/$target"
+        "$out"/module-*.o "$@" -ljansson -lyajl -lhiredis -lcrypto \
+        -o "$out/$target"
 }
 
 
@@ -148,6 +151,7 @@ options() {
     case $1 in
         signature) echo "-max_len=2048 -dict=$fuzz/signature.dict" ;;
         secrets) echo "-max_len=2048" ;;
+        redis) echo "-max_len=512 -dict=$fuzz/redis.dict" ;;
         *) echo "-max_len=8192 -dict=$fuzz/json.dict" ;;
     esac
 }

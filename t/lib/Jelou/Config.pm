@@ -76,7 +76,7 @@ sub whole {
 
     return $text if $first =~ /^(?:load_module|user|worker_processes|events)$/;
 
-    my $http   = $first =~ /^(?:server|map|geo|upstream|log_format)$|_zone$/;
+    my $http   = $first =~ /^(?:server|map|geo|split_clients|upstream|log_format)$|_zone$/;
     my $server = $first eq 'location';
 
     return undef if !$http && !$server && $first !~ /^jelou_(?!endpoint)/;
@@ -92,7 +92,7 @@ sub whole {
     $text = "server {\n$text}\n" if !$http;
     $text =~ s/^(\s*server \{\n)/$1 listen 80;\n/mg unless $text =~ /\blisten /;
 
-    my %upstream = map { $_ => 1 } $text =~ m{_pass +http://(\w+)(?=[/;])}g;
+    my %upstream = map { $_ => 1 } $text =~ m{_pass +(?:http://)?([a-z]\w+)(?=[/;])}g;
 
     delete @upstream{ $text =~ /\bupstream (\w+)/g };
 
@@ -219,11 +219,12 @@ sub here {
     $text =~ s/^load_module\s.*\n//mg if $module eq '';
 
     my $files = join '|', qw(load_module include jelou_secret_file
-                             auth_basic_user_file);
+                             auth_basic_user_file
+                             jelou_redis_auth_file);
 
     $text =~ s/^\s*(?:pid|error_log|user)\s[^;]*;$//mg;
     $text =~ s/^\s*\w+_temp_path\s[^;]*;$//mg;
-    $text =~ s/^(\s*(?:$files)\s+)([^\s;]+)/$1 . $self->path($2)/mge;
+    $text =~ s/^(\s*(?:$files)\s+)(?!off;)([^\s;]+)/$1 . $self->path($2)/mge;
     $text =~ s/^(\s*access_log\s+)(?!off)([^\s;]+)/$1 . $self->path($2)/mge;
     $text =~ s/^(\s*ssl_certificate\s+)[^;]+/$1$dir\/tls.crt/mg;
     $text =~ s/^(\s*ssl_certificate_key\s+)[^;]+/$1$dir\/tls.key/mg;

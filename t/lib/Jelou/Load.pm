@@ -7,7 +7,7 @@ package Jelou::Load;
 #     my $answer = Jelou::Load::ask(PORT, RAW);       # both
 #
 #     Jelou::Load::run(
-#         port        => PORT,
+#         port        => PORT,         # or several, [PORT, ...], in turn
 #         connections => 64,
 #         next        => sub { ... },  # a request, { raw => ..., ... };
 #                                      # undef: no more
@@ -122,6 +122,7 @@ sub run {
              @_);
 
     my $until = time + $o{seconds};
+    my @ports = ref $o{port} ? @{ $o{port} } : $o{port};
     my (%client, @again, $over);
 
     my $vec = '';
@@ -136,7 +137,11 @@ sub run {
             return;
         }
 
-        $c->{socket} //= connect_to($o{port});
+        if (!$c->{socket}) {
+            push @ports, shift @ports;
+            $c->{socket} = connect_to($ports[-1]);
+        }
+
         $c->{request} = $request;
         $c->{buf} = '';
         $c->{began} = time;

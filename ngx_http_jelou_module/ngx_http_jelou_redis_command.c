@@ -1,0 +1,483 @@
+
+/*
+ * Event to command: the script, the names of the keys, and the fields of an
+ * entry.
+ */
+
+
+#include "ngx_http_jelou_redis.h"
+#include "ngx_http_jelou_idempotency.h"
+
+#include <ngx_sha1.h>
+#include <openssl/crypto.h>
+
+
+#define NGX_HTTP_JELOU_REDIS_KEY  "jelou-id:"
+
+
+/* an entry's fields that a variable has */
+
+typedef struct {
+    ngx_str_t  name;
+    ngx_str_t  variable;
+} ngx_http_jelou_redis_field_t;
+
+
+static void ngx_http_jelou_redis_word(ngx_http_jelou_redis_ctx_t *ctx,
+    const void *data, size_t len);
+static ngx_int_t ngx_http_jelou_redis_script(ngx_http_jelou_redis_ctx_t *ctx,
+    ngx_str_t *stream);
+static ngx_int_t ngx_http_jelou_redis_key(ngx_http_jelou_redis_ctx_t *ctx,
+    ngx_str_t *stream, ngx_str_t *key);
+static ngx_int_t ngx_http_jelou_redis_entry(ngx_http_jelou_redis_ctx_t *ctx);
+static u_char *ngx_http_jelou_redis_length(u_char *p, u_char type, size_t len);
+static void ngx_http_jelou_redis_command_wipe(void *data);
+
+
+#define ngx_http_jelou_redis_literal(ctx, text)                               \
+    ngx_http_jelou_redis_word(ctx, text, sizeof(text) - 1)
+
+
+/*
+ * Looks for the key; if it is not there, appends the entry and sets the key,
+ * so that there is never the one without the other.  Errors are returned as
+ * Redis has them: an error that is raised would begin with other words,
+ * depending on the version.
+ *
+ * KEYS  the stream, the key
+ * ARGV  the body's SHA-256, the key's time to live, the random bytes of the
+ *       message id, and the arguments of XADD that come after the key
+ *
+ * Returns 0 and the entry's id, 1 and the key's value, or 2 and nothing.
+ */
+
+static const char  ngx_http_jelou_redis_lua[] =
+    "local seen = redis.pcall('GET', KEYS[2])\n"
+    "if type(seen) == 'table' then return seen end\n"
+    "if seen then\n"
+    "  if string.sub(seen, 1, 64) ~= ARGV[1] then return {2, ''} end\n"
+    "  return {1, seen}\n"
+    "end\n"
+    "local id = redis.pcall('XADD', KEYS[1], unpack(ARGV, 4))\n"
+    "if type(id) == 'table' then return id end\n"
+    "local set = redis.pcall('SET', KEYS[2],\n"
+    "                        ARGV[1] .. ' ' .. id .. ' ' .. ARGV[3],\n"
+    "                        'EX', ARGV[2])\n"
+    "if set.err then\n"
+    "  redis.pcall('XDEL', KEYS[1], id)\n"
+    "  return set\n"
+    "end\n"
+    "return {0, id}\n";
+
+
+static ngx_http_jelou_redis_field_t
+    ngx_http_jelou_redis_fields[NGX_HTTP_JELOU_REDIS_NFIELDS] =
+{
+    { ngx_string("event_type"), ngx_string("jelou_event_type") },
+    { ngx_string("message_id"), ngx_string("jelou_message_id") },
+    { ngx_string("room_id"), ngx_string("jelou_room_id") }
+};
+
+
+ngx_int_t
+ngx_http_jelou_redis_command_init(ngx_conf_t *cf,
+    ngx_http_jelou_redis_main_conf_t *rmcf)
+{
+    u_char       sha[20];
+    ngx_uint_t   i;
+    ngx_sha1_t   sha1;
+
+    ngx_sha1_init(&sha1);
+    ngx_sha1_update(&sha1, ngx_http_jelou_redis_lua,
+                    sizeof(ngx_http_jelou_redis_lua) - 1);
+    ngx_sha1_final(sha, &sha1);
+
+    (void) ngx_hex_dump(rmcf->sha, sha, sizeof(sha));
+
+    for (i = 0; i < NGX_HTTP_JELOU_REDIS_NFIELDS; i++) {
+
+        rmcf->fields[i] = ngx_http_get_variable_index(cf,
+                                      &ngx_http_jelou_redis_fields[i].variable);
+
+        if (rmcf->fields[i] == NGX_ERROR) {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_jelou_redis_word(ngx_http_jelou_redis_ctx_t *ctx, const void *data,
+    size_t len)
+{
+    ctx->argv[ctx->argc] = data;
+    ctx->argvlen[ctx->argc++] = len;
+}
+
+
+ngx_int_t
+ngx_http_jelou_redis_command(ngx_http_jelou_redis_ctx_t *ctx)
+{
+    ngx_int_t            rc;
+    ngx_str_t            stream;
+    ngx_http_request_t  *r;
+
+    r = ctx->request;
+
+    if (ngx_http_complex_value(r, ctx->conf->stream, &stream) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (stream.len == 0) {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "jelou: the name of the stream is empty");
+        ctx->jelou->quiet = 1;
+        return NGX_ERROR;
+    }
+
+    rc = NGX_DECLINED;
+
+    if (ctx->conf->dedup) {
+        rc = ngx_http_jelou_redis_script(ctx, &stream);
+
+        if (rc == NGX_ERROR) {
+            return NGX_ERROR;
+        }
+    }
+
+    if (rc == NGX_DECLINED) {
+        ngx_http_jelou_redis_literal(ctx, "XADD");
+        ngx_http_jelou_redis_word(ctx, stream.data, stream.len);
+    }
+
+    return ngx_http_jelou_redis_entry(ctx);
+}
+
+
+/* NGX_DECLINED: the configured key is empty, this event is not looked for */
+
+static ngx_int_t
+ngx_http_jelou_redis_script(ngx_http_jelou_redis_ctx_t *ctx, ngx_str_t *stream)
+{
+    ngx_int_t                          rc;
+    ngx_str_t                          key;
+    ngx_http_jelou_event_t            *event;
+    ngx_http_jelou_redis_main_conf_t  *rmcf;
+
+    rc = ngx_http_jelou_redis_key(ctx, stream, &key);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    rmcf = ngx_http_get_module_main_conf(ctx->request,
+                                         ngx_http_jelou_redis_module);
+    event = &ctx->jelou->event;
+
+    ngx_http_jelou_redis_literal(ctx, "EVALSHA");
+    ngx_http_jelou_redis_word(ctx, rmcf->sha, sizeof(rmcf->sha));
+    ngx_http_jelou_redis_literal(ctx, "2");
+    ngx_http_jelou_redis_word(ctx, stream->data, stream->len);
+    ngx_http_jelou_redis_word(ctx, key.data, key.len);
+
+    (void) ngx_hex_dump(ctx->digest, event->digest, sizeof(event->digest));
+
+    ngx_http_jelou_redis_word(ctx, ctx->digest, sizeof(ctx->digest));
+    ngx_http_jelou_redis_word(ctx, ctx->conf->ttl.data, ctx->conf->ttl.len);
+
+    if (ctx->jelou->conf->schema.endpoint->names_message) {
+        (void) ngx_hex_dump(ctx->random, event->random, sizeof(event->random));
+        ngx_http_jelou_redis_word(ctx, ctx->random, sizeof(ctx->random));
+
+    } else {
+        ngx_http_jelou_redis_literal(ctx, "");
+    }
+
+    ctx->script = 1;
+
+    return NGX_OK;
+}
+
+
+/*
+ * The stream's name is part of the key: what is known of one stream is not
+ * known of another one.  A prefix without braces does not change the tag.
+ */
+
+static ngx_int_t
+ngx_http_jelou_redis_key(ngx_http_jelou_redis_ctx_t *ctx, ngx_str_t *stream,
+    ngx_str_t *key)
+{
+    u_char               digest[NGX_HTTP_JELOU_KEY_LEN], *p;
+    ngx_int_t            rc, tag;
+    ngx_http_request_t  *r;
+
+    r = ctx->request;
+
+    tag = ngx_http_jelou_redis_tag(stream);
+
+    if (tag == NGX_ERROR) {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "jelou: the name of the stream has braces that leave it "
+                      "without a hash tag");
+        ctx->jelou->quiet = 1;
+        return NGX_ERROR;
+    }
+
+    if (ngx_http_jelou_idempotency_digest(r, ctx->jelou) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    rc = ngx_http_jelou_idempotency_key(r, ctx->jelou, ctx->conf->dedup_key,
+                                        digest);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    p = ngx_pnalloc(r->pool, sizeof(NGX_HTTP_JELOU_REDIS_KEY "{}:") - 1
+                             + stream->len + 2 * NGX_HTTP_JELOU_KEY_LEN);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    key->data = p;
+
+    p = ngx_cpymem(p, NGX_HTTP_JELOU_REDIS_KEY,
+                   sizeof(NGX_HTTP_JELOU_REDIS_KEY) - 1);
+
+    if (tag == NGX_DECLINED) {
+        *p++ = '{';
+    }
+
+    p = ngx_cpymem(p, stream->data, stream->len);
+
+    if (tag == NGX_DECLINED) {
+        *p++ = '}';
+    }
+
+    *p++ = ':';
+    p = ngx_hex_dump(p, digest, NGX_HTTP_JELOU_KEY_LEN);
+
+    key->len = p - key->data;
+
+    return NGX_OK;
+}
+
+
+/*
+ * A tag is what stands between the first "{" and the first "}" behind it, if
+ * it is not empty; without one, the slot is that of the whole name.
+ */
+
+ngx_int_t
+ngx_http_jelou_redis_tag(ngx_str_t *stream)
+{
+    u_char  *open, *close, *last;
+
+    last = stream->data + stream->len;
+
+    open = ngx_strlchr(stream->data, last, '{');
+    close = open ? ngx_strlchr(open, last, '}') : NULL;
+
+    if (close && close > open + 1) {
+        return NGX_OK;
+    }
+
+    return ngx_strlchr(stream->data, last, '}') ? NGX_ERROR : NGX_DECLINED;
+}
+
+
+/* What follows the stream in XADD.  A field that an event lacks is empty. */
+
+static ngx_int_t
+ngx_http_jelou_redis_entry(ngx_http_jelou_redis_ctx_t *ctx)
+{
+    u_char                            *last;
+    ngx_str_t                         *name;
+    ngx_uint_t                         i;
+    ngx_http_jelou_event_t            *event;
+    ngx_http_variable_value_t         *v;
+    ngx_http_jelou_redis_main_conf_t  *rmcf;
+
+    rmcf = ngx_http_get_module_main_conf(ctx->request,
+                                         ngx_http_jelou_redis_module);
+
+    if (ctx->conf->maxlen.len) {
+        ngx_http_jelou_redis_literal(ctx, "MAXLEN");
+        ngx_http_jelou_redis_literal(ctx, "~");
+        ngx_http_jelou_redis_word(ctx, ctx->conf->maxlen.data,
+                                  ctx->conf->maxlen.len);
+    }
+
+    ngx_http_jelou_redis_literal(ctx, "*");
+
+    ngx_http_jelou_redis_literal(ctx, "event");
+    ngx_http_jelou_redis_word(ctx, ctx->jelou->forwarded.data,
+                              ctx->jelou->forwarded.len);
+
+    for (i = 0; i < NGX_HTTP_JELOU_REDIS_NFIELDS; i++) {
+        v = ngx_http_get_flushed_variable(ctx->request, rmcf->fields[i]);
+
+        if (v == NULL || v->not_found) {
+            return NGX_ERROR;
+        }
+
+        name = &ngx_http_jelou_redis_fields[i].name;
+
+        ngx_http_jelou_redis_word(ctx, name->data, name->len);
+        ngx_http_jelou_redis_word(ctx, v->data, v->len);
+    }
+
+    event = &ctx->jelou->event;
+
+    last = ngx_sprintf(ctx->received, "%L",
+                       (int64_t) event->received_sec * 1000
+                       + (int64_t) event->received);
+
+    ngx_http_jelou_redis_literal(ctx, "received_at");
+    ngx_http_jelou_redis_word(ctx, ctx->received, last - ctx->received);
+
+    return NGX_OK;
+}
+
+
+void
+ngx_http_jelou_redis_command_eval(ngx_http_jelou_redis_ctx_t *ctx)
+{
+    ctx->argv[0] = "EVAL";
+    ctx->argvlen[0] = sizeof("EVAL") - 1;
+
+    ctx->argv[1] = ngx_http_jelou_redis_lua;
+    ctx->argvlen[1] = sizeof(ngx_http_jelou_redis_lua) - 1;
+}
+
+
+/*
+ * An array of strings, each with its length before it.  hiredis writes the same
+ * with sprintf() for each length: a sixth of all instructions of a request.
+ */
+
+ngx_buf_t *
+ngx_http_jelou_redis_command_buf(ngx_http_jelou_redis_ctx_t *ctx)
+{
+    int         i;
+    size_t      len;
+    u_char     *p;
+    ngx_buf_t  *b;
+
+    len = sizeof("*" CRLF) - 1 + NGX_SIZE_T_LEN;
+
+    for (i = 0; i < ctx->argc; i++) {
+        len += sizeof("$" CRLF CRLF) - 1 + NGX_SIZE_T_LEN + ctx->argvlen[i];
+    }
+
+    b = ngx_create_temp_buf(ctx->request->pool, len);
+    if (b == NULL) {
+        return NULL;
+    }
+
+    p = ngx_http_jelou_redis_length(b->last, '*', ctx->argc);
+
+    for (i = 0; i < ctx->argc; i++) {
+        p = ngx_http_jelou_redis_length(p, '$', ctx->argvlen[i]);
+
+        if (ctx->argvlen[i]) {
+            p = ngx_cpymem(p, ctx->argv[i], ctx->argvlen[i]);
+        }
+
+        *p++ = CR;
+        *p++ = LF;
+    }
+
+    b->last = p;
+
+    return b;
+}
+
+
+static u_char *
+ngx_http_jelou_redis_length(u_char *p, u_char type, size_t len)
+{
+    u_char   digits[NGX_SIZE_T_LEN], *d;
+
+    *p++ = type;
+
+    d = digits + NGX_SIZE_T_LEN;
+
+    do {
+        *--d = (u_char) ('0' + len % 10);
+        len /= 10;
+    } while (len);
+
+    p = ngx_cpymem(p, d, digits + NGX_SIZE_T_LEN - d);
+
+    *p++ = CR;
+    *p++ = LF;
+
+    return p;
+}
+
+
+ngx_int_t
+ngx_http_jelou_redis_command_add(ngx_pool_t *pool, ngx_str_t *command,
+    ngx_uint_t nwords, ngx_str_t *words)
+{
+    char                *text;
+    size_t               argvlen[3];
+    u_char              *p;
+    ssize_t              len;
+    ngx_str_t           *whole;
+    ngx_uint_t           i;
+    const char          *argv[3];
+    ngx_pool_cleanup_t  *cln;
+
+    for (i = 0; i < nwords; i++) {
+        argv[i] = (char *) words[i].data;
+        argvlen[i] = words[i].len;
+    }
+
+    cln = ngx_pool_cleanup_add(pool, sizeof(ngx_str_t));
+    if (cln == NULL) {
+        return NGX_ERROR;
+    }
+
+    len = redisFormatCommandArgv(&text, (int) nwords, argv, argvlen);
+
+    if (len < 0) {
+        return NGX_ERROR;
+    }
+
+    p = ngx_pnalloc(pool, command->len + len);
+
+    if (p) {
+        if (command->len) {
+            ngx_memcpy(p, command->data, command->len);
+        }
+
+        ngx_memcpy(p + command->len, text, len);
+
+        command->data = p;
+        command->len += len;
+
+        whole = cln->data;
+        *whole = *command;
+
+        cln->handler = ngx_http_jelou_redis_command_wipe;
+    }
+
+    OPENSSL_cleanse(text, len);
+    redisFreeCommand(text);
+
+    return p ? NGX_OK : NGX_ERROR;
+}
+
+
+static void
+ngx_http_jelou_redis_command_wipe(void *data)
+{
+    ngx_str_t  *command = data;
+
+    OPENSSL_cleanse(command->data, command->len);
+}
