@@ -94,8 +94,8 @@ ngx_int_t ngx_http_jelou_redis_command(ngx_http_jelou_redis_ctx_t *ctx);
 void ngx_http_jelou_redis_command_eval(ngx_http_jelou_redis_ctx_t *ctx);
 
 /*
- * Writes the words as Redis wants them, in a buffer of the request's pool.
- * Returns NULL if memory ran out.
+ * Makes of the words what Redis reads.  The buffer lasts as long as the
+ * request.  Returns NULL if memory ran out.
  */
 ngx_buf_t *ngx_http_jelou_redis_command_buf(ngx_http_jelou_redis_ctx_t *ctx);
 

@@ -12,7 +12,15 @@
 #include <openssl/crypto.h>
 
 
-#define NGX_HTTP_JELOU_REDIS_KEY  "jelou-id:"
+#define NGX_HTTP_JELOU_REDIS_KEY         "jelou-id:"
+
+/* the fields of an entry, in their order */
+
+#define NGX_HTTP_JELOU_REDIS_EVENT       "event"
+#define NGX_HTTP_JELOU_REDIS_EVENT_TYPE  "event_type"
+#define NGX_HTTP_JELOU_REDIS_MESSAGE_ID  "message_id"
+#define NGX_HTTP_JELOU_REDIS_ROOM_ID     "room_id"
+#define NGX_HTTP_JELOU_REDIS_RECEIVED    "received_at"
 
 
 /* an entry's fields that a variable has */
@@ -30,7 +38,9 @@ static ngx_int_t ngx_http_jelou_redis_script(ngx_http_jelou_redis_ctx_t *ctx,
 static ngx_int_t ngx_http_jelou_redis_key(ngx_http_jelou_redis_ctx_t *ctx,
     ngx_str_t *stream, ngx_str_t *key);
 static ngx_int_t ngx_http_jelou_redis_entry(ngx_http_jelou_redis_ctx_t *ctx);
-static u_char *ngx_http_jelou_redis_length(u_char *p, u_char type, size_t len);
+static void ngx_http_jelou_redis_field(ngx_http_jelou_redis_ctx_t *ctx,
+    ngx_str_t *name, const void *data, size_t len);
+static void ngx_http_jelou_redis_command_free(void *data);
 static void ngx_http_jelou_redis_command_wipe(void *data);
 
 
@@ -46,7 +56,7 @@ static void ngx_http_jelou_redis_command_wipe(void *data);
  *
  * KEYS  the stream, the key
  * ARGV  the body's SHA-256, the key's time to live, the random bytes of the
- *       message id, and the arguments of XADD that come after the key
+ *       message id, MAXLEN or nothing, and the values of the fields
  *
  * Returns 0 and the entry's id, 1 and the key's value, or 2 and nothing.
  */
@@ -58,7 +68,21 @@ static const char  ngx_http_jelou_redis_lua[] =
     "  if string.sub(seen, 1, 64) ~= ARGV[1] then return {2, ''} end\n"
     "  return {1, seen}\n"
     "end\n"
-    "local id = redis.pcall('XADD', KEYS[1], unpack(ARGV, 4))\n"
+    "local add = {'XADD', KEYS[1]}\n"
+    "if ARGV[4] ~= '' then\n"
+    "  add = {'XADD', KEYS[1], 'MAXLEN', '~', ARGV[4]}\n"
+    "end\n"
+    "add[#add + 1] = '*'\n"
+    "local names = {'" NGX_HTTP_JELOU_REDIS_EVENT "',\n"
+    "               '" NGX_HTTP_JELOU_REDIS_EVENT_TYPE "',\n"
+    "               '" NGX_HTTP_JELOU_REDIS_MESSAGE_ID "',\n"
+    "               '" NGX_HTTP_JELOU_REDIS_ROOM_ID "',\n"
+    "               '" NGX_HTTP_JELOU_REDIS_RECEIVED "'}\n"
+    "for i, name in ipairs(names) do\n"
+    "  add[#add + 1] = name\n"
+    "  add[#add + 1] = ARGV[4 + i]\n"
+    "end\n"
+    "local id = redis.pcall(unpack(add))\n"
     "if type(id) == 'table' then return id end\n"
     "local set = redis.pcall('SET', KEYS[2],\n"
     "                        ARGV[1] .. ' ' .. id .. ' ' .. ARGV[3],\n"
@@ -73,9 +97,12 @@ static const char  ngx_http_jelou_redis_lua[] =
 static ngx_http_jelou_redis_field_t
     ngx_http_jelou_redis_fields[NGX_HTTP_JELOU_REDIS_NFIELDS] =
 {
-    { ngx_string("event_type"), ngx_string("jelou_event_type") },
-    { ngx_string("message_id"), ngx_string("jelou_message_id") },
-    { ngx_string("room_id"), ngx_string("jelou_room_id") }
+    { ngx_string(NGX_HTTP_JELOU_REDIS_EVENT_TYPE),
+      ngx_string("jelou_event_type") },
+    { ngx_string(NGX_HTTP_JELOU_REDIS_MESSAGE_ID),
+      ngx_string("jelou_message_id") },
+    { ngx_string(NGX_HTTP_JELOU_REDIS_ROOM_ID),
+      ngx_string("jelou_room_id") }
 };
 
 
@@ -289,33 +316,44 @@ ngx_http_jelou_redis_tag(ngx_str_t *stream)
 }
 
 
-/* What follows the stream in XADD.  A field that an event lacks is empty. */
+/*
+ * What follows the stream in XADD, or the parameters of the script that say so.
+ * A field that an event lacks is empty.
+ */
 
 static ngx_int_t
 ngx_http_jelou_redis_entry(ngx_http_jelou_redis_ctx_t *ctx)
 {
     u_char                            *last;
-    ngx_str_t                         *name;
     ngx_uint_t                         i;
     ngx_http_jelou_event_t            *event;
     ngx_http_variable_value_t         *v;
     ngx_http_jelou_redis_main_conf_t  *rmcf;
 
+    static ngx_str_t  event_name = ngx_string(NGX_HTTP_JELOU_REDIS_EVENT);
+    static ngx_str_t  received_name = ngx_string(NGX_HTTP_JELOU_REDIS_RECEIVED);
+
     rmcf = ngx_http_get_module_main_conf(ctx->request,
                                          ngx_http_jelou_redis_module);
 
-    if (ctx->conf->maxlen.len) {
-        ngx_http_jelou_redis_literal(ctx, "MAXLEN");
-        ngx_http_jelou_redis_literal(ctx, "~");
+    if (ctx->script) {
         ngx_http_jelou_redis_word(ctx, ctx->conf->maxlen.data,
                                   ctx->conf->maxlen.len);
+
+    } else {
+
+        if (ctx->conf->maxlen.len) {
+            ngx_http_jelou_redis_literal(ctx, "MAXLEN");
+            ngx_http_jelou_redis_literal(ctx, "~");
+            ngx_http_jelou_redis_word(ctx, ctx->conf->maxlen.data,
+                                      ctx->conf->maxlen.len);
+        }
+
+        ngx_http_jelou_redis_literal(ctx, "*");
     }
 
-    ngx_http_jelou_redis_literal(ctx, "*");
-
-    ngx_http_jelou_redis_literal(ctx, "event");
-    ngx_http_jelou_redis_word(ctx, ctx->jelou->forwarded.data,
-                              ctx->jelou->forwarded.len);
+    ngx_http_jelou_redis_field(ctx, &event_name, ctx->jelou->forwarded.data,
+                               ctx->jelou->forwarded.len);
 
     for (i = 0; i < NGX_HTTP_JELOU_REDIS_NFIELDS; i++) {
         v = ngx_http_get_flushed_variable(ctx->request, rmcf->fields[i]);
@@ -324,10 +362,8 @@ ngx_http_jelou_redis_entry(ngx_http_jelou_redis_ctx_t *ctx)
             return NGX_ERROR;
         }
 
-        name = &ngx_http_jelou_redis_fields[i].name;
-
-        ngx_http_jelou_redis_word(ctx, name->data, name->len);
-        ngx_http_jelou_redis_word(ctx, v->data, v->len);
+        ngx_http_jelou_redis_field(ctx, &ngx_http_jelou_redis_fields[i].name,
+                                   v->data, v->len);
     }
 
     event = &ctx->jelou->event;
@@ -336,10 +372,24 @@ ngx_http_jelou_redis_entry(ngx_http_jelou_redis_ctx_t *ctx)
                        (int64_t) event->received_sec * 1000
                        + (int64_t) event->received);
 
-    ngx_http_jelou_redis_literal(ctx, "received_at");
-    ngx_http_jelou_redis_word(ctx, ctx->received, last - ctx->received);
+    ngx_http_jelou_redis_field(ctx, &received_name, ctx->received,
+                               last - ctx->received);
 
     return NGX_OK;
+}
+
+
+/* The script has the names. */
+
+static void
+ngx_http_jelou_redis_field(ngx_http_jelou_redis_ctx_t *ctx, ngx_str_t *name,
+    const void *data, size_t len)
+{
+    if (!ctx->script) {
+        ngx_http_jelou_redis_word(ctx, name->data, name->len);
+    }
+
+    ngx_http_jelou_redis_word(ctx, data, len);
 }
 
 
@@ -354,69 +404,46 @@ ngx_http_jelou_redis_command_eval(ngx_http_jelou_redis_ctx_t *ctx)
 }
 
 
-/*
- * An array of strings, each with its length before it.  hiredis writes the same
- * with sprintf() for each length: a sixth of all instructions of a request.
- */
+/* The command is hiredis' own memory: it goes with the request, uncopied. */
 
 ngx_buf_t *
 ngx_http_jelou_redis_command_buf(ngx_http_jelou_redis_ctx_t *ctx)
 {
-    int         i;
-    size_t      len;
-    u_char     *p;
-    ngx_buf_t  *b;
+    char                *text;
+    ssize_t              len;
+    ngx_buf_t           *b;
+    ngx_pool_cleanup_t  *cln;
 
-    len = sizeof("*" CRLF) - 1 + NGX_SIZE_T_LEN;
+    b = ngx_calloc_buf(ctx->request->pool);
+    cln = ngx_pool_cleanup_add(ctx->request->pool, 0);
 
-    for (i = 0; i < ctx->argc; i++) {
-        len += sizeof("$" CRLF CRLF) - 1 + NGX_SIZE_T_LEN + ctx->argvlen[i];
-    }
-
-    b = ngx_create_temp_buf(ctx->request->pool, len);
-    if (b == NULL) {
+    if (b == NULL || cln == NULL) {
         return NULL;
     }
 
-    p = ngx_http_jelou_redis_length(b->last, '*', ctx->argc);
+    len = redisFormatCommandArgv(&text, ctx->argc, ctx->argv, ctx->argvlen);
 
-    for (i = 0; i < ctx->argc; i++) {
-        p = ngx_http_jelou_redis_length(p, '$', ctx->argvlen[i]);
-
-        if (ctx->argvlen[i]) {
-            p = ngx_cpymem(p, ctx->argv[i], ctx->argvlen[i]);
-        }
-
-        *p++ = CR;
-        *p++ = LF;
+    if (len < 0) {
+        return NULL;
     }
 
-    b->last = p;
+    cln->handler = ngx_http_jelou_redis_command_free;
+    cln->data = text;
+
+    b->start = (u_char *) text;
+    b->pos = b->start;
+    b->last = b->start + len;
+    b->end = b->last;
+    b->temporary = 1;
 
     return b;
 }
 
 
-static u_char *
-ngx_http_jelou_redis_length(u_char *p, u_char type, size_t len)
+static void
+ngx_http_jelou_redis_command_free(void *data)
 {
-    u_char   digits[NGX_SIZE_T_LEN], *d;
-
-    *p++ = type;
-
-    d = digits + NGX_SIZE_T_LEN;
-
-    do {
-        *--d = (u_char) ('0' + len % 10);
-        len /= 10;
-    } while (len);
-
-    p = ngx_cpymem(p, d, digits + NGX_SIZE_T_LEN - d);
-
-    *p++ = CR;
-    *p++ = LF;
-
-    return p;
+    redisFreeCommand(data);
 }
 
 
