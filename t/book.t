@@ -92,6 +92,15 @@ sub follow {
                 if !$block->{answer}
                    && $text =~ /^(?:curl|openssl|send|try|sign)\b(?!\()/m;
 
+            # a log has its lines a moment after the answer
+
+            if ($block->{answer} && $text =~ /([^\s<]+\.log)\s*\z/) {
+                my $lines = () = $block->{answer}{text} =~ /\n/g;
+
+                $script .= "for i in \$(seq 50); do [ \$(wc -l <$1) -ge $lines ]"
+                           . " && break; sleep 0.1; done\n";
+            }
+
             $script .= "$text\nprintf '\\n=== end\\n'\n";
             push @blocks, [$name, $block->{answer}];
         }
