@@ -12,18 +12,9 @@
 #include <openssl/crypto.h>
 
 
-#define NGX_HTTP_JELOU_REDIS_KEY         "jelou-id:"
+#define NGX_HTTP_JELOU_REDIS_KEY  "jelou-id:"
 
-/* the fields of an entry, in their order */
-
-#define NGX_HTTP_JELOU_REDIS_EVENT       "event"
-#define NGX_HTTP_JELOU_REDIS_EVENT_TYPE  "event_type"
-#define NGX_HTTP_JELOU_REDIS_MESSAGE_ID  "message_id"
-#define NGX_HTTP_JELOU_REDIS_ROOM_ID     "room_id"
-#define NGX_HTTP_JELOU_REDIS_RECEIVED    "received_at"
-
-
-/* an entry's fields that a variable has */
+/* an entry's fields that a variable has; the script has their names, too */
 
 typedef struct {
     ngx_str_t  name;
@@ -73,11 +64,8 @@ static const char  ngx_http_jelou_redis_lua[] =
     "  add = {'XADD', KEYS[1], 'MAXLEN', '~', ARGV[4]}\n"
     "end\n"
     "add[#add + 1] = '*'\n"
-    "local names = {'" NGX_HTTP_JELOU_REDIS_EVENT "',\n"
-    "               '" NGX_HTTP_JELOU_REDIS_EVENT_TYPE "',\n"
-    "               '" NGX_HTTP_JELOU_REDIS_MESSAGE_ID "',\n"
-    "               '" NGX_HTTP_JELOU_REDIS_ROOM_ID "',\n"
-    "               '" NGX_HTTP_JELOU_REDIS_RECEIVED "'}\n"
+    "local names = {'event', 'event_type', 'message_id', 'room_id',\n"
+    "               'received_at'}\n"
     "for i, name in ipairs(names) do\n"
     "  add[#add + 1] = name\n"
     "  add[#add + 1] = ARGV[4 + i]\n"
@@ -97,12 +85,9 @@ static const char  ngx_http_jelou_redis_lua[] =
 static ngx_http_jelou_redis_field_t
     ngx_http_jelou_redis_fields[NGX_HTTP_JELOU_REDIS_NFIELDS] =
 {
-    { ngx_string(NGX_HTTP_JELOU_REDIS_EVENT_TYPE),
-      ngx_string("jelou_event_type") },
-    { ngx_string(NGX_HTTP_JELOU_REDIS_MESSAGE_ID),
-      ngx_string("jelou_message_id") },
-    { ngx_string(NGX_HTTP_JELOU_REDIS_ROOM_ID),
-      ngx_string("jelou_room_id") }
+    { ngx_string("event_type"), ngx_string("jelou_event_type") },
+    { ngx_string("message_id"), ngx_string("jelou_message_id") },
+    { ngx_string("room_id"), ngx_string("jelou_room_id") }
 };
 
 
@@ -330,8 +315,8 @@ ngx_http_jelou_redis_entry(ngx_http_jelou_redis_ctx_t *ctx)
     ngx_http_variable_value_t         *v;
     ngx_http_jelou_redis_main_conf_t  *rmcf;
 
-    static ngx_str_t  event_name = ngx_string(NGX_HTTP_JELOU_REDIS_EVENT);
-    static ngx_str_t  received_name = ngx_string(NGX_HTTP_JELOU_REDIS_RECEIVED);
+    static ngx_str_t  event_name = ngx_string("event");
+    static ngx_str_t  received_name = ngx_string("received_at");
 
     rmcf = ngx_http_get_module_main_conf(ctx->request,
                                          ngx_http_jelou_redis_module);

@@ -95,9 +95,10 @@ sub follow {
             # a log has its lines a moment after the answer
 
             if ($block->{answer} && $text =~ /([^\s<]+\.log)\s*\z/) {
+                my $log   = $1;
                 my $lines = () = $block->{answer}{text} =~ /\n/g;
 
-                $script .= "for i in \$(seq 50); do [ \$(wc -l <$1) -ge $lines ]"
+                $script .= "for i in \$(seq 50); do [ \$(wc -l <$log) -ge $lines ]"
                            . " && break; sleep 0.1; done\n";
             }
 

@@ -340,10 +340,8 @@ local function queue()
     local words = {
         "EVALSHA", sha1, "2", "bench",
         "jelou-id:{bench}:" .. sha256_hex(key), sha256_hex(body),
-        "10", "", "MAXLEN", "~", "10000", "*", "event", event,
-        "event_type", message.event_type, "message_id", message.value.id,
-        "room_id", message.room_id, "received_at",
-        ("%d"):format(ngx.now() * 1000),
+        "10", "", "10000", event, message.event_type, message.value.id,
+        message.room_id, ("%d"):format(ngx.now() * 1000),
     }
 
     local sock = ngx.socket.tcp()
