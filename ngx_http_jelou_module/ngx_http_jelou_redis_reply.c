@@ -339,12 +339,10 @@ ngx_http_jelou_redis_verdict(ngx_http_jelou_redis_reply_t *reply)
 static void
 ngx_http_jelou_redis_error(ngx_http_jelou_redis_reply_t *reply)
 {
-    size_t      len, max;
+    size_t      len;
     ngx_str_t  *word;
 
-    max = ngx_min(reply->len, NGX_HTTP_JELOU_REDIS_CAUSE);
-
-    for (len = 0; len < max; len++) {
+    for (len = 0; len < reply->len && len < NGX_HTTP_JELOU_REDIS_CAUSE; len++) {
 
         if ((reply->text[len] < 'A' || reply->text[len] > 'Z')
             && reply->text[len] != '_')

@@ -162,7 +162,9 @@ ngx_http_jelou_status_log(ngx_http_request_t *r)
     if (result == NGX_HTTP_JELOU_RESULT_NONE) {
         result = ngx_http_jelou_result_of(NGX_HTTP_JELOU_INTERNAL_ERROR);
 
-    } else if (result == NGX_HTTP_JELOU_RESULT_ACCEPTED && !ctx->delivered) {
+    } else if (result == NGX_HTTP_JELOU_RESULT_ACCEPTED
+               && ctx && !ctx->delivered)
+    {
         result = ngx_http_jelou_result_of(NGX_HTTP_JELOU_UPSTREAM_FAILED);
     }
 
@@ -274,8 +276,9 @@ ngx_http_jelou_status_secret(ngx_http_jelou_ctx_t *ctx,
 
     in_file = ctx->secret->in_file && ctx->conf->secrets->directive;
 
-    key = (ctx->secret->place * 2 + in_file)
-          * ngx_http_jelou_status_endpoints() + endpoint;
+    /* never 0, for places are counted from 1 */
+
+    key = (ctx->secret->place << 1 | in_file) << 8 | endpoint;
 
     row = (key * 2654435761u) % sh->nmatches;
 
@@ -304,14 +307,13 @@ void
 ngx_http_jelou_status_match(ngx_http_jelou_match_t *match,
     ngx_uint_t *endpoint, ngx_uint_t *place, ngx_uint_t *in_file)
 {
-    ngx_uint_t  key, n;
+    ngx_uint_t  key;
 
     key = match->key;
-    n = ngx_http_jelou_status_endpoints();
 
-    *endpoint = key % n;
-    *place = key / n / 2;
-    *in_file = (key / n) % 2;
+    *endpoint = key & 0xff;
+    *in_file = key >> 8 & 1;
+    *place = key >> 9;
 }
 
 

@@ -64,12 +64,14 @@ run_cppcheck() {
         $(includes -I) ngx_http_jelou_module
 }
 
-# All files that say they are a shell's, with what they source
+# All files that say in their first line that they are a shell's, with what they
+# source; none has a space in its name
 
 shell() {
-    git ls-files -co --exclude-standard |
-        xargs grep -lE '^#!/.*\b(sh|bash)$|^# shellcheck shell=' |
-        xargs shellcheck -x
+    # shellcheck disable=SC2046
+    shellcheck -x $(find . \( -name .git -o -path ./build \) -prune -o -type f \
+        -exec awk 'FNR == 1 && (/^#!.*[\/ ](sh|bash)$/ ||
+            /^# shellcheck shell=/) { print FILENAME }' {} +)
 }
 
 
@@ -88,7 +90,7 @@ check() {
 
 sh "$root/util/build.sh"
 
-need gcc clang clang-tidy cppcheck shellcheck git
+need gcc clang clang-tidy cppcheck shellcheck
 
 cd "$root"
 status=0
