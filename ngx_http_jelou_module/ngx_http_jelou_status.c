@@ -280,7 +280,7 @@ ngx_http_jelou_status_secret(ngx_http_jelou_ctx_t *ctx,
 
     key = (ctx->secret->place << 1 | in_file) << 8 | endpoint;
 
-    row = (key * 2654435761u) % sh->nmatches;
+    row = ngx_murmur_hash2((u_char *) &key, sizeof(key)) % sh->nmatches;
 
     for (i = 0; i < NGX_HTTP_JELOU_PROBES; i++) {
         match = &sh->matches[row];
