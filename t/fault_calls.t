@@ -2,7 +2,7 @@
 # system call: the n-th one alone, and the n-th one with all behind it.  A sender
 # then gets 500 or nothing at all, never a verdict on what was right, nor a 200
 # for what was not delivered; the worker goes on, neither memory nor a file is
-# left behind, and what is sent again is delivered.
+# left behind, and what is sent again is delivered, into a queue only once.
 
 use strict;
 use warnings;
@@ -13,6 +13,7 @@ use Jelou;
 use Jelou::Faults;
 use Jelou::Load;
 use Jelou::Messages;
+use Jelou::Redis;
 use Jelou::Server;
 use Jelou::Upstream;
 use Test::More;
@@ -27,7 +28,12 @@ my $faults   = Jelou::Faults->new;
 my $upstream = Jelou::Upstream->start("$Jelou::Dir/$Jelou::Name.upstream",
                                       http => $Jelou::Port{APP});
 
+my $redis = Jelou::Redis->start(
+    port => $Jelou::Port{PORT_1}, name => 'queue',
+    config => ['user a-user on >a-password ~* &* +@all']);
+
 my $pass  = 'proxy_pass http://app;';
+my $queue = 'jelou_redis_pass queue; jelou_redis_stream events;';
 my $dedup = q(jelou_dedup zone=seen key=$http_idempotency_key;);
 
 
@@ -52,7 +58,7 @@ my @cases = (
         my $key = $endpoint eq 'bot_message' ? $dedup
                                              : 'jelou_dedup zone=seen;';
 
-        case($endpoint, $pass, 200, once => 0),
+        case($endpoint, $pass, 200),
         case($endpoint, "$key $pass", 200),
         case($endpoint, "$key jelou_format cloudevents; $pass", 200),
         case($endpoint, "$key jelou_format raw; $pass"
@@ -86,11 +92,11 @@ my @cases = (
 
     case('message', "access_log logs/all all; jelou_dedup zone=seen; $pass", 200,
          secret => 'jelou_secret_file secrets;', change => $escaped),
-    case('room_message', $pass, 200, once => 0,
+    case('room_message', $pass, 200,
          below => 'v1/rooms/r%22-1/message'),
-    case('bot_message', $pass, 200, once => 0,
+    case('bot_message', $pass, 200,
          change => sub { $escaped->($_[0] =~ s/^\{/{"botId":"b-1",/r) }),
-    case('bot_message', $pass, 200, once => 0,
+    case('bot_message', $pass, 200,
          below => 'v1/bots/b%22-1/messages',
          change => sub { $_[0] =~ s/^\{/{"botId":"b\\"-1",/r }),
     case('message', "jelou_dedup zone=seen; $pass", 200,
@@ -98,7 +104,7 @@ my @cases = (
 
     # an event without an id, which is not looked for
 
-    case('conversation', "jelou_format cloudevents; $pass", 200, once => 0),
+    case('conversation', "jelou_format cloudevents; $pass", 200),
 
     # an event again, and another one with its id
 
@@ -142,6 +148,26 @@ my @cases = (
          answer => 418),
     case('message', "jelou_dedup zone=seen; $pass", '500 UPSTREAM_FAILED',
          answer => "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"),
+
+    # into a queue: by XADD alone, by the script, known to Redis or not, and as a
+    # user in a database of its own
+
+    case('message', $queue, 200, queue => 'more than once',
+         system => 'system'),
+    (map { case($_, "$queue jelou_redis_dedup 1h;", 200, queue => 'once',
+                system => 'system') }
+         qw(incoming_message conversation)),
+    case('room_message', "$queue jelou_redis_dedup 1h; access_log logs/all all;",
+         200, queue => 'once', flush => 1, system => 'system'),
+    case('bot_message', 'jelou_redis_pass authenticated; jelou_redis_db 3;'
+         . ' jelou_redis_stream events maxlen=100000; jelou_redis_auth_file auth;'
+         . ' jelou_redis_dedup 1h key=$http_idempotency_key;', 200,
+         queue => 'once', db => 3),
+    case('bot_message', "$queue jelou_redis_dedup 1h"
+         . ' key=$http_idempotency_key;', '200 replayed', queue => 'once',
+         again => 1),
+    case('message', "$queue jelou_redis_dedup 1h;", '422 MESSAGE_ID_REUSED',
+         queue => 'once', again => 1, change => sub { "$_[0] " }),
 );
 
 my $variables = join ' ', map { "\$jelou_$_" }
@@ -168,6 +194,7 @@ my $nginx = Jelou::Server->new(
     allow => qr{(?:alloc|memalign)\(.*\) failed| failed \(\d+: });
 
 Jelou::Server::spew("$nginx->{dir}/secrets", "p-1 $Jelou::Secret\n");
+Jelou::Server::spew("$nginx->{dir}/auth", "a-user a-password\n");
 mkdir "$nginx->{dir}/logs";
 chmod 0777, "$nginx->{dir}/logs";
 $locations =~ s{ logs/}{ $nginx->{dir}/logs/}g;
@@ -175,8 +202,9 @@ $locations =~ s{ logs/}{ $nginx->{dir}/logs/}g;
 # a connection for each request: nothing of it is there when it has ended
 
 $nginx->write(http => <<"END")->start;
-jelou_dedup_zone  zone=seen:16m;
-log_format        all  '$variables';
+jelou_dedup_zone   zone=seen:16m;
+jelou_status_zone  zone=status:1m;
+log_format         all  '$variables';
 
 map \$jelou_project_id \$mapped {
     volatile;
@@ -187,6 +215,14 @@ upstream app {
     server  127.0.0.1:$Jelou::Port{APP} max_fails=0;
 }
 
+upstream queue {
+    server  127.0.0.1:$Jelou::Port{PORT_1} max_fails=0;
+}
+
+upstream authenticated {
+    server  127.0.0.1:$Jelou::Port{PORT_1} max_fails=0;
+}
+
 server {
     listen  127.0.0.1:$port;
 
@@ -194,6 +230,13 @@ server {
     lingering_close     off;
 
 $locations
+    location = /json {
+        jelou_status  json;
+    }
+
+    location = /prometheus {
+        jelou_status  prometheus;
+    }
 }
 END
 
@@ -239,6 +282,7 @@ sub one {
     # an event that is there already
 
     ask($port, raw($i, $id, 1)) if $case->{again};
+    $redis->command(qw(SCRIPT FLUSH)) if $case->{flush};
 
     $faults->fail($worker, $kinds, $n, $times);
 
@@ -252,7 +296,7 @@ sub one {
     my $good = $said eq $case->{want} || $said eq '500 INTERNAL_ERROR'
                || $said eq 'none' || $said eq 'cut off 500'
                || $said =~ /^500 UPSTREAM_FAILED/
-                  && $case->{want} =~ /^200|UPSTREAM/
+                  && ($case->{want} =~ /^200|UPSTREAM/ || $case->{queue})
                || $said =~ /^cut off (\d+)/ && $case->{want} =~ /^$1/;
 
     push @{ $result->{wrong} }, "$what: $said" if !$good;
@@ -266,11 +310,28 @@ sub one {
 
     push @{ $result->{wrong} }, "$what: then $again"
         if $again !~ /^$want/ || $again =~ /replayed/ && $said =~ /^500/
-                                 && !$case->{again} && !$case->{alone};
+                                 && !$case->{again} && !$case->{alone}
+                                 && !$case->{queue};
     $result->{delivered}{$id}++ if $again =~ /^200$/;
     $result->{replayed}{$id}++  if $again eq '200 replayed';
 
     return $seen->{failed};
+}
+
+# arrived(CASE): the events that have come through, since it was asked last
+
+sub arrived {
+    my $case = shift;
+
+    return map { $_->{body} } $upstream->requests(0) if !$case->{queue};
+
+    $redis->command('SELECT', $case->{db} // 0);
+
+    my @entries = $redis->entries('events');
+
+    $redis->command(qw(DEL events));
+
+    return map { $_->{event} } @entries;
 }
 
 # all_of(CASE, ...): until no call is the n-th any more
@@ -283,17 +344,18 @@ sub all_of {
     my $n      = 0;
 
     $upstream->expect($case->{answer} // 200);
+    arrived($case) if $case->{queue};
 
     my $from = $number + 1;
 
     1 while one($i, $kinds, ++$n, $times, $result) && $n < 200;
 
-    # what is at the upstream
+    # what is at the upstream, or in the queue
 
     my %arrived;
-    $arrived{number($_->{body})}++ for $upstream->requests(0);
+    $arrived{number($_)}++ for arrived($case);
 
-    my $forwards = $case->{conf} =~ /proxy_pass/
+    my $forwards = $case->{conf} =~ /_pass /
                    && $case->{want} =~ /^200|UPSTREAM|REUSED/;
 
     for my $id ($from .. $number) {
@@ -302,6 +364,8 @@ sub all_of {
         push @{ $result->{wrong} }, "$id: 200, and not delivered"
             if !$arrived{$id} && $forwards
                && ($result->{delivered}{$id} || $result->{replayed}{$id});
+        push @{ $result->{wrong} }, "$id: $arrived{$id} times in the queue"
+            if ($case->{queue} // '') eq 'once' && $arrived{$id} != 1;
     }
 
     push @{ $result->{wrong} }, "no end: $n" if $n >= 200;
@@ -360,6 +424,56 @@ for my $i (0 .. $#cases) {
     ($worker) = $nginx->workers;
 }
 
+# The pages that show the counters: whole, or 500, or nothing.
+
+sub page {
+    my $all = ask($port, "GET /$_[0] HTTP/1.1\r\nHost: x\r\n"
+                         . "Connection: close\r\n\r\n");
+
+    return 'none' if $all eq '';
+
+    my ($head, $body) = split /\r\n\r\n/, $all, 2;
+    my ($status)      = $head =~ m{\AHTTP/1\.1 (\d{3}) };
+    my ($length)      = $head =~ /^Content-Length: (\d+)/mi;
+
+    return length($body // '') < $length ? "cut off $status" : $status;
+}
+
+for my $page (qw(json prometheus)) {
+    is(page($page), 200, "$page: no fault");
+
+    for my $kinds (qw(memory module)) {
+        my (@wrong, $left);
+
+        for my $time (1, 2) {
+            my ($n, $failed) = (0, 1);
+
+            $left = $faults->left($worker);
+
+            while ($failed && $n < 200) {
+                $faults->fail($worker, $kinds, ++$n);
+
+                my $said = page($page);
+                my $seen = $faults->seen;
+
+                $faults->none($worker);
+
+                $failed = $seen->{failed};
+                push @wrong, "$n ($seen->{name}): $said"
+                    if $said !~ /^(?:200|500|none|cut off (?:200|500))$/;
+            }
+
+            cmp_ok($n, '>', 1, "$page: $kinds: calls that have failed");
+        }
+
+        is(join("\n", @wrong), '', "$page: $kinds");
+        is($faults->left_more($worker, $left), '', "$page: $kinds: is freed");
+    }
+
+    is(page($page), 200, "$page: as if nothing had been");
+    is_deeply([$nginx->workers], [$worker], "$page: the worker goes on");
+}
+
 # What has no calls has no faults, and shows nothing.
 
 cmp_ok($faults->seen->{redirected}, '>=', 15, 'the module\'s calls are seen');
@@ -370,3 +484,4 @@ diag(join ', ', map { "$calls{$_} $_" } sort keys %calls) if $ENV{TEST_VERBOSE};
 
 $nginx->stop;
 $upstream->stop;
+$redis->stop;

@@ -310,6 +310,11 @@ typedef void *(*function_pt)(void *, void *, void *, void *, void *, void *);
     call(MODULE, ngx_array_push, 0)                                           \
     call(MODULE, ngx_pool_cleanup_add, 0)                                     \
     call(MODULE, ngx_slab_alloc_locked, 0)                                    \
+    call(MODULE, ngx_alloc_chain_link, 0)                                     \
+    call(MODULE, ngx_output_chain, -1)                                        \
+    call(MODULE, ngx_handle_write_event, -1)                                  \
+    call(MODULE, ngx_http_upstream_create, -1)                                \
+    call(MODULE, ngx_http_get_flushed_variable, 0)                            \
     call(MODULE, ngx_http_complex_value, -1)                                  \
     call(MODULE, ngx_read_file, -1)                                           \
     call(CRYPTO, EVP_MAC_CTX_dup, 0)                                          \
