@@ -85,7 +85,6 @@ ngx_http_jelou_forward(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
     u_char                        *p;
     size_t                         len;
     ngx_http_jelou_forward_t      *f;
-    ngx_http_jelou_main_conf_t    *jmcf;
     const ngx_http_jelou_piece_t  *pieces;
 
     if (ctx->conf->format == NGX_HTTP_JELOU_FORMAT_RAW) {
@@ -100,7 +99,9 @@ ngx_http_jelou_forward(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
     len = ngx_http_jelou_pieces_length(pieces, &ctx->event,
                                        &ctx->conf->schema);
 
-    f = ngx_palloc(r->pool, sizeof(ngx_http_jelou_forward_t) + len);
+    f = ngx_http_jelou_pages_palloc(r->pool,
+                                    sizeof(ngx_http_jelou_forward_t) + len,
+                                    NULL);
     if (f == NULL) {
         return NGX_ERROR;
     }
@@ -113,18 +114,6 @@ ngx_http_jelou_forward(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
     ctx->forwarded.len = ngx_http_jelou_pieces_write(p, pieces, &ctx->event,
                                                      &ctx->conf->schema)
                          - p;
-
-    jmcf = ngx_http_get_module_main_conf(r, ngx_http_jelou_module);
-
-    if (ctx->copy && jmcf->late
-        && ngx_http_jelou_idempotency_digest(r, ctx) != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    /* the values are in the event now */
-
-    ngx_http_jelou_copy_free(ctx->copy);
 
     ngx_http_jelou_forward_body(r, f, &ctx->forwarded);
 

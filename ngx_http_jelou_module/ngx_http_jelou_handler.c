@@ -240,6 +240,8 @@ static ngx_int_t
 ngx_http_jelou_hand_over(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx,
     ngx_http_handler_pt next)
 {
+    ngx_int_t  rc;
+
     /* what another handler has said before this one */
 
     ctx->queued = 0;
@@ -247,7 +249,13 @@ ngx_http_jelou_hand_over(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx,
 
     if (next && !ctx->replayed) {
         ctx->handed = 1;
-        return next(r);
+        rc = next(r);
+
+        /* the request cannot have ended: this call is part of it */
+
+        ngx_http_jelou_request_done(ctx);
+
+        return rc;
     }
 
     return ngx_http_jelou_reply(r, ctx);

@@ -8,6 +8,7 @@
 #include "ngx_http_jelou_idempotency.h"
 #include "ngx_http_jelou_format.h"
 #include "ngx_http_jelou_id.h"
+#include "ngx_http_jelou_request.h"
 
 
 static ngx_int_t ngx_http_jelou_idempotency_text(ngx_http_request_t *r,
@@ -75,6 +76,10 @@ ngx_http_jelou_idempotency_digest(ngx_http_request_t *r,
 
     if (ctx->has_digest) {
         return NGX_OK;
+    }
+
+    if (ngx_http_jelou_request_text(r, ctx) != NGX_OK) {
+        return NGX_ERROR;
     }
 
     ngx_memzero(&buf, sizeof(ngx_buf_t));

@@ -15,6 +15,7 @@
 
 #include "ngx_http_jelou_dedup.h"
 #include "ngx_http_jelou_error.h"
+#include "ngx_http_jelou_pages.h"
 #include "ngx_http_jelou_schema.h"
 #include "ngx_http_jelou_secret.h"
 
@@ -40,8 +41,6 @@
 
 typedef struct {
     ngx_int_t                    stale[NGX_HTTP_JELOU_NSTALE];  /* indices */
-    ngx_uint_t                   late;       /* a content handler may ask for
-                                                the body's digest */
 
     ngx_shm_zone_t              *status_zone;    /* NULL: nothing is counted */
     ngx_array_t                  dedup_zones;    /* of ngx_shm_zone_t *, all
@@ -97,24 +96,16 @@ typedef enum {
 } ngx_http_jelou_state_e;
 
 
-/* the body in pages of its own, to be unmapped */
-
-typedef struct {
-    u_char                       *data;      /* NULL: it has been */
-    size_t                        size;
-    ngx_log_t                    *log;
-} ngx_http_jelou_copy_t;
-
-
 typedef struct {
     ngx_http_jelou_loc_conf_t    *conf;      /* of the endpoint */
     ngx_http_jelou_event_t        event;
 
     u_char                        digest[NGX_HTTP_JELOU_DIGEST_LEN];
-    ngx_chain_t                  *body;      /* as received, in memory */
-    ngx_chain_t                   single;    /* body, if it was in a file */
+    ngx_chain_t                  *received;  /* the body, as nginx has it, */
+    ngx_chain_t                  *body;      /*   and in memory: the same, */
+    ngx_chain_t                   single;    /*   or a copy */
     ngx_buf_t                     buf;
-    ngx_http_jelou_copy_t        *copy;      /* NULL: the body is not large */
+    ngx_http_jelou_pages_t       *copy;      /* NULL: there is no large one */
     ngx_int_t                     checked;   /* what checking the event gave */
     ngx_str_t                     forwarded;
     ngx_http_jelou_secret_t      *secret;    /* that matched */

@@ -6,6 +6,7 @@
 
 
 #include "ngx_http_jelou_parse.h"
+#include "ngx_http_jelou_pages.h"
 #include "ngx_http_jelou_text.h"
 
 #include <yajl/yajl_parse.h>
@@ -26,9 +27,8 @@
     (NGX_HTTP_JELOU_YAJL_FIXED + 4 * ((size_t) (n) + 1))
 
 /*
- * Enough for bodies of 126 KB; what is not touched is no memory of the
- * system's.  Larger ones get pages of their own: as malloc() would take them,
- * glibc would keep them, and with them all that has this size from then on.
+ * Enough for bodies of 126 KB; larger ones get pages of their own.  What is not
+ * touched is no memory of the system's.
  */
 
 #define NGX_HTTP_JELOU_ARENA        (512 * 1024)
@@ -119,9 +119,10 @@ ngx_http_jelou_parse(ngx_http_jelou_event_t *event,
     ngx_http_jelou_shape_t *shape, ngx_log_t *log)
 {
     size_t                   size;
-    u_char                  *p, *large;
+    u_char                  *p;
     ngx_int_t                rc;
     ngx_http_jelou_arena_t   arena;
+    ngx_http_jelou_pages_t   pages;
     ngx_http_jelou_parser_t  parser;
 
     p = ngx_http_jelou_text_check(event->body.data,
@@ -133,20 +134,15 @@ ngx_http_jelou_parse(ngx_http_jelou_event_t *event,
     }
 
     size = ngx_http_jelou_yajl_size(event->body.len);
-    large = NULL;
+    pages.data = NULL;
 
-    if (size > NGX_HTTP_JELOU_ARENA) {
-        large = mmap(NULL, size, PROT_READ|PROT_WRITE, MAP_ANON|MAP_PRIVATE,
-                     -1, 0);
-
-        if (large == MAP_FAILED) {
-            ngx_log_error(NGX_LOG_EMERG, log, ngx_errno,
-                          "mmap(%uz) failed", size);
-            return NGX_ERROR;
-        }
+    if (size > NGX_HTTP_JELOU_ARENA
+        && ngx_http_jelou_pages_alloc(&pages, size, log) != NGX_OK)
+    {
+        return NGX_ERROR;
     }
 
-    arena.pos = large ? large : ngx_http_jelou_arena;
+    arena.pos = pages.data ? pages.data : ngx_http_jelou_arena;
     arena.end = arena.pos + size;
     arena.block = NULL;
 
@@ -155,10 +151,7 @@ ngx_http_jelou_parse(ngx_http_jelou_event_t *event,
 
     rc = ngx_http_jelou_parse_run(&parser, &arena);
 
-    if (large && munmap(large, size) == -1) {
-        ngx_log_error(NGX_LOG_ALERT, log, ngx_errno,
-                      "munmap(%p, %uz) failed", large, size);
-    }
+    ngx_http_jelou_pages_free(&pages);
 
     if (event->failed) {
         return NGX_ERROR;

@@ -283,9 +283,8 @@ ngx_http_jelou_redis_set_dedup(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_jelou_redis_loc_conf_t *rlcf = conf;
 
-    ngx_int_t                    ttl;
-    ngx_str_t                   *value, key;
-    ngx_http_jelou_main_conf_t  *jmcf;
+    ngx_int_t   ttl;
+    ngx_str_t  *value, key;
 
     if (rlcf->dedup != NGX_CONF_UNSET) {
         return "is duplicate";
@@ -316,9 +315,6 @@ ngx_http_jelou_redis_set_dedup(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     rlcf->dedup = ttl;
     rlcf->ttl.len = ngx_sprintf(rlcf->ttl.data, "%i", ttl) - rlcf->ttl.data;
-
-    jmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_jelou_module);
-    jmcf->late = 1;
 
     if (cf->args->nelts == 2) {
         return NGX_CONF_OK;

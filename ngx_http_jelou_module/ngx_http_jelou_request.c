@@ -7,11 +7,6 @@
 #include "ngx_http_jelou_request.h"
 
 
-/* what glibc takes pages for, until a block of this size has been freed */
-
-#define NGX_HTTP_JELOU_LARGE  (128 * 1024)
-
-
 typedef struct {
     ngx_table_elt_t  *signature;
     ngx_table_elt_t  *content_type;
@@ -25,9 +20,7 @@ static void ngx_http_jelou_find_headers(ngx_http_request_t *r,
     ngx_http_jelou_headers_t *headers);
 static ngx_uint_t ngx_http_jelou_json_type(ngx_str_t *value);
 static ngx_int_t ngx_http_jelou_copy_body(ngx_http_request_t *r,
-    ngx_http_jelou_ctx_t *ctx, ngx_chain_t *in);
-static u_char *ngx_http_jelou_copy_alloc(ngx_http_request_t *r,
-    ngx_http_jelou_ctx_t *ctx, size_t size);
+    ngx_http_jelou_ctx_t *ctx);
 
 
 /* nginx has decoded the path, a "%2F" as well: it ends a segment */
@@ -216,10 +209,11 @@ ngx_http_jelou_request_body(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
     }
 
     ctx->event.body.len = (size_t) size;
+    ctx->received = in;
     ctx->body = in;
 
     if (in_file) {
-        return ngx_http_jelou_copy_body(r, ctx, in);
+        return ngx_http_jelou_copy_body(r, ctx);
     }
 
     if (in && in->next == NULL) {
@@ -233,23 +227,26 @@ ngx_http_jelou_request_body(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 /* Copies the body into one block, and makes it a chain of one buffer. */
 
 static ngx_int_t
-ngx_http_jelou_copy_body(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx,
-    ngx_chain_t *in)
+ngx_http_jelou_copy_body(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 {
-    u_char     *p;
-    size_t      size;
-    ssize_t     n;
-    off_t       offset;
-    ngx_buf_t  *b;
+    u_char       *p;
+    size_t        size;
+    ssize_t       n;
+    off_t         offset;
+    ngx_buf_t    *b;
+    ngx_chain_t  *in;
 
-    p = ngx_http_jelou_copy_alloc(r, ctx, ctx->event.body.len);
+    /* a byte more: an empty body has an address as well */
+
+    p = ngx_http_jelou_pages_palloc(r->pool, ctx->event.body.len + 1,
+                                    &ctx->copy);
     if (p == NULL) {
         return NGX_ERROR;
     }
 
     ctx->event.body.data = p;
 
-    for ( /* void */ ; in; in = in->next) {
+    for (in = ctx->received; in; in = in->next) {
         b = in->buf;
 
         if (ngx_buf_in_memory(b)) {
@@ -296,65 +293,28 @@ ngx_http_jelou_copy_body(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx,
 }
 
 
-/*
- * A large copy has pages of its own, that go back to the system when it is
- * not needed any more: a block that malloc() gives for a moment makes glibc
- * keep all of its size from then on, nginx's buffers with it.
- */
-
-static u_char *
-ngx_http_jelou_copy_alloc(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx,
-    size_t size)
+ngx_int_t
+ngx_http_jelou_request_text(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 {
-    u_char              *p;
-    ngx_pool_cleanup_t  *cln;
-
-    if (size < NGX_HTTP_JELOU_LARGE) {
-
-        /* a byte more: an empty body has an address as well */
-
-        return ngx_pnalloc(r->pool, size + 1);
+    if (ctx->event.body.data) {
+        return NGX_OK;
     }
 
-    cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_http_jelou_copy_t));
-    if (cln == NULL) {
-        return NULL;
-    }
-
-    p = mmap(NULL, size, PROT_READ|PROT_WRITE, MAP_ANON|MAP_PRIVATE, -1, 0);
-
-    if (p == MAP_FAILED) {
-        ngx_log_error(NGX_LOG_EMERG, r->connection->log, ngx_errno,
-                      "mmap(%uz) failed", size);
-        return NULL;
-    }
-
-    ctx->copy = cln->data;
-    ctx->copy->data = p;
-    ctx->copy->size = size;
-    ctx->copy->log = r->connection->log;
-
-    cln->handler = ngx_http_jelou_copy_free;
-
-    return p;
+    return ngx_http_jelou_copy_body(r, ctx);
 }
 
 
 void
-ngx_http_jelou_copy_free(void *data)
+ngx_http_jelou_request_done(ngx_http_jelou_ctx_t *ctx)
 {
-    ngx_http_jelou_copy_t *copy = data;
-
-    if (copy == NULL || copy->data == NULL) {
+    if (ctx->copy == NULL || ctx->conf->format == NGX_HTTP_JELOU_FORMAT_RAW) {
         return;
     }
 
-    if (munmap(copy->data, copy->size) == -1) {
-        ngx_log_error(NGX_LOG_ALERT, copy->log, ngx_errno,
-                      "munmap(%p, %uz) failed", copy->data, copy->size);
-    }
+    ngx_http_jelou_pages_free(ctx->copy);
 
-    copy->data = NULL;
+    ctx->copy = NULL;
+    ctx->event.body.data = NULL;
 }
 
 
@@ -367,9 +327,7 @@ ngx_http_jelou_request_event(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
         return ctx->checked;
     }
 
-    if (ctx->event.body.data == NULL
-        && ngx_http_jelou_copy_body(r, ctx, ctx->body) != NGX_OK)
-    {
+    if (ngx_http_jelou_request_text(r, ctx) != NGX_OK) {
         return NGX_ERROR;
     }
 

@@ -35,10 +35,17 @@ ngx_int_t ngx_http_jelou_request_body(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx);
 
 /*
- * Frees the copy of a large body, which is not NULL only if there is one,
- * before its request's pool does.
+ * Makes event.body of it, in one block, unless it is there.  Returns NGX_OK, or
+ * NGX_ERROR with a log line.
  */
-void ngx_http_jelou_copy_free(void *data);
+ngx_int_t ngx_http_jelou_request_text(ngx_http_request_t *r,
+    ngx_http_jelou_ctx_t *ctx);
+
+/*
+ * Frees a large copy of a body that has been forwarded in another form:
+ * whoever wants the text again asks for it.
+ */
+void ngx_http_jelou_request_done(ngx_http_jelou_ctx_t *ctx);
 
 /*
  * Parses and checks the event, once, however often it is asked for.  Returns

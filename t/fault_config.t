@@ -27,10 +27,13 @@ p-1  second-secret-of-project-1
 p-2  first-secret-of-project-2
 END
 
-chmod 0600, "$nginx->{dir}/secrets";
+Jelou::Server::spew("$nginx->{dir}/auth", "a-user a-secret-of-redis\n");
+
+chmod 0600, "$nginx->{dir}/secrets", "$nginx->{dir}/auth";
 
 $nginx->write(http => <<"END");
-jelou_dedup_zone  zone=seen:1m ttl=1h;
+jelou_dedup_zone   zone=seen:1m ttl=1h;
+jelou_status_zone  zone=status:1m;
 
 map \$jelou_project_id \$mapped {
     volatile;
@@ -53,6 +56,18 @@ server {
         jelou_secret           a-secret-of-the-directive \$mapped;
         jelou_upstream_secret  a-secret-of-the-application;
         jelou_event_type       incoming_message;
+    }
+    location /queue {
+        jelou_endpoint         incoming_message;
+        jelou_secret           a-secret-of-the-directive;
+        jelou_redis_pass       127.0.0.1:$Jelou::Port{PORT_1};
+        jelou_redis_stream     events:\$jelou_project_id maxlen=1000;
+        jelou_redis_dedup      1h key=\$jelou_message_id;
+        jelou_redis_auth_file  auth;
+        jelou_redis_db         1;
+    }
+    location /status {
+        jelou_status  json;
     }
 }
 END
@@ -125,4 +140,5 @@ cmp_ok($failed{$_} // 0, '>', 0, "$_ has failed")
            ngx_pool_cleanup_add ngx_read_file ngx_http_add_variable
            ngx_http_get_variable_index ngx_http_compile_complex_value
            ngx_shared_memory_add ngx_conf_full_name EVP_MAC_fetch
-           EVP_MAC_CTX_new EVP_MAC_init RAND_bytes close);
+           EVP_MAC_CTX_new EVP_MAC_init RAND_bytes close ngx_http_upstream_add
+           redisFormatCommandArgv);

@@ -1,6 +1,8 @@
-# Large bodies have pages of their own, one block for a copy of what is in a file
-# and one for the parser.  Without them the answer is 500 and nothing goes on;
-# when they cannot be given back, the event has gone on all the same.
+# Large bodies have pages of their own: one block for a copy of what is in a file
+# or in several buffers, one for the parser, and one for the event.  Without them
+# the answer is 500 and nothing goes on; when they cannot be given back, the event
+# has gone on all the same.  A worker keeps a few for the next bodies, but none that
+# is very large.
 
 use strict;
 use warnings;
@@ -35,7 +37,10 @@ my $nginx = Jelou::Server->start(
 server {
     listen  127.0.0.1:$port;
 
-    location /memory {
+    client_max_body_size     8m;
+    client_body_buffer_size  8m;
+
+    location /buffers {
 $endpoint
     }
     location /file {
@@ -47,7 +52,11 @@ END
 
 my ($worker) = $nginx->workers;
 
-my $body = event(content => '{"body":"' . 'x' x 300_000 . '"}');
+# of(BYTES): a message of about that size
+
+sub of { return event(content => '{"body":"' . 'x' x $_[0] . '"}') }
+
+my $body = of(5_000_000);
 my $arrived = 0;
 
 # said(TEXT): how often the log has it
@@ -60,7 +69,7 @@ sub said {
 
 my %failed;
 
-for my $path ('/memory', '/file') {
+for my $path ('/buffers', '/file') {
     for my $n (1 .. 9) {
         my %before = map { $_ => said("$_(") } qw(mmap munmap);
 
@@ -87,12 +96,45 @@ for my $path ('/memory', '/file') {
     }
 }
 
-is_deeply(\%failed, { map { $_ => 2 } '/memory mmap', '/memory munmap',
+is_deeply(\%failed, { map { $_ => 3 } '/buffers mmap', '/buffers munmap',
                                       '/file mmap', '/file munmap' },
           'what has failed');
 
 is_deeply([map { $_->{body} } $upstream->requests($arrived)],
           [($body) x $arrived], 'what has arrived');
+
+# Less large ones: what one body has taken is there for the next.
+
+sub mapped {
+    my ($path, $text) = @_;
+
+    $faults->left($worker);
+    $faults->fail($worker, 'pages', 0);
+
+    is(verdict(ask($port, post($text, path => $path))), 200,
+       "$path: " . length $text);
+
+    $faults->left($worker);
+
+    return $faults->seen->{seen};
+}
+
+is(mapped('/file', of(300_000)), 3, 'blocks are mapped for the first one');
+is(mapped('/file', of(300_000)), 0, 'and not for the second');
+is(mapped('/buffers', of(250_000)), 0, 'nor for a smaller one');
+cmp_ok(mapped('/file', of(140_000)), '>', 0, 'but for one that is much smaller');
+
+# and what is kept for all of them is bounded
+
+$faults->none($worker);
+
+my $before = $faults->left($worker);
+
+mapped('/file', of(200_000 + 100_000 * $_)) for 1 .. 9, 1 .. 9;
+
+my ($blocks) = $faults->left($worker) =~ /^(\d+)/;
+
+cmp_ok($blocks, '<=', ($before =~ /^(\d+)/)[0] + 8, 'few blocks are kept');
 
 # What else the module asks for on the way of such a body: a call that fails after
 # the event has gone on makes its sender send it again.
@@ -101,7 +143,7 @@ for my $n (1 .. 99) {
     $faults->left($worker);
     $faults->fail($worker, 'module', $n);
 
-    my $verdict = verdict(ask($port, post($body, path => '/file')));
+    my $verdict = verdict(ask($port, post(of(300_000), path => '/file')));
     my $seen    = $faults->seen;
 
     last if !$seen->{failed};

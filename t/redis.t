@@ -301,16 +301,25 @@ ask($case[4][1], path => $bot{path}) for 1 .. 2;
 is(scalar $redis->entries('keyed'), 3, 'without a key, nothing is looked for');
 
 
-# The queue in the place of an application that is down, with the body in a file
+# The queue in the place of an application that is down, with the body in a file,
+# of which the large one is read once more
 
-for my $n (0, 1) {
-    my $answer = ask(event(), path => '/fallback');
+for my $size (10, 300_000) {
+    my %message = (id => qq("m-$size"),
+                   content => '{"body":"' . 'x' x $size . '"}');
 
-    is($answer->{status}, 200, "fallback: accepted, $n");
-    is(replayed($answer), $n, "fallback: a replay: $n");
+    for my $n (0, 1) {
+        my $answer = ask(event(%message), path => '/fallback');
+
+        is($answer->{status}, 200, "fallback, $size: accepted, $n");
+        is(replayed($answer), $n, "fallback, $size: a replay: $n");
+    }
+
+    is(ask(event(%message) . ' ', path => '/fallback')->{status}, 422,
+       "fallback, $size: another body");
 }
 
-is(scalar $redis->entries('fallback'), 1, 'fallback: one entry');
+is(scalar $redis->entries('fallback'), 2, 'fallback: one entry each');
 
 
 # Names of streams: the key is in the slot of the stream, or there is none
@@ -397,7 +406,7 @@ my $name    = 'nginx_jelou_requests_total\{endpoint="incoming_message"';
 my %counted = $metrics->{body} =~ /^$name,result="(\w+)"} (\d+)$/mg;
 
 is_deeply({ map { $_ => $counted{$_} } grep { $counted{$_} } keys %counted },
-          { %told, message_id_reused => 2 }, 'the counters');
+          { %told, message_id_reused => 4 }, 'the counters');
 
 
 # Keepalive: all this has taken few connections
@@ -421,8 +430,7 @@ is((grep { m{^/page } } @lines)[0], '/page 418 422 message_id_reused',
    'log: with a page, too');
 
 is_deeply([$nginx->jelou_log], [
-    '[info] jelou refused a request: MESSAGE_ID_REUSED',
-    '[info] jelou refused a request: MESSAGE_ID_REUSED',
+    ('[info] jelou refused a request: MESSAGE_ID_REUSED') x 4,
     ('[error] jelou: the name of the stream has braces that leave it without '
      . 'a hash tag') x 4,
     '[error] jelou: the name of the stream is empty',

@@ -333,6 +333,8 @@ typedef void *(*function_pt)(void *, void *, void *, void *, void *, void *);
     call(CONF, ngx_http_add_variable, 0)                                      \
     call(CONF, ngx_http_get_variable_index, -1)                               \
     call(CONF, ngx_http_compile_complex_value, -1)                            \
+    call(CONF, ngx_http_upstream_add, 0)                                      \
+    call(CONF, redisFormatCommandArgv, -1)                                    \
     call(CONF, EVP_MAC_fetch, 0)                                              \
     call(CONF, EVP_MAC_CTX_new, 0)                                            \
     call(CONF, fstat, -1)                                                     \

@@ -1,0 +1,176 @@
+
+/*
+ * Large blocks, in pages of their own.
+ *
+ * Of a large block that malloc() gives for a moment, glibc keeps all the size
+ * from then on, and nginx's buffers with it.  Pages go back to the system.  But
+ * each new one has to be cleared and mapped, which takes as long as to hash its
+ * bytes: so that a worker keeps a few blocks for the next bodies.
+ */
+
+
+#include "ngx_http_jelou_pages.h"
+
+
+/* how many, and of how many bytes in all */
+
+#define NGX_HTTP_JELOU_KEPT_BLOCKS  8
+#define NGX_HTTP_JELOU_KEPT_BYTES   (4 * 1024 * 1024)
+
+
+typedef struct {
+    u_char     *data;
+    size_t      size;
+} ngx_http_jelou_block_t;
+
+
+static void ngx_http_jelou_pages_drop(ngx_uint_t i);
+static void ngx_http_jelou_pages_unmap(u_char *data, size_t size,
+    ngx_log_t *log);
+
+
+/* a worker's, the oldest first */
+
+static ngx_http_jelou_block_t  ngx_http_jelou_kept[NGX_HTTP_JELOU_KEPT_BLOCKS];
+static ngx_uint_t              ngx_http_jelou_nkept;
+static size_t                  ngx_http_jelou_kept_bytes;
+
+
+ngx_int_t
+ngx_http_jelou_pages_alloc(ngx_http_jelou_pages_t *pages, size_t size,
+    ngx_log_t *log)
+{
+    ngx_uint_t               i;
+    ngx_http_jelou_block_t  *kept, *best;
+
+    size = ngx_align(size, ngx_pagesize);
+    best = NULL;
+
+    /* the smallest that is large enough, and not much too large */
+
+    for (i = 0; i < ngx_http_jelou_nkept; i++) {
+        kept = &ngx_http_jelou_kept[i];
+
+        if (kept->size >= size && kept->size / 2 <= size
+            && (best == NULL || kept->size < best->size))
+        {
+            best = kept;
+        }
+    }
+
+    pages->log = log;
+
+    if (best) {
+        pages->data = best->data;
+        pages->size = best->size;
+
+        ngx_http_jelou_pages_drop(best - ngx_http_jelou_kept);
+
+        return NGX_OK;
+    }
+
+    pages->size = size;
+    pages->data = mmap(NULL, size, PROT_READ|PROT_WRITE, MAP_ANON|MAP_PRIVATE,
+                       -1, 0);
+
+    if (pages->data == MAP_FAILED) {
+        ngx_log_error(NGX_LOG_EMERG, log, ngx_errno, "mmap(%uz) failed", size);
+        pages->data = NULL;
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+void
+ngx_http_jelou_pages_free(void *data)
+{
+    ngx_http_jelou_pages_t *pages = data;
+
+    ngx_http_jelou_block_t  *kept;
+
+    if (pages == NULL || pages->data == NULL) {
+        return;
+    }
+
+    if (pages->size > NGX_HTTP_JELOU_KEPT_BYTES) {
+        ngx_http_jelou_pages_unmap(pages->data, pages->size, pages->log);
+        pages->data = NULL;
+        return;
+    }
+
+    while (ngx_http_jelou_nkept == NGX_HTTP_JELOU_KEPT_BLOCKS
+           || ngx_http_jelou_kept_bytes
+              > NGX_HTTP_JELOU_KEPT_BYTES - pages->size)
+    {
+        kept = &ngx_http_jelou_kept[0];
+
+        ngx_http_jelou_pages_unmap(kept->data, kept->size, pages->log);
+        ngx_http_jelou_pages_drop(0);
+    }
+
+    kept = &ngx_http_jelou_kept[ngx_http_jelou_nkept++];
+
+    kept->data = pages->data;
+    kept->size = pages->size;
+
+    ngx_http_jelou_kept_bytes += pages->size;
+
+    pages->data = NULL;
+}
+
+
+/* Takes a block from those that are kept. */
+
+static void
+ngx_http_jelou_pages_drop(ngx_uint_t i)
+{
+    ngx_http_jelou_kept_bytes -= ngx_http_jelou_kept[i].size;
+    ngx_http_jelou_nkept--;
+
+    ngx_memmove(&ngx_http_jelou_kept[i], &ngx_http_jelou_kept[i + 1],
+                (ngx_http_jelou_nkept - i) * sizeof(ngx_http_jelou_block_t));
+}
+
+
+static void
+ngx_http_jelou_pages_unmap(u_char *data, size_t size, ngx_log_t *log)
+{
+    if (munmap(data, size) == -1) {
+        ngx_log_error(NGX_LOG_ALERT, log, ngx_errno, "munmap(%p, %uz) failed",
+                      data, size);
+    }
+}
+
+
+void *
+ngx_http_jelou_pages_palloc(ngx_pool_t *pool, size_t size,
+    ngx_http_jelou_pages_t **pages)
+{
+    ngx_pool_cleanup_t      *cln;
+    ngx_http_jelou_pages_t  *p;
+
+    if (size < NGX_HTTP_JELOU_LARGE) {
+        return ngx_palloc(pool, size);
+    }
+
+    cln = ngx_pool_cleanup_add(pool, sizeof(ngx_http_jelou_pages_t));
+    if (cln == NULL) {
+        return NULL;
+    }
+
+    p = cln->data;
+
+    if (ngx_http_jelou_pages_alloc(p, size, pool->log) != NGX_OK) {
+        return NULL;
+    }
+
+    cln->handler = ngx_http_jelou_pages_free;
+
+    if (pages) {
+        *pages = p;
+    }
+
+    return p->data;
+}
