@@ -57,6 +57,8 @@ typedef struct {
     yajl_handle                     yajl;
     ngx_http_jelou_frame_t         *frame;     /* the innermost open one */
     const char                     *reason;    /* why a callback stopped */
+    const unsigned char            *key;       /* behind the last one that was
+                                                  wanted, as yajl gave it */
     u_char                         *end;       /* of the root */
     ngx_http_jelou_value_t          item[NGX_HTTP_JELOU_ITEM_NVALUES];
     ngx_http_jelou_frame_t          frames[NGX_HTTP_JELOU_MAX_DEPTH];
@@ -87,7 +89,10 @@ static int ngx_http_jelou_parse_value(ngx_http_jelou_parser_t *p,
 static int ngx_http_jelou_parse_open(ngx_http_jelou_parser_t *p,
     ngx_http_jelou_value_t *value);
 static ngx_uint_t ngx_http_jelou_parse_token(ngx_http_jelou_parser_t *p,
-    const unsigned char *string, size_t len, ngx_str_t *token);
+    const unsigned char *string, size_t len, const unsigned char *key,
+    ngx_str_t *token);
+static ngx_uint_t ngx_http_jelou_parse_in_body(ngx_http_jelou_parser_t *p,
+    const unsigned char *text);
 static size_t ngx_http_jelou_pointer_name(u_char *dst, const ngx_str_t *name,
     ngx_uint_t raw);
 static size_t ngx_http_jelou_pointer_path(u_char *dst,
@@ -187,6 +192,7 @@ ngx_http_jelou_parse_run(ngx_http_jelou_parser_t *p,
 
     p->frame = NULL;
     p->reason = NULL;
+    p->key = NULL;
 
     status = yajl_parse(p->yajl, event->body.data, event->body.len);
 
@@ -320,7 +326,7 @@ ngx_http_jelou_parse_string(void *data, const unsigned char *string,
 
     if (value) {
         value->escaped = (uint8_t) ngx_http_jelou_parse_token(p, string, len,
-                                                              &token);
+                                                              p->key, &token);
         value->data = token.data;
         value->len = (uint32_t) token.len;
     }
@@ -385,6 +391,7 @@ ngx_http_jelou_parse_key(void *data, const unsigned char *key, size_t len)
         if (m->name.len == len && ngx_memcmp(m->name.data, key, len) == 0) {
             f->member = m;
             f->next = i + 1;
+            p->key = key + len;
             return 1;
         }
     }
@@ -395,7 +402,7 @@ ngx_http_jelou_parse_key(void *data, const unsigned char *key, size_t len)
 
         static ngx_str_t  unknown = ngx_string("is not a member of the schema");
 
-        (void) ngx_http_jelou_parse_token(p, key, len, &token);
+        (void) ngx_http_jelou_parse_token(p, key, len, NULL, &token);
 
         ngx_http_jelou_violation(p->event, &f->path, &token, 1, &unknown);
     }
@@ -587,34 +594,50 @@ ngx_http_jelou_parse_open(ngx_http_jelou_parser_t *p,
 /*
  * Finds the raw token of a string that yajl has just handed over: without
  * escapes it points into the body, otherwise it is a decoded copy, and the
- * token ends before the quote that yajl has read last.  Looking back from
- * there, the opening quote is the first that no backslash precedes.  Returns
- * 1 if the token has escapes.
+ * token ends before the quote that yajl has read last.  The opening quote is
+ * the first behind that of the value's key, if this is a value and the key has
+ * no escapes; looking back from the end, it is the first that no backslash
+ * precedes.  Returns 1 if the token has escapes.
  */
 
 static ngx_uint_t
 ngx_http_jelou_parse_token(ngx_http_jelou_parser_t *p,
-    const unsigned char *string, size_t len, ngx_str_t *token)
+    const unsigned char *string, size_t len, const unsigned char *key,
+    ngx_str_t *token)
 {
-    u_char     *q, *last;
-    ngx_str_t  *body;
+    u_char  *q, *last;
 
-    body = &p->event->body;
-
-    if (string >= body->data && string <= body->data + body->len) {
+    if (ngx_http_jelou_parse_in_body(p, string)) {
         token->data = (u_char *) string;
         token->len = len;
         return 0;
     }
 
-    last = body->data + yajl_get_bytes_consumed(p->yajl) - 1;
+    last = p->event->body.data + yajl_get_bytes_consumed(p->yajl) - 1;
 
-    for (q = last - 1; *q != '"' || q[-1] == '\\'; q--) { /* void */ }
+    if (ngx_http_jelou_parse_in_body(p, key)) {
+        for (q = (u_char *) key + 1; *q != '"'; q++) { /* void */ }
+
+    } else {
+        for (q = last - 1; *q != '"' || q[-1] == '\\'; q--) { /* void */ }
+    }
 
     token->data = q + 1;
     token->len = last - token->data;
 
     return 1;
+}
+
+
+static ngx_uint_t
+ngx_http_jelou_parse_in_body(ngx_http_jelou_parser_t *p,
+    const unsigned char *text)
+{
+    ngx_str_t  *body;
+
+    body = &p->event->body;
+
+    return text >= body->data && text <= body->data + body->len;
 }
 
 

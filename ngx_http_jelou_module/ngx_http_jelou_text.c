@@ -56,13 +56,14 @@ ngx_http_jelou_text_check(u_char *p, u_char *last)
 }
 
 
-/* Skips many bytes at a time while nothing needs a closer look. */
+/* Skips many bytes at a time, up to the first that needs a closer look. */
 
 #if defined(__SSE2__)
 
 static u_char *
 ngx_http_jelou_text_ascii(u_char *p, u_char *last)
 {
+    int      mask;
     __m128i  text, low, space;
 
     while (last - p >= 16) {
@@ -78,8 +79,10 @@ ngx_http_jelou_text_ascii(u_char *p, u_char *last)
                                    _mm_cmpeq_epi8(text, _mm_set1_epi8('\t')),
                                    _mm_cmpeq_epi8(text, _mm_set1_epi8('\r'))));
 
-            if (_mm_movemask_epi8(_mm_andnot_si128(space, low))) {
-                break;
+            mask = _mm_movemask_epi8(_mm_andnot_si128(space, low));
+
+            if (mask) {
+                return p + __builtin_ctz(mask);
             }
         }
 
