@@ -5,17 +5,18 @@
  * Of a large block that malloc() gives for a moment, glibc keeps all the size
  * from then on, and nginx's buffers with it.  Pages go back to the system.  But
  * each new one has to be cleared and mapped, which takes as long as to hash its
- * bytes: so that a worker keeps a few blocks for the next bodies.
+ * bytes: so that a worker keeps blocks for the next bodies while these come.
  */
 
 
 #include "ngx_http_jelou_pages.h"
 
 
-/* how many, and of how many bytes in all */
+/* how many, of how many bytes in all, and for how many ms without any use */
 
-#define NGX_HTTP_JELOU_KEPT_BLOCKS  8
-#define NGX_HTTP_JELOU_KEPT_BYTES   (4 * 1024 * 1024)
+#define NGX_HTTP_JELOU_KEPT_BLOCKS  32
+#define NGX_HTTP_JELOU_KEPT_BYTES   (16 * 1024 * 1024)
+#define NGX_HTTP_JELOU_KEPT_TIME    1000
 
 
 typedef struct {
@@ -25,6 +26,8 @@ typedef struct {
 
 
 static void ngx_http_jelou_pages_drop(ngx_uint_t i);
+static void ngx_http_jelou_pages_watch(void);
+static void ngx_http_jelou_pages_idle(ngx_event_t *ev);
 static void ngx_http_jelou_pages_unmap(u_char *data, size_t size,
     ngx_log_t *log);
 
@@ -34,6 +37,9 @@ static void ngx_http_jelou_pages_unmap(u_char *data, size_t size,
 static ngx_http_jelou_block_t  ngx_http_jelou_kept[NGX_HTTP_JELOU_KEPT_BLOCKS];
 static ngx_uint_t              ngx_http_jelou_nkept;
 static size_t                  ngx_http_jelou_kept_bytes;
+
+static ngx_event_t             ngx_http_jelou_kept_event;
+static ngx_uint_t              ngx_http_jelou_kept_used;  /* since it was set */
 
 
 ngx_int_t
@@ -118,6 +124,12 @@ ngx_http_jelou_pages_free(void *data)
     ngx_http_jelou_kept_bytes += pages->size;
 
     pages->data = NULL;
+
+    ngx_http_jelou_kept_used = 1;
+
+    if (!ngx_http_jelou_kept_event.timer_set) {
+        ngx_http_jelou_pages_watch();
+    }
 }
 
 
@@ -131,6 +143,46 @@ ngx_http_jelou_pages_drop(ngx_uint_t i)
 
     ngx_memmove(&ngx_http_jelou_kept[i], &ngx_http_jelou_kept[i + 1],
                 (ngx_http_jelou_nkept - i) * sizeof(ngx_http_jelou_block_t));
+}
+
+
+static void
+ngx_http_jelou_pages_watch(void)
+{
+    ngx_event_t  *ev;
+
+    static ngx_connection_t  dummy;      /* a timer's log has its number */
+
+    dummy.fd = (ngx_socket_t) -1;
+
+    ev = &ngx_http_jelou_kept_event;
+
+    ev->handler = ngx_http_jelou_pages_idle;
+    ev->data = &dummy;
+    ev->log = ngx_cycle->log;
+    ev->cancelable = 1;
+
+    ngx_add_timer(ev, NGX_HTTP_JELOU_KEPT_TIME);
+}
+
+
+static void
+ngx_http_jelou_pages_idle(ngx_event_t *ev)
+{
+    ngx_http_jelou_block_t  *kept;
+
+    if (ngx_http_jelou_kept_used) {
+        ngx_http_jelou_kept_used = 0;
+        ngx_http_jelou_pages_watch();
+        return;
+    }
+
+    while (ngx_http_jelou_nkept) {
+        kept = &ngx_http_jelou_kept[ngx_http_jelou_nkept - 1];
+
+        ngx_http_jelou_pages_unmap(kept->data, kept->size, ev->log);
+        ngx_http_jelou_pages_drop(ngx_http_jelou_nkept - 1);
+    }
 }
 
 

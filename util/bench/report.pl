@@ -539,8 +539,8 @@ time is the worker's, without that of Redis.
 ## Memory
 
 Of the worker, a new one for each, while 200 clients send 512 KB each, 100 MB in
-all, and the origin is slow to answer, so that all of it is there at once; a
-second after they have left; and after the same once more. What stays then is
+all, and the origin is slow to answer, so that all of it is there at once;
+three seconds after they have left; and after the same once more. What stays then is
 the C library's, which gives memory back to the system only from the end of its
 heap.
 

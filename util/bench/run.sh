@@ -482,11 +482,11 @@ measure_memory() {
         echo 5 >"/proc/$pid/clear_refs"
         load $path 524288 200 200 8 >/dev/null
         peak=$(memory "$pid" VmHWM)
-        sleep 1
+        sleep 3
         after=$(memory "$pid" VmRSS)
 
         load $path 524288 200 200 8 >/dev/null
-        sleep 1
+        sleep 3
         again=$(memory "$pid" VmRSS)
 
         stop "$server"

@@ -17,8 +17,17 @@ size_t                 core_nlines;
 
 ngx_uint_t             ngx_pagesize = 4096;
 ngx_uint_t             ngx_cacheline_size = 64;
-volatile ngx_cycle_t  *ngx_cycle;
 ngx_module_t           ngx_http_jelou_module;
+
+static ngx_cycle_t     core_cycle = { .log = &core_log };
+volatile ngx_cycle_t  *ngx_cycle = &core_cycle;
+
+/* a timer is set, but there is nobody whom it would wake */
+
+static ngx_rbtree_node_t  core_sentinel;
+ngx_rbtree_t              ngx_event_timer_rbtree = {
+    &core_sentinel, &core_sentinel, ngx_rbtree_insert_timer_value
+};
 
 
 void __wrap___sanitizer_cov_trace_pc(void);
