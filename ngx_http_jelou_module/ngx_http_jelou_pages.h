@@ -13,9 +13,9 @@
 #include <ngx_event.h>
 
 
-/* what glibc takes pages for, until a block of this size has been freed */
+/* what is large: glibc gives the end of its heap back at 128 KB already */
 
-#define NGX_HTTP_JELOU_LARGE  (128 * 1024)
+#define NGX_HTTP_JELOU_LARGE  (32 * 1024)
 
 
 typedef struct {

@@ -615,7 +615,7 @@ ngx_http_jelou_parse_token(ngx_http_jelou_parser_t *p,
 
     last = p->event->body.data + yajl_get_bytes_consumed(p->yajl) - 1;
 
-    if (ngx_http_jelou_parse_in_body(p, key)) {
+    if (key && ngx_http_jelou_parse_in_body(p, key)) {
         for (q = (u_char *) key + 1; *q != '"'; q++) { /* void */ }
 
     } else {
