@@ -434,7 +434,6 @@ end_world(world_t *w)
         free(w->blocks[i]);
     }
 
-    ngx_http_jelou_copy_free(w->ctx.copy);
     ngx_destroy_pool(w->pool);
     free(w);
 }
