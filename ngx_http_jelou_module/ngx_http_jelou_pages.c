@@ -16,8 +16,17 @@
 /* how many, of how many bytes in all, and for how many ms without any use */
 
 #define NGX_HTTP_JELOU_KEPT_BLOCKS  32
-#define NGX_HTTP_JELOU_KEPT_BYTES   (16 * 1024 * 1024)
 #define NGX_HTTP_JELOU_KEPT_TIME    1000
+
+#if (NGX_DEBUG_PALLOC)
+
+/* none: whoever uses a block that has been freed shall be found out */
+
+#define NGX_HTTP_JELOU_KEPT_BYTES   0
+
+#else
+#define NGX_HTTP_JELOU_KEPT_BYTES   (16 * 1024 * 1024)
+#endif
 
 
 typedef struct {

@@ -88,11 +88,10 @@ static int ngx_http_jelou_parse_value(ngx_http_jelou_parser_t *p,
     ngx_uint_t type, ngx_http_jelou_value_t **value);
 static int ngx_http_jelou_parse_open(ngx_http_jelou_parser_t *p,
     ngx_http_jelou_value_t *value);
-static ngx_uint_t ngx_http_jelou_parse_token(ngx_http_jelou_parser_t *p,
-    const unsigned char *string, size_t len, const unsigned char *key,
-    ngx_str_t *token);
-static ngx_uint_t ngx_http_jelou_parse_in_body(ngx_http_jelou_parser_t *p,
+static ngx_uint_t ngx_http_jelou_parse_escaped(ngx_http_jelou_parser_t *p,
     const unsigned char *text);
+static void ngx_http_jelou_parse_token(ngx_http_jelou_parser_t *p,
+    const unsigned char *key, ngx_str_t *token);
 static size_t ngx_http_jelou_pointer_name(u_char *dst, const ngx_str_t *name,
     ngx_uint_t raw);
 static size_t ngx_http_jelou_pointer_path(u_char *dst,
@@ -324,11 +323,20 @@ ngx_http_jelou_parse_string(void *data, const unsigned char *string,
         return 0;
     }
 
-    if (value) {
-        value->escaped = (uint8_t) ngx_http_jelou_parse_token(p, string, len,
-                                                              p->key, &token);
+    if (value == NULL) {
+        return 1;
+    }
+
+    if (ngx_http_jelou_parse_escaped(p, string)) {
+        ngx_http_jelou_parse_token(p, p->key, &token);
+
+        value->escaped = 1;
         value->data = token.data;
         value->len = (uint32_t) token.len;
+
+    } else {
+        value->data = (u_char *) string;
+        value->len = (uint32_t) len;
     }
 
     return 1;
@@ -402,7 +410,12 @@ ngx_http_jelou_parse_key(void *data, const unsigned char *key, size_t len)
 
         static ngx_str_t  unknown = ngx_string("is not a member of the schema");
 
-        (void) ngx_http_jelou_parse_token(p, key, len, NULL, &token);
+        token.data = (u_char *) key;
+        token.len = len;
+
+        if (ngx_http_jelou_parse_escaped(p, key)) {
+            ngx_http_jelou_parse_token(p, NULL, &token);
+        }
 
         ngx_http_jelou_violation(p->event, &f->path, &token, 1, &unknown);
     }
@@ -591,31 +604,37 @@ ngx_http_jelou_parse_open(ngx_http_jelou_parser_t *p,
 }
 
 
-/*
- * Finds the raw token of a string that yajl has just handed over: without
- * escapes it points into the body, otherwise it is a decoded copy, and the
- * token ends before the quote that yajl has read last.  The opening quote is
- * the first behind that of the value's key, if this is a value and the key has
- * no escapes; looking back from the end, it is the first that no backslash
- * precedes.  Returns 1 if the token has escapes.
- */
+/* yajl hands strings over as they are in the body, or decoded copies */
 
 static ngx_uint_t
+ngx_http_jelou_parse_escaped(ngx_http_jelou_parser_t *p,
+    const unsigned char *text)
+{
+    ngx_str_t  *body;
+
+    body = &p->event->body;
+
+    return text < body->data || text > body->data + body->len;
+}
+
+
+/*
+ * Finds the raw token of a string with escapes that yajl has just handed over.
+ * It ends before the quote that yajl has read last.  The opening quote is the
+ * first behind that of the value's key, if this is a value and the key has no
+ * escapes; looking back from the end, it is the first that no backslash
+ * precedes.
+ */
+
+static void
 ngx_http_jelou_parse_token(ngx_http_jelou_parser_t *p,
-    const unsigned char *string, size_t len, const unsigned char *key,
-    ngx_str_t *token)
+    const unsigned char *key, ngx_str_t *token)
 {
     u_char  *q, *last;
 
-    if (ngx_http_jelou_parse_in_body(p, string)) {
-        token->data = (u_char *) string;
-        token->len = len;
-        return 0;
-    }
-
     last = p->event->body.data + yajl_get_bytes_consumed(p->yajl) - 1;
 
-    if (key && ngx_http_jelou_parse_in_body(p, key)) {
+    if (key && !ngx_http_jelou_parse_escaped(p, key)) {
         for (q = (u_char *) key + 1; *q != '"'; q++) { /* void */ }
 
     } else {
@@ -624,20 +643,6 @@ ngx_http_jelou_parse_token(ngx_http_jelou_parser_t *p,
 
     token->data = q + 1;
     token->len = last - token->data;
-
-    return 1;
-}
-
-
-static ngx_uint_t
-ngx_http_jelou_parse_in_body(ngx_http_jelou_parser_t *p,
-    const unsigned char *text)
-{
-    ngx_str_t  *body;
-
-    body = &p->event->body;
-
-    return text >= body->data && text <= body->data + body->len;
 }
 
 

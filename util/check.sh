@@ -1,10 +1,11 @@
 #!/bin/sh
 #
 # Static checks: the C sources compiled with more warnings than nginx asks for,
-# clang-tidy and cppcheck over them, shellcheck over the scripts.
+# clang-tidy and cppcheck over them, shellcheck over the scripts, and whether the
+# lines that util/mutate.sh changes are there.
 #
 #     sh util/check.sh
-#     sh util/check.sh gcc clang          only these; also: tidy cppcheck shell
+#     sh util/check.sh gcc clang    only these; also: tidy cppcheck shell mutants
 #
 # What the tools are to look for, and what not, is in .clang-tidy and
 # util/cppcheck.supp, each with the reason.
@@ -81,12 +82,13 @@ check() {
         tidy) tidy ;;
         cppcheck) run_cppcheck ;;
         shell) shell ;;
+        mutants) sh util/mutate.sh --list >/dev/null ;;
         *) die "no such check: $1" ;;
     esac
 }
 
 
-[ $# -gt 0 ] || set -- gcc clang tidy cppcheck shell
+[ $# -gt 0 ] || set -- gcc clang tidy cppcheck shell mutants
 
 sh "$root/util/build.sh"
 

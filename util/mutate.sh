@@ -4,7 +4,7 @@
 # fails:
 #
 #     sh util/mutate.sh              all of util/mutants, which takes long
-#     sh util/mutate.sh --list       numbers them
+#     sh util/mutate.sh --list       numbers them, and fails if lines are not found
 #     sh util/mutate.sh --only N...  some of them
 #
 # What comes out is a table: killed, and by which test; survived; or broken, if
@@ -17,6 +17,7 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 . "$root/util/lib.sh"
 
 copy=$root/build/mutate
+sources=$copy/ngx_http_jelou_module
 mutants=$root/util/mutants
 log=$copy/build/mutant.log
 
@@ -26,7 +27,7 @@ log=$copy/build/mutant.log
 # there are
 
 mutant() {
-    perl - "$mutants" "$copy/ngx_http_jelou_module/ngx_http_jelou_" "$@" <<'END'
+    perl - "$mutants" "$sources/ngx_http_jelou_" "$@" <<'END'
         use strict;
         use warnings;
 
@@ -59,16 +60,17 @@ mutant() {
             exit;
         }
 
+        my $text = slurp("$prefix$file.c");
+        my $count = () = $text =~ /\Q$old\E/g;
+
+        $count == 1 or die "mutant $n: found $count times in $file.c\n";
+
         if ($what eq 'show') {
             printf "%3d  %-12s %s  ->  %s\n", $n, $file,
                    map { s/\s+/ /gr } $old, $new;
             exit;
         }
 
-        my $text = slurp("$prefix$file.c");
-        my $count = () = $text =~ /\Q$old\E/g;
-
-        $count == 1 or die "mutant $n: found $count times in $file.c\n";
         $text =~ s/\Q$old\E/$new/;
 
         open my $out, '>', "$prefix$file.c" or die "$!\n";
@@ -131,6 +133,7 @@ passes() {
 try() {
     restore
     tests=$(mutant "$1" tests)
+    shown=$(mutant "$1" show) || shown="mutant $1"
 
     # shellcheck disable=SC2086
     if ! mutant "$1" apply 2>"$log" ||
@@ -149,7 +152,7 @@ try() {
         killed=$((killed + 1))
     fi
 
-    printf '%-30s %s\n' "$result" "$(mutant "$1" show)"
+    printf '%-30s %s\n' "$result" "$shown"
 }
 
 
@@ -158,6 +161,7 @@ chosen=$(seq "$count")
 
 case ${1:-} in
     --list)
+        sources=$root/ngx_http_jelou_module
         for n in $chosen; do mutant "$n" show; done
         exit ;;
     --only)

@@ -362,15 +362,22 @@ count_all() {
         put instructions "$path" "$body" "$counted"
     done <"$dir/cases"
 
-    # where they go, by library: what each has more than plain
+    # where they go, by library: what each has more than plain, and the queue than
+    # proxy_pass
 
-    for path in jelou raw lua njs; do
+    while read -r path base; do
         perl "$bench/profile.pl" 0 \
             "$dir/$path.353.200.cg" "$dir/$path.353.700.cg" 500 \
-            "$dir/plain.353.200.cg" "$dir/plain.353.700.cg" 500 |
-            awk -v path=$path -v OFS='\t' \
+            "$dir/$base.353.200.cg" "$dir/$base.353.700.cg" 500 |
+            awk -v path="$path" -v OFS='\t' \
                 '$3 == "%" { print "profile", path, $4, $1 }' >>"$results"
-    done
+    done <<'END'
+jelou plain
+raw plain
+lua plain
+njs plain
+redis jelou
+END
 
     for body in 353 4096 65536 524288; do
         for what in hmac yajl both; do
