@@ -10,6 +10,8 @@ use strict;
 use utf8;
 use warnings;
 
+use Text::Wrap qw(wrap);
+
 my ($dir, $docs) = @ARGV;
 
 my @paths = qw(plain jelou raw lua njs);
@@ -267,7 +269,10 @@ END
 END
 
     return '' if !@text;
-    return "\nWhat is not reached, and why:\n\n" . join('', @text)
+    local $Text::Wrap::columns = 92;
+
+    return "\nWhat is not reached, and why:\n\n"
+        . join('', map { wrap('', '  ', split) . "\n" } @text)
         . "\n[Where the instructions go](#where-the-instructions-go) shows it by "
         . "library.\n";
 }
