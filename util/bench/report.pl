@@ -259,7 +259,8 @@ END
   more, OpenSSL has @{[thousands($profile{OpenSSL}{redis})]}, for the digests of body
   and key, and hiredis with the C library
   @{[thousands($profile{hiredis}{redis} + $profile{'the C library'}{redis})]}: its
-  formatter writes the length of each word with `sprintf()`. And one Redis answers
+  formatter writes the length of each word with `sprintf()`; nginx has
+  @{[thousands(-$profile{nginx}{redis})]} fewer. And one Redis answers
   more slowly than the origin: a worker that waits for it gets fewer events at a
   time. With 4 KB the ratio is @{[f(2, ratio(['redis', 4096], ['jelou', 4096]))]}.
 END
