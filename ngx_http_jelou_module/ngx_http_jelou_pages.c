@@ -18,7 +18,7 @@
 #define NGX_HTTP_JELOU_KEPT_BLOCKS  32
 #define NGX_HTTP_JELOU_KEPT_TIME    1000
 
-#if (NGX_DEBUG_PALLOC)
+#ifdef NGX_DEBUG_PALLOC
 
 /* none: whoever uses a block that has been freed shall be found out */
 
