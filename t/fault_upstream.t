@@ -65,8 +65,11 @@ sub skip_body {
     my ($length) = $head =~ /^Content-Length: (\d+)\r$/m;
     my $skipped  = length $$buf;
 
+    # the next request may be right behind it
+
     while ($skipped < $length) {
-        $skipped += sysread($s, $$buf, 65536) || return;
+        my $rest = $length - $skipped;
+        $skipped += sysread($s, $$buf, $rest < 65536 ? $rest : 65536) || return;
     }
 
     $$buf = '';
