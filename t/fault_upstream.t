@@ -304,7 +304,7 @@ if ($server == 0) {
         my $pid = fork // die "fork: $!\n";
         next if $pid;
 
-        alarm 10;
+        alarm 60;
         setsockopt $s, SOL_SOCKET, SO_RCVBUF, 65536;
 
         my $buf = '';

@@ -8,6 +8,8 @@ package Jelou::Reports;
 #     Jelou::Reports::check(NAME, LOG);       # fails for each one, and adds it
 #                                             # to this error log
 #
+#     my @lines = Jelou::Reports::alerts(TEXT, ALLOWED);  # of an error log
+#
 #     Jelou::Reports::leaks(FLAG);            # whether they are reported
 #     Jelou::Reports::without_leaks(COMMAND)  # the command that does not
 #
@@ -64,6 +66,20 @@ sub check {
     }
 
     unlink glob "$dir/*";
+}
+
+
+# The alerts and emergencies in a log, but for those that a pattern allows.  Nor is
+# it nginx's fault that valgrind keeps the limit of files to itself.
+
+sub alerts {
+    my ($text, $allowed) = @_;
+
+    my $valgrind = ($ENV{TEST_NGINX_BINARY} // '') =~ /valgrind-nginx$/
+                   ? qr/setrlimit\(RLIMIT_NOFILE, \d+\) failed/ : qr/(?!)/;
+
+    return grep { /\[(?:alert|emerg)\]/ && $_ !~ $valgrind
+                  && (!$allowed || $_ !~ $allowed) } split /\n/, $text;
 }
 
 

@@ -281,9 +281,10 @@ sub stop {
 
     Test::More::ok($ended, "$self->{name}: nginx exits");
 
-    my @bad = grep { /\[(?:alert|emerg)\]|Sanitizer|runtime error:/
-                     && $_ !~ $self->{allow} }
-              map { split /\n/ } $self->log, slurp("$self->{dir}/stderr");
+    my $said = $self->log . slurp("$self->{dir}/stderr");
+    my @bad  = (Jelou::Reports::alerts($said, $self->{allow}),
+                grep { /Sanitizer|runtime error:/ && $_ !~ $self->{allow} }
+                     split /\n/, $said);
 
     Test::More::is("@bad", '', "$self->{name}: error log");
 
@@ -294,9 +295,10 @@ sub stop {
 
     open my $out, '>>', "$Jelou::Dir/$Jelou::Name.error.log"
         or die "$Jelou::Dir: $!\n";
+    my %bad = map { $_ => 1 } @bad;
+
     print $out "\n=== $self->{name}\n",
-        map { /\[(?:alert|emerg)\]/ && $_ =~ $self->{allow} ? "asked for: $_\n"
-                                                            : "$_\n" }
+        map { /\[(?:alert|emerg)\]/ && !$bad{$_} ? "asked for: $_\n" : "$_\n" }
             split /\n/, $self->log;
 
     return;
