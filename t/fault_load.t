@@ -28,7 +28,7 @@ my $app  = Jelou::Application->start;
 my $nginx = Jelou::Server->new(
     name  => 'front', level => 'notice',
     main  => "worker_processes 3;\nworker_shutdown_timeout 10s;",
-    allow => qr/worker process \d+ exited on signal 9/,
+    allow => qr/worker process \d+ exited on signal 9|zone "seen" was locked by/,
     http  => <<"END");
 jelou_dedup_zone  zone=seen:16m;
 
