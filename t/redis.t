@@ -89,6 +89,18 @@ location = /fallback {
     error_page 502    = /fallback/queue;
     proxy_pass          http://down;
 }
+location = /moved {
+    jelou_endpoint      incoming_message;
+    jelou_redis_pass    queue;
+    jelou_redis_stream  moved;
+    jelou_redis_dedup   1h;
+    error_page 422    = /moved/app;
+}
+location = /moved/app {
+    internal;
+    jelou_endpoint      incoming_message;
+    proxy_pass          http://app;
+}
 location = /fallback/queue {
     internal;
     jelou_endpoint      incoming_message;
@@ -280,6 +292,17 @@ is(ask(event(content => '{"body":"x"}'), path => '/answers')->{status}, 418,
    'a page for 422 is taken');
 
 
+# What the queue has refused goes nowhere else
+
+my $delivered = $app->requests(0);
+
+is(ask(event(), path => '/moved')->{status}, 200, 'moved: accepted');
+is(Jelou::refusal_error(ask(event() . ' ', path => '/moved')->{body}, 422,
+                        'MESSAGE_ID_REUSED'), '',
+   'moved: another endpoint does not accept what is refused');
+is(scalar $app->requests(0), $delivered, 'moved: nothing is at the application');
+
+
 # Both, the zone and the queue: the zone knows first
 
 is(replayed(ask(event(), path => '/both')), $_, "both: copy $_") for 0, 1;
@@ -406,7 +429,7 @@ my $name    = 'nginx_jelou_requests_total\{endpoint="incoming_message"';
 my %counted = $metrics->{body} =~ /^$name,result="(\w+)"} (\d+)$/mg;
 
 is_deeply({ map { $_ => $counted{$_} } grep { $counted{$_} } keys %counted },
-          { %told, message_id_reused => 4 }, 'the counters');
+          { %told, message_id_reused => 5 }, 'the counters');
 
 
 # Keepalive: all this has taken few connections
@@ -430,7 +453,7 @@ is((grep { m{^/page } } @lines)[0], '/page 418 422 message_id_reused',
    'log: with a page, too');
 
 is_deeply([$nginx->jelou_log], [
-    ('[info] jelou refused a request: MESSAGE_ID_REUSED') x 4,
+    ('[info] jelou refused a request: MESSAGE_ID_REUSED') x 5,
     ('[error] jelou: the name of the stream has braces that leave it without '
      . 'a hash tag') x 4,
     '[error] jelou: the name of the stream is empty',

@@ -181,6 +181,7 @@ __DATA__
     media('document', ''), media('document', ',"filename":"f"'),
     [event() =~ s/"field"/"fiel\\u0064"/r, event()],
     [event() =~ s/"body"/"\\u0062ody"/r, event()],
+    [event(content => '{"\u0062ody":"a\\nb"}'), event(content => '{"body":"a\\nb"}')],
 ]
 
 
