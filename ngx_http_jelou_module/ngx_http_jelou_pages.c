@@ -3,10 +3,10 @@
  * Large blocks, in pages of their own.
  *
  * Of a large block that malloc() gives for a moment, glibc keeps all the size
- * from then on, and nginx's buffers with it; or it gives the pages back and takes
- * them again each time.  Each has to be cleared and mapped, which takes as long as
- * to hash its bytes: so that a worker keeps blocks for the next bodies while these
- * come, and none when they do not.
+ * from then on, and nginx's buffers with it; or it gives the pages back and
+ * takes them again each time.  Each has to be cleared and mapped, which takes
+ * as long as to hash its bytes: so that a worker keeps blocks for the next
+ * bodies while these come, and none when they do not.
  */
 
 

@@ -37,8 +37,8 @@ void ngx_http_jelou_pages_free(void *pages);
 
 /*
  * Allocates size bytes that last as long as the pool.  If they are many, they
- * are in pages, and *pages, if it is asked for, frees them before.  Returns NULL
- * if memory ran out.
+ * are in pages, and *pages, if it is asked for, frees them before.  Returns
+ * NULL if memory ran out.
  */
 void *ngx_http_jelou_pages_palloc(ngx_pool_t *pool, size_t size,
     ngx_http_jelou_pages_t **pages);

@@ -6,6 +6,7 @@
 
 #include "ngx_http_jelou_secret.h"
 #include "ngx_http_jelou_id.h"
+#include "ngx_http_jelou_module.h"
 
 #include <openssl/crypto.h>
 
@@ -82,8 +83,7 @@ char *
 ngx_http_jelou_secrets_add(ngx_conf_t *cf, ngx_http_jelou_secrets_t *secrets,
     ngx_str_t *value, ngx_uint_t place)
 {
-    ngx_http_jelou_secret_t           *secret;
-    ngx_http_compile_complex_value_t   ccv;
+    ngx_http_jelou_secret_t  *secret;
 
     if (ngx_http_jelou_secret_valid(cf, value, "jelou_secret") != NGX_OK) {
         return NGX_CONF_ERROR;
@@ -107,18 +107,8 @@ ngx_http_jelou_secrets_add(ngx_conf_t *cf, ngx_http_jelou_secrets_t *secrets,
         return secret->key ? NGX_CONF_OK : NGX_CONF_ERROR;
     }
 
-    secret->value = ngx_palloc(cf->pool, sizeof(ngx_http_complex_value_t));
+    secret->value = ngx_http_jelou_complex_value(cf, value);
     if (secret->value == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
-
-    ccv.cf = cf;
-    ccv.value = value;
-    ccv.complex_value = secret->value;
-
-    if (ngx_http_compile_complex_value(&ccv) != NGX_OK) {
         return NGX_CONF_ERROR;
     }
 
