@@ -67,6 +67,9 @@ static void ngx_http_jelou_dedup_remove(ngx_http_jelou_dedup_zone_t *zone,
 static ngx_rbtree_key_t ngx_http_jelou_dedup_node_key(u_char *key);
 
 
+ngx_uint_t  ngx_http_jelou_dedup_tag;
+
+
 ngx_int_t
 ngx_http_jelou_dedup_init_zone(ngx_shm_zone_t *shm_zone, void *data)
 {

@@ -62,6 +62,12 @@ typedef enum {
 } ngx_http_jelou_dedup_e;
 
 
+/*
+ * The tag of the shared memory: its address.  Each kind of zone has one of its
+ * own, so that a reload never takes the memory of one kind for another's.
+ */
+extern ngx_uint_t  ngx_http_jelou_dedup_tag;
+
 /* The shared memory's init handler: history survives a reload. */
 ngx_int_t ngx_http_jelou_dedup_init_zone(ngx_shm_zone_t *shm_zone, void *data);
 

@@ -30,7 +30,7 @@ static char *ngx_http_jelou_set_upstream_secret(ngx_conf_t *cf,
 static char *ngx_http_jelou_set_dedup_zone(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static ngx_shm_zone_t *ngx_http_jelou_add_zone(ngx_conf_t *cf,
-    ngx_command_t *cmd, ngx_str_t *param);
+    ngx_command_t *cmd, ngx_str_t *param, void *tag);
 static char *ngx_http_jelou_set_dedup(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_jelou_set_status_zone(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -467,7 +467,8 @@ ngx_http_jelou_set_dedup_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
             s.data = value[i].data + 5;
             s.len = value[i].len - 5;
 
-            shm_zone = ngx_http_jelou_add_zone(cf, cmd, &s);
+            shm_zone = ngx_http_jelou_add_zone(cf, cmd, &s,
+                                               &ngx_http_jelou_dedup_tag);
             if (shm_zone == NULL) {
                 return NGX_CONF_ERROR;
             }
@@ -548,7 +549,8 @@ ngx_http_jelou_set_status_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     s.data = value[1].data + 5;
     s.len = value[1].len - 5;
 
-    jmcf->status_zone = ngx_http_jelou_add_zone(cf, cmd, &s);
+    jmcf->status_zone = ngx_http_jelou_add_zone(cf, cmd, &s,
+                                                &ngx_http_jelou_status_tag);
     if (jmcf->status_zone == NULL) {
         return NGX_CONF_ERROR;
     }
@@ -584,7 +586,8 @@ ngx_http_jelou_set_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 /* name:size of a zone that is not declared yet */
 
 static ngx_shm_zone_t *
-ngx_http_jelou_add_zone(ngx_conf_t *cf, ngx_command_t *cmd, ngx_str_t *param)
+ngx_http_jelou_add_zone(ngx_conf_t *cf, ngx_command_t *cmd, ngx_str_t *param,
+    void *tag)
 {
     u_char          *p;
     ssize_t          size;
@@ -616,7 +619,7 @@ ngx_http_jelou_add_zone(ngx_conf_t *cf, ngx_command_t *cmd, ngx_str_t *param)
         return NULL;
     }
 
-    shm_zone = ngx_shared_memory_add(cf, &name, size, &ngx_http_jelou_module);
+    shm_zone = ngx_shared_memory_add(cf, &name, size, tag);
 
     if (shm_zone && shm_zone->data) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
@@ -669,7 +672,7 @@ ngx_http_jelou_set_dedup(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
             s.len = value[i].len - 5;
 
             jlcf->dedup_zone = ngx_shared_memory_add(cf, &s, 0,
-                                                     &ngx_http_jelou_module);
+                                                  &ngx_http_jelou_dedup_tag);
             if (jlcf->dedup_zone == NULL) {
                 return NGX_CONF_ERROR;
             }

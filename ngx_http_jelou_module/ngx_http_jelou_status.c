@@ -46,6 +46,9 @@ const uint64_t
 };
 
 
+ngx_uint_t  ngx_http_jelou_status_tag;
+
+
 ngx_int_t
 ngx_http_jelou_status_init_zone(ngx_shm_zone_t *shm_zone, void *data)
 {

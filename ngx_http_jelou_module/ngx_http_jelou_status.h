@@ -81,6 +81,9 @@ extern const uint64_t
     ngx_http_jelou_bounds[NGX_HTTP_JELOU_NTIMES][NGX_HTTP_JELOU_NBOUNDS];
 
 
+/* The tag of the shared memory, see ngx_http_jelou_dedup_tag. */
+extern ngx_uint_t  ngx_http_jelou_status_tag;
+
 /* The shared memory's init handler: a reload keeps what was counted. */
 ngx_int_t ngx_http_jelou_status_init_zone(ngx_shm_zone_t *shm_zone,
     void *data);

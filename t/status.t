@@ -887,12 +887,14 @@ says('too small', 'jelou_status_zone zone=z:1k; # WHERE',
 says('nothing', 'jelou_status_zone; # WHERE',
      '[emerg] invalid number of arguments in "jelou_status_zone" directive in WHERE');
 says('of a dedup zone', "jelou_dedup_zone zone=z:64k;\n$zone # WHERE",
-     '[emerg] zone "z" in "jelou_status_zone" directive is declared twice in WHERE');
+     '[emerg] the shared memory zone "z" is already declared for a different use '
+     . 'in WHERE');
 says('a zone in a server', "server {\n$zone # WHERE\n}",
      '[emerg] "jelou_status_zone" directive is not allowed here in WHERE');
 says('deduplication in it', "$zone\n"
          . server("$endpoint\njelou_dedup zone=z key=x; # WHERE"),
-     '[emerg] zone "z" of "jelou_dedup" is not declared with "jelou_dedup_zone" in WHERE');
+     '[emerg] the shared memory zone "z" is already declared for a different use '
+     . 'in WHERE');
 says('a page without a zone', server('jelou_status json; # WHERE'),
      '[emerg] "jelou_status" needs a "jelou_status_zone" in WHERE');
 says('a page of another kind', "$zone\n" . server('jelou_status xml; # WHERE'),
