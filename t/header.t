@@ -327,3 +327,67 @@ event()
 jelou
 
 
+=== no limit: what the module has no room for is not asked for
+--- directives
+client_max_body_size 0;
+--- raw_request eval
+post('', signature => sign(event()), length => 1024 * 1024 * 1024 + 1,
+     headers => ['Expect: 100-continue'], keepalive => 1)
+--- reply
+413 PAYLOAD_TOO_LARGE
+--- upstream
+none
+--- error_log
+client intended to send too large body: 1073741825 bytes
+
+
+=== a limit beyond it: likewise
+--- directives
+client_max_body_size 2048m;
+--- raw_request eval
+post('', signature => sign(event()), length => 1024 * 1024 * 1024 + 1,
+     keepalive => 1)
+--- reply
+413 PAYLOAD_TOO_LARGE
+--- upstream
+none
+--- error_log
+client intended to send too large body: 1073741825 bytes
+
+
+=== no limit, chunked: refused with the chunk that goes beyond it
+--- directives
+client_max_body_size 0;
+--- raw_request eval
+post('', signature => sign(event()), chunked => [], keepalive => 1)
+    =~ s/0\r\n\r\n\z/1\r\n{\r\n40000000\r\n{/r
+--- reply
+413 PAYLOAD_TOO_LARGE
+--- upstream
+none
+--- error_log
+client intended to send too large chunked body: 1+1073741824 bytes
+
+
+=== a location within that is no endpoint has no such limit
+--- config
+location /v1/ {
+    client_max_body_size  0;
+
+    jelou_endpoint  incoming_message;
+    jelou_secret    "$TEST_NGINX_SECRET";
+    proxy_pass      http://app;
+
+    location /v1/other {
+        jelou_endpoint  off;
+        return          403;
+    }
+}
+--- raw_request eval
+post('', path => '/v1/other', length => 1024 * 1024 * 1024 + 1)
+--- reply
+403
+--- upstream
+none
+--- no_error_log
+too large
