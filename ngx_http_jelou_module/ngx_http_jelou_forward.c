@@ -10,9 +10,6 @@
 #include "ngx_http_jelou_request.h"
 
 
-#define NGX_HTTP_JELOU_CLOUDEVENTS  "application/cloudevents+json"
-
-
 /* what is allocated at once for the body that goes on */
 
 typedef struct {
@@ -33,6 +30,8 @@ static ngx_int_t ngx_http_jelou_forward_raw(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx);
 static ngx_int_t ngx_http_jelou_forward_headers(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx, ngx_http_jelou_forward_t *f);
+static ngx_uint_t ngx_http_jelou_forward_drops(
+    ngx_http_jelou_loc_conf_t *jlcf, ngx_table_elt_t *h);
 static void ngx_http_jelou_forward_header(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx, ngx_http_jelou_forward_t *f,
     ngx_table_elt_t *h, ngx_table_elt_t *copy);
@@ -192,7 +191,10 @@ ngx_http_jelou_forget_variables(ngx_http_request_t *r)
 }
 
 
-/* The body goes on as it came, and its signature if none replaces it. */
+/*
+ * The body goes on as it came, and its signature if none replaces it.  The
+ * content type is not signed: what goes on is what was checked.
+ */
 
 static ngx_int_t
 ngx_http_jelou_forward_raw(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
@@ -201,16 +203,14 @@ ngx_http_jelou_forward_raw(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 
     ctx->forwarded = ctx->event.body;
 
-    if (ctx->conf->upstream_key == NULL) {
-        return NGX_OK;
-    }
-
     f = ngx_pcalloc(r->pool, sizeof(ngx_http_jelou_forward_t));
     if (f == NULL) {
         return NGX_ERROR;
     }
 
     f->body.bufs = ctx->body;
+
+    ngx_http_jelou_forget_variables(r);
 
     return ngx_http_jelou_forward_headers(r, ctx, f);
 }
@@ -250,14 +250,7 @@ ngx_http_jelou_forward_headers(ngx_http_request_t *r,
 
         for (i = 0; i < part->nelts; i++) {
 
-            /* the client's signature is that of other bytes */
-
-            if (h[i].key.len == ngx_http_jelou_signature_key.len
-                && ngx_memcmp(h[i].lowcase_key,
-                              ngx_http_jelou_signature_key.data,
-                              ngx_http_jelou_signature_key.len)
-                   == 0)
-            {
+            if (ngx_http_jelou_forward_drops(ctx->conf, &h[i])) {
                 continue;
             }
 
@@ -284,17 +277,33 @@ ngx_http_jelou_forward_headers(ngx_http_request_t *r,
 }
 
 
+/*
+ * What does not go on: the client's signature, which is that of other bytes
+ * unless these are the very ones.
+ */
+
+static ngx_uint_t
+ngx_http_jelou_forward_drops(ngx_http_jelou_loc_conf_t *jlcf,
+    ngx_table_elt_t *h)
+{
+    return h->key.len == ngx_http_jelou_signature_key.len
+           && ngx_memcmp(h->lowcase_key, ngx_http_jelou_signature_key.data,
+                         ngx_http_jelou_signature_key.len)
+              == 0
+           && (jlcf->format != NGX_HTTP_JELOU_FORMAT_RAW
+               || jlcf->upstream_key);
+}
+
+
 /* The fields that say something of the body. */
 
 static void
 ngx_http_jelou_forward_header(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx,
     ngx_http_jelou_forward_t *f, ngx_table_elt_t *h, ngx_table_elt_t *copy)
 {
-    if (ctx->conf->format == NGX_HTTP_JELOU_FORMAT_RAW) {
-        return;
-    }
-
-    if (h == r->headers_in.content_length) {
+    if (h == r->headers_in.content_length
+        && ctx->conf->format != NGX_HTTP_JELOU_FORMAT_RAW)
+    {
         copy->value.data = f->length;
         copy->value.len = ngx_sprintf(f->length, "%uz", ctx->forwarded.len)
                           - f->length;
@@ -302,10 +311,14 @@ ngx_http_jelou_forward_header(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx,
         r->headers_in.content_length = copy;
     }
 
-    if (h == r->headers_in.content_type
-        && ctx->conf->format == NGX_HTTP_JELOU_FORMAT_CLOUD)
-    {
-        ngx_str_set(&copy->value, NGX_HTTP_JELOU_CLOUDEVENTS);
+    if (h == r->headers_in.content_type) {
+
+        if (ctx->conf->format == NGX_HTTP_JELOU_FORMAT_CLOUD) {
+            ngx_str_set(&copy->value, "application/cloudevents+json");
+
+        } else {
+            ngx_str_set(&copy->value, "application/json");
+        }
 
         r->headers_in.content_type = copy;
     }

@@ -124,7 +124,7 @@ accepted m-1
 --- upstream eval
 event()
 --- order eval
-[join "\n", 'Content-Type: application/json; charset=utf-8', @others]
+[join "\n", 'Content-Type: application/json', @others]
 
 
 === event: the operator's own signature header passes
@@ -176,6 +176,48 @@ accepted m-1
 --- upstream_headers
 !Transfer-Encoding
 !X-Jelou-Signature
+
+
+=== the content type that goes on is the one that was checked
+--- config
+location = /event {
+    jelou_endpoint  incoming_message;
+    jelou_secret    "$TEST_NGINX_SECRET";
+    proxy_pass      http://app;
+}
+location = /raw {
+    set             $early "$content_type";
+    jelou_endpoint  incoming_message;
+    jelou_secret    "$TEST_NGINX_SECRET";
+    jelou_format    raw;
+    proxy_pass      http://app;
+    proxy_set_header  X-Early  $early;
+    proxy_set_header  X-Now    "$content_type $http_content_type";
+}
+location = /signed {
+    jelou_endpoint         incoming_message;
+    jelou_secret           "$TEST_NGINX_SECRET";
+    jelou_upstream_secret  another-secret-of-the-tests;
+    jelou_format           raw;
+    fastcgi_pass           fastcgi;
+    fastcgi_param          CONTENT_TYPE  $content_type;
+}
+--- requests eval
+my $type = 'Application/JSON ; x=y; charset="UTF-8"';
+[post($in_raw, path => '/event', type => $type, @keep),
+ post($in_raw, path => '/raw', type => $type, @keep),
+ post($in_raw, path => '/signed', type => $type)]
+--- reply
+accepted m-1
+accepted m-1
+accepted m-1
+--- upstream eval
+[event(), $in_raw, $in_raw]
+--- upstream_headers eval
+["Content-Type: application/json",
+ "Content-Type: application/json\nX-Now: application/json application/json\n"
+ . 'X-Early: Application/JSON ; x=y; charset="UTF-8"',
+ "CONTENT_TYPE: application/json\nHTTP_CONTENT_TYPE: application/json"]
 
 
 === raw: the bytes as they were, their length and their signature

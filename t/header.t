@@ -29,7 +29,12 @@ our @Json = (
     'application/json', 'APPLICATION/JSON', 'Application/Json',
     'application/json; charset=utf-8', 'application/json;charset=UTF-8',
     'application/json;', 'application/json ; x=y', "application/json\t;x=y",
-    'application/json; charset="iso-8859-1"; x=y', ' application/json ',
+    'application/json; x="iso-8859-1"; y=z', ' application/json ',
+    'application/json; CharSet=Utf-8', 'application/json; charset="UTF-8"',
+    'application/json; x="a;b=\\"c"; charset="utf\\-8"; charsets=utf-7',
+    "application/json\t;\t;;\tcharset=utf-8\t;\t",
+    'application/json; x=charset-utf-7',
+    'application/json; x="; charset=utf-7"',
 );
 
 our @Other = (
@@ -44,6 +49,16 @@ our @Other = (
     'application/json=', "application/json\x0b", "application/json\xa0",
     'text/plain; application/json', 'multipart/form-data; boundary=json',
     'application/x-www-form-urlencoded', '', undef,
+    (map { "application/json; charset=$_" }
+         'utf-7', 'utf-16', 'utf-16le', 'UTF-32', 'iso-8859-1', 'us-ascii',
+         'utf8', 'utf-', 'utf-88', 'utf-8x', '"utf-7"', '"utf-8', '"utf-8\\',
+         '""', '', ' utf-8', 'utf-8 x', "'utf-8'", '"utf-8"x', '"utf-8 "',
+         'utf-8; charset=utf-8', 'utf-8; charset=utf-7',
+         'utf-7;charset=utf-8', '"utf-8"; Charset="utf-8"'),
+    'application/json; charset', 'application/json; charset =utf-8',
+    'application/json; =utf-8', 'application/json; x', 'application/json; x=',
+    'application/json; x="', 'application/json; charset*=utf-8,',
+    'application/json; x="y" charset=utf-8', 'application/json; ch[]=utf-8',
 );
 
 our @Encodings = (
