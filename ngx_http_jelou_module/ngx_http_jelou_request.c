@@ -12,12 +12,13 @@ typedef struct {
     ngx_table_elt_t  *content_type;
     ngx_uint_t        signatures;
     ngx_uint_t        content_types;
-    ngx_uint_t        content_encodings;
+    ngx_uint_t        content_encodings;     /* that are one */
 } ngx_http_jelou_headers_t;
 
 
 static void ngx_http_jelou_find_headers(ngx_http_request_t *r,
     ngx_http_jelou_headers_t *headers);
+static ngx_uint_t ngx_http_jelou_identity(ngx_str_t *value);
 static ngx_uint_t ngx_http_jelou_json_type(ngx_str_t *value);
 static ngx_uint_t ngx_http_jelou_json_parameters(u_char *p, u_char *last);
 static u_char *ngx_http_jelou_parameter_value(u_char *p, u_char *last,
@@ -139,7 +140,8 @@ ngx_http_jelou_find_headers(ngx_http_request_t *r,
 
             case sizeof("content-encoding") - 1:
 
-                if (ngx_memcmp(h[i].lowcase_key, "content-encoding", 16) == 0)
+                if (ngx_memcmp(h[i].lowcase_key, "content-encoding", 16) == 0
+                    && !ngx_http_jelou_identity(&h[i].value))
                 {
                     headers->content_encodings++;
                 }
@@ -158,6 +160,19 @@ ngx_http_jelou_find_headers(ngx_http_request_t *r,
             }
         }
     }
+}
+
+
+/* no content coding, said or not */
+
+static ngx_uint_t
+ngx_http_jelou_identity(ngx_str_t *value)
+{
+    return value->len == 0
+           || (value->len == sizeof("identity") - 1
+               && ngx_strncasecmp(value->data, (u_char *) "identity",
+                                  sizeof("identity") - 1)
+                  == 0);
 }
 
 

@@ -62,8 +62,11 @@ our @Other = (
 );
 
 our @Encodings = (
-    'gzip', 'identity', 'br', 'deflate', 'gzip, identity', 'aws-chunked', '',
+    'gzip', 'br', 'deflate', 'gzip, identity', 'identity,gzip', 'aws-chunked',
+    'identit', 'identityx', 'identify', '*',
 );
+
+our @None = ('identity', 'Identity', 'IDENTITY', '', '   ');
 
 
 # The order of the checks: a refusal, and a request that deserves it and all
@@ -238,6 +241,18 @@ event()
 qr/jelou refused a request: \w+/
 --- grep_error_log_out eval
 refusals(('UNSUPPORTED_MEDIA_TYPE') x 5)
+
+
+=== no content encoding, in words
+--- requests eval
+requests((map { [headers => ["Content-Encoding: $_"]] } @None),
+         [headers => ['content-encoding: identity', 'Content-Encoding:']])
+--- reply eval
+lines(('accepted m-1') x (@None + 1))
+--- upstream eval
+[(event()) x (@None + 1)]
+--- no_error_log
+jelou
 
 
 === a content encoding, whichever

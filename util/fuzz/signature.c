@@ -275,6 +275,27 @@ is_json(str_t s)
 }
 
 
+/* A field, however often, that says something else than that there is no coding */
+
+static int
+is_coded(request_t *request)
+{
+    field_t  *f;
+
+    for (size_t n = 1; (f = find(request, "Content-Encoding", n)); n++) {
+        if (f->value.len != 0
+            && (f->value.len != 8
+                || strncasecmp((const char *) f->value.data, "identity", 8)
+                   != 0))
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
 static ngx_int_t
 expected_header(request_t *request)
 {
@@ -298,7 +319,7 @@ expected_header(request_t *request)
     }
 
     if (type == NULL || find(request, "Content-Type", 2)
-        || find(request, "Content-Encoding", 1) || !is_json(type->value))
+        || is_coded(request) || !is_json(type->value))
     {
         return NGX_HTTP_JELOU_UNSUPPORTED_MEDIA_TYPE;
     }
