@@ -32,6 +32,8 @@ static ngx_int_t ngx_http_jelou_forward_headers(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx, ngx_http_jelou_forward_t *f);
 static ngx_uint_t ngx_http_jelou_forward_drops(
     ngx_http_jelou_loc_conf_t *jlcf, ngx_table_elt_t *h);
+static ngx_uint_t ngx_http_jelou_forward_folds(ngx_table_elt_t *h,
+    const char *name, ngx_uint_t *exact);
 static void ngx_http_jelou_forward_header(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx, ngx_http_jelou_forward_t *f,
     ngx_table_elt_t *h, ngx_table_elt_t *copy);
@@ -279,19 +281,78 @@ ngx_http_jelou_forward_headers(ngx_http_request_t *r,
 
 /*
  * What does not go on: the client's signature, which is that of other bytes
- * unless these are the very ones.
+ * unless these are the very ones; a content coding, of which there is none; and
+ * whatever an application that makes variables of names would take for a field
+ * that says something of the body.
  */
 
 static ngx_uint_t
 ngx_http_jelou_forward_drops(ngx_http_jelou_loc_conf_t *jlcf,
     ngx_table_elt_t *h)
 {
-    return h->key.len == ngx_http_jelou_signature_key.len
-           && ngx_memcmp(h->lowcase_key, ngx_http_jelou_signature_key.data,
-                         ngx_http_jelou_signature_key.len)
-              == 0
-           && (jlcf->format != NGX_HTTP_JELOU_FORMAT_RAW
-               || jlcf->upstream_key);
+    ngx_uint_t  exact;
+
+    switch (h->key.len) {
+
+    case sizeof("x-jelou-signature") - 1:
+
+        if (ngx_http_jelou_forward_folds(h, "x-jelou-signature", &exact)) {
+            return !exact
+                   || jlcf->format != NGX_HTTP_JELOU_FORMAT_RAW
+                   || jlcf->upstream_key;
+        }
+
+        return ngx_http_jelou_forward_folds(h, "transfer-encoding", &exact)
+               && !exact;
+
+    case sizeof("content-encoding") - 1:
+        return ngx_http_jelou_forward_folds(h, "content-encoding", &exact);
+
+    case sizeof("content-length") - 1:
+        return ngx_http_jelou_forward_folds(h, "content-length", &exact)
+               && !exact;
+
+    case sizeof("content-type") - 1:
+        return ngx_http_jelou_forward_folds(h, "content-type", &exact)
+               && !exact;
+    }
+
+    return 0;
+}
+
+
+/*
+ * Whether a field's name becomes that name where every character but letters
+ * and digits becomes the same one: in CGI's variables "-" and "_" do, in PHP's
+ * "." too.  The names are equally long.
+ */
+
+static ngx_uint_t
+ngx_http_jelou_forward_folds(ngx_table_elt_t *h, const char *name,
+    ngx_uint_t *exact)
+{
+    u_char      ch;
+    ngx_uint_t  i;
+
+    *exact = 1;
+
+    for (i = 0; i < h->key.len; i++) {
+        ch = h->lowcase_key[i];
+
+        if (ch == (u_char) name[i]) {
+            continue;
+        }
+
+        if (name[i] != '-' || (ch >= 'a' && ch <= 'z')
+            || (ch >= '0' && ch <= '9'))
+        {
+            return 0;
+        }
+
+        *exact = 0;
+    }
+
+    return 1;
 }
 
 
