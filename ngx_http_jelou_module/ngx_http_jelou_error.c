@@ -44,12 +44,30 @@
 #define ngx_http_jelou_texts(...)  ngx_http_jelou_body(__VA_ARGS__)
 
 #define ngx_http_jelou_refusal(level, status, reason, code, key, result,      \
-                               message, description, dev_en, dev_es, client)  \
+                               message, description, dev_en, dev_es, ...)     \
+    ngx_http_jelou_refusal_with("", "", level, status, reason, code, key,     \
+                                result, message, description, dev_en, dev_es, \
+                                __VA_ARGS__)
+
+#define ngx_http_jelou_refusal_with(header, value, level, status, reason,     \
+                                    code, key, result, message, description,  \
+                                    dev_en, dev_es, ...)                      \
     { status, level, ngx_string(key), ngx_string(result),                     \
       ngx_string(#status " " reason),                                         \
       ngx_string(ngx_http_jelou_texts(message, reason, #status, code, key,    \
-                                      description, dev_en, dev_es, client)),  \
-      ngx_null_string, ngx_null_string }
+                                      description, dev_en, dev_es,            \
+                                      __VA_ARGS__)),                          \
+      ngx_string(header), ngx_string(value) }
+
+/*
+ * HTTP wants a challenge in each 401.  No registered scheme has the signature in
+ * a field of its own: the scheme is the field's name.
+ */
+
+#define ngx_http_jelou_unsigned(...)                                          \
+    ngx_http_jelou_refusal_with("WWW-Authenticate",                           \
+                                "X-Jelou-Signature realm=\"jelou\"",          \
+                                __VA_ARGS__)
 
 
 static const ngx_http_jelou_error_t *ngx_http_jelou_error_compose(
@@ -82,7 +100,7 @@ static ngx_http_jelou_error_t  ngx_http_jelou_errors[] = {
         NGX_HTTP_JELOU_NOT_SENT)),
       ngx_string("Allow"), ngx_string("POST") },
 
-    ngx_http_jelou_refusal(NGX_LOG_WARN, 401, "Unauthorized",
+    ngx_http_jelou_unsigned(NGX_LOG_WARN, 401, "Unauthorized",
         "401.1", "SIGNATURE_MISSING", "signature_missing",
         "Signature missing",
         "The request has no X-Jelou-Signature header.",
@@ -92,7 +110,7 @@ static ngx_http_jelou_error_t  ngx_http_jelou_errors[] = {
         "modificar en hexadecimal.",
         NGX_HTTP_JELOU_NOT_SENT),
 
-    ngx_http_jelou_refusal(NGX_LOG_WARN, 401, "Unauthorized",
+    ngx_http_jelou_unsigned(NGX_LOG_WARN, 401, "Unauthorized",
         "401.2", "SIGNATURE_MALFORMED", "signature_malformed",
         "Signature malformed",
         "The X-Jelou-Signature header is repeated or is not sha256= and 64 "
@@ -103,7 +121,7 @@ static ngx_http_jelou_error_t  ngx_http_jelou_errors[] = {
         "hexadecimales.",
         NGX_HTTP_JELOU_NOT_SENT),
 
-    ngx_http_jelou_refusal(NGX_LOG_WARN, 401, "Unauthorized",
+    ngx_http_jelou_unsigned(NGX_LOG_WARN, 401, "Unauthorized",
         "401.3", "SIGNATURE_MISMATCH", "signature_mismatch",
         "Signature mismatch",
         "The signature is not that of this body with the signing secret.",
