@@ -72,6 +72,7 @@
 
 static const ngx_http_jelou_error_t *ngx_http_jelou_error_compose(
     ngx_pool_t *pool, ngx_uint_t status, ngx_uint_t rejected);
+static ngx_uint_t ngx_http_jelou_error_passes(ngx_uint_t status);
 static const ngx_str_t *ngx_http_jelou_error_numbered(ngx_uint_t number);
 static ngx_uint_t ngx_http_jelou_error_find(const ngx_str_t *result);
 
@@ -355,6 +356,7 @@ ngx_http_jelou_error_compose(ngx_pool_t *pool, ngx_uint_t status,
     ngx_uint_t rejected)
 {
     size_t                    len;
+    const char               *format;
     ngx_http_jelou_error_t   *e, *refusal;
     ngx_http_jelou_status_t  *s;
 
@@ -372,6 +374,13 @@ ngx_http_jelou_error_compose(ngx_pool_t *pool, ngx_uint_t status,
         "No envíe el mismo evento de nuevo sin cambios.",
         NGX_HTTP_JELOU_NOT_SENT);
 
+    static const char  for_now[] = ngx_http_jelou_texts(
+        "Event rejected", "%V", "%ui", "%ui.2", "%V",
+        "The event was valid but the application rejected it for now.",
+        "Send the same event again later.",
+        "Envíe el mismo evento de nuevo más tarde.",
+        NGX_HTTP_JELOU_TRY_LATER);
+
     for (s = ngx_http_jelou_statuses; s->status; s++) {
         if (s->status == status) {
             break;
@@ -379,8 +388,10 @@ ngx_http_jelou_error_compose(ngx_pool_t *pool, ngx_uint_t status,
     }
 
     refusal = NULL;
+    format = by_status;
 
     if (rejected) {
+        format = ngx_http_jelou_error_passes(status) ? for_now : by_upstream;
         refusal = &ngx_http_jelou_errors[NGX_HTTP_JELOU_UPSTREAM_REJECTED - 1];
 
     } else if (s->refusal) {
@@ -397,7 +408,7 @@ ngx_http_jelou_error_compose(ngx_pool_t *pool, ngx_uint_t status,
     e->key = rejected ? refusal->key : s->key;
     e->result = rejected ? refusal->result : s->result;
 
-    len = sizeof(by_status) + sizeof(by_upstream) + 2 * NGX_INT_T_LEN
+    len = sizeof(by_status) + sizeof(for_now) + 2 * NGX_INT_T_LEN
           + 2 * s->reason.len + e->key.len;
 
     e->body.data = ngx_pnalloc(pool, len);
@@ -405,8 +416,7 @@ ngx_http_jelou_error_compose(ngx_pool_t *pool, ngx_uint_t status,
         return NULL;
     }
 
-    e->body.len = ngx_sprintf(e->body.data, rejected ? by_upstream : by_status,
-                              &s->reason, status, status, &e->key)
+    e->body.len = ngx_sprintf(e->body.data, format, &s->reason, status, status, &e->key)
                   - e->body.data;
 
     e->status_line.data = e->body.data + e->body.len;
@@ -415,6 +425,15 @@ ngx_http_jelou_error_compose(ngx_pool_t *pool, ngx_uint_t status,
                          - e->status_line.data;
 
     return e;
+}
+
+
+/* a request that may do better another time, by what the status says */
+
+static ngx_uint_t
+ngx_http_jelou_error_passes(ngx_uint_t status)
+{
+    return status == 408 || status == 425 || status == 429;
 }
 
 

@@ -222,6 +222,29 @@ bodies(@rejected)
 join '', map { "[info] jelou: UPSTREAM_REJECTED: status $_ from the content handler\n" } @rejected
 
 
+=== words that fit a rejection for now, and any other
+--- requests eval
+events(6)
+--- upstream_answer eval
+[400, 408, 425, 428, 429, 404]
+--- reply eval
+join "\n", map { "$_ UPSTREAM_REJECTED" } 400, 408, 425, 428, 429, 404
+--- response_body_like eval
+my $never = '"description":"The event was valid but the application rejected '
+    . 'it\.".*"en":"Do not send the same event again unchanged\.",'
+    . '"es":"No envíe el mismo evento de nuevo sin cambios\.".*'
+    . '"en":"The message could not be sent\."';
+my $later = '"description":"The event was valid but the application rejected '
+    . 'it for now\.".*"en":"Send the same event again later\.",'
+    . '"es":"Envíe el mismo evento de nuevo más tarde\.".*'
+    . '"en":"The message could not be sent\. Please try again later\."';
+[$never, $later, $later, $never, $later, $never]
+--- upstream eval
+bodies(6)
+--- log eval
+join '', map { "[info] jelou: UPSTREAM_REJECTED: status $_ from the content handler\n" } 400, 408, 425, 428, 429, 404
+
+
 === upstream statuses that no HTTP has
 --- requests eval
 events(5)
