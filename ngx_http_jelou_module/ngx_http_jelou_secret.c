@@ -36,6 +36,8 @@ typedef struct {
 
 static ngx_int_t ngx_http_jelou_secret_valid(ngx_conf_t *cf, ngx_str_t *value,
     const char *directive);
+static ngx_int_t ngx_http_jelou_secret_meant(ngx_conf_t *cf,
+    ngx_str_t *value);
 static ngx_int_t ngx_http_jelou_secret_keep(ngx_conf_t *cf,
     ngx_http_jelou_key_t *key, ngx_str_t *value);
 static void ngx_http_jelou_secret_forget(void *data);
@@ -85,7 +87,9 @@ ngx_http_jelou_secrets_add(ngx_conf_t *cf, ngx_http_jelou_secrets_t *secrets,
 {
     ngx_http_jelou_secret_t  *secret;
 
-    if (ngx_http_jelou_secret_valid(cf, value, "jelou_secret") != NGX_OK) {
+    if (ngx_http_jelou_secret_valid(cf, value, "jelou_secret") != NGX_OK
+        || ngx_http_jelou_secret_meant(cf, value) != NGX_OK)
+    {
         return NGX_CONF_ERROR;
     }
 
@@ -159,6 +163,38 @@ ngx_http_jelou_secret_valid(ngx_conf_t *cf, ngx_str_t *value,
                            "a secret in \"%s\" directive begins or ends "
                            "with white space", directive);
         return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+/* Of a directive's value: it would be a secret, and another one than is meant. */
+
+static ngx_int_t
+ngx_http_jelou_secret_meant(ngx_conf_t *cf, ngx_str_t *value)
+{
+    ngx_uint_t  i;
+
+    if (value->len == 3 && ngx_strncmp(value->data, "off", 3) == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"off\" is no secret, and \"jelou_secret\" "
+                           "directive cannot be switched off");
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i + 1 < value->len; i++) {
+
+        if (value->data[i] == '$'
+            && value->data[i + 1] >= '1' && value->data[i + 1] <= '9')
+        {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "\"$\" and a digit in a secret in "
+                               "\"jelou_secret\" directive are what a regular "
+                               "expression has captured, not a part of the "
+                               "secret");
+            return NGX_ERROR;
+        }
     }
 
     return NGX_OK;

@@ -184,6 +184,27 @@ for (
             $want);
 }
 
+my $off     = '"off" is no secret, and "jelou_secret" directive cannot be '
+              . 'switched off in HERE';
+my $capture = '"\$" and a digit in a secret in "jelou_secret" directive are '
+              . 'what a regular expression has captured, not a part of the '
+              . 'secret in HERE';
+
+for (
+    [off => $off], ['hush-0123456789abcdef "off"' => $off],
+    map { [$_ => $capture] } "'hush-012345\$1abcdef'", '$1', '"$9-hush-0123456"',
+        '"hush-0123456789$2"', '"hush-${arg_x}-0123456$3-x"',
+) {
+    my ($value, $want) = @$_;
+
+    refused("jelou_secret: $value", in_location("jelou_secret $value; # here"),
+            $want);
+}
+
+refused('jelou_secret: off in server, and a capture in a regex location',
+        "--- config\nlocation ~ ^/(.*)\$ {\njelou_endpoint incoming_message;"
+        . "\njelou_secret hush-0123456789\$1; # here\n}", $capture);
+
 refused('jelou_secret: empty in http',
         "--- config\n--- http_config\njelou_secret ''; # here", $empty);
 
@@ -502,6 +523,25 @@ location = /v1/external-support/webhook {
 --- requests eval
 [post(event(), secret => 'hush-0123456789a', keepalive => 1),
  post(event(), secret => 'hush 0123456789a')]
+--- reply
+accepted m-1
+accepted m-1
+--- upstream eval
+[event(), event()]
+--- warned
+nothing
+
+
+=== secrets that begin as those that are refused
+--- config
+location = /v1/external-support/webhook {
+    jelou_endpoint  incoming_message;
+    jelou_secret    off-hush-0123456789 hush-${server_port}5-0123;
+    proxy_pass      http://app;
+}
+--- requests eval
+[post(event(), secret => 'off-hush-0123456789', keepalive => 1),
+ post(event(), secret => "hush-$ENV{TEST_NGINX_SERVER_PORT}5-0123")]
 --- reply
 accepted m-1
 accepted m-1
