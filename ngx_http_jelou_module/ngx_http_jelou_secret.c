@@ -45,6 +45,9 @@ static char *ngx_http_jelou_secret_lines(ngx_http_jelou_file_t *file,
     u_char *p, u_char *last);
 static char *ngx_http_jelou_secret_line(ngx_http_jelou_file_t *file,
     u_char *p, u_char *last);
+static void ngx_http_jelou_secret_other_format(ngx_http_jelou_file_t *file,
+    ngx_str_t *id, ngx_str_t *value);
+static ngx_uint_t ngx_http_jelou_assignment(u_char *p, u_char *last);
 static char *ngx_http_jelou_secret_bad_line(ngx_http_jelou_file_t *file,
     const char *why);
 static ngx_array_t *ngx_http_jelou_secret_project(ngx_http_jelou_file_t *file,
@@ -429,6 +432,8 @@ ngx_http_jelou_secret_line(ngx_http_jelou_file_t *file, u_char *p,
     value.data = q;
     value.len = last - q;
 
+    ngx_http_jelou_secret_other_format(file, &id, &value);
+
     secrets = &file->secrets->secrets;
 
     if (value.len == 0) {
@@ -488,6 +493,58 @@ ngx_http_jelou_secret_line(ngx_http_jelou_file_t *file, u_char *p,
     }
 
     return NGX_CONF_OK;
+}
+
+
+/*
+ * What is written in the format of another program's file is read as this one's,
+ * and then nobody has the secret.
+ */
+
+static void
+ngx_http_jelou_secret_other_format(ngx_http_jelou_file_t *file, ngx_str_t *id,
+    ngx_str_t *value)
+{
+    const char  *what;
+
+    what = NULL;
+
+    if (ngx_strchr("{}[]\"", id->data[0])) {
+        what = "JSON";
+
+    } else if (ngx_http_jelou_assignment(id->data, id->data + id->len)
+               || ngx_http_jelou_assignment(value->data,
+                                            value->data + value->len)
+               || (value->len && id->data[id->len - 1] == ':'))
+    {
+        what = "an assignment";
+    }
+
+    if (what) {
+        ngx_conf_log_error(NGX_LOG_WARN, file->cf, 0,
+                           "\"jelou_secret_file\": the line in \"%V\":%ui looks "
+                           "like %s", file->name, file->line, what);
+    }
+}
+
+
+/* NAME=value, and not the "=" at the end of what is in base64 */
+
+static ngx_uint_t
+ngx_http_jelou_assignment(u_char *p, u_char *last)
+{
+    u_char  *name;
+
+    for (name = p; p < last; p++) {
+
+        if (!((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z')
+              || (*p >= '0' && *p <= '9') || *p == '_'))
+        {
+            break;
+        }
+    }
+
+    return p > name && last - p > 1 && p[0] == '=' && p[1] != '=';
 }
 
 
