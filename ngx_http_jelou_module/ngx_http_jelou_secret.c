@@ -432,8 +432,6 @@ ngx_http_jelou_secret_line(ngx_http_jelou_file_t *file, u_char *p,
     value.data = q;
     value.len = last - q;
 
-    ngx_http_jelou_secret_other_format(file, &id, &value);
-
     secrets = &file->secrets->secrets;
 
     if (value.len == 0) {
@@ -460,6 +458,8 @@ ngx_http_jelou_secret_line(ngx_http_jelou_file_t *file, u_char *p,
             return NGX_CONF_ERROR;
         }
     }
+
+    ngx_http_jelou_secret_other_format(file, &id, &value);
 
     if (value.len < NGX_HTTP_JELOU_SECRET_SHORT) {
         ngx_conf_log_error(NGX_LOG_WARN, file->cf, 0,
@@ -515,7 +515,7 @@ ngx_http_jelou_secret_other_format(ngx_http_jelou_file_t *file, ngx_str_t *id,
     } else if (ngx_http_jelou_assignment(id->data, id->data + id->len)
                || ngx_http_jelou_assignment(value->data,
                                             value->data + value->len)
-               || (value->len && id->data[id->len - 1] == ':'))
+               || (value->data != id->data && id->data[id->len - 1] == ':'))
     {
         what = "an assignment";
     }
