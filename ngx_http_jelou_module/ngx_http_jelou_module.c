@@ -39,6 +39,8 @@ static char *ngx_http_jelou_set_status(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_jelou_set_types(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+static char *ngx_http_jelou_set_tolerance(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 static char *ngx_http_jelou_set_enum(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_jelou_set_fixed(ngx_conf_t *cf, void *post, void *data);
@@ -55,6 +57,8 @@ static void ngx_http_jelou_merge_handler(ngx_conf_t *cf,
     ngx_http_jelou_loc_conf_t *prev, ngx_http_jelou_loc_conf_t *conf);
 static void ngx_http_jelou_merge_size(ngx_conf_t *cf);
 static char *ngx_http_jelou_merge_dedup(ngx_conf_t *cf,
+    ngx_http_jelou_loc_conf_t *conf);
+static void ngx_http_jelou_merge_replay(ngx_conf_t *cf,
     ngx_http_jelou_loc_conf_t *conf);
 static char *ngx_http_jelou_merge_types(ngx_conf_t *cf,
     ngx_http_jelou_loc_conf_t *conf);
@@ -192,10 +196,10 @@ static ngx_command_t  ngx_http_jelou_commands[] = {
       NULL },
 
     { ngx_string("jelou_timestamp_tolerance"),
-      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
-      ngx_conf_set_msec_slot,
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE12,
+      ngx_http_jelou_set_tolerance,
       NGX_HTTP_LOC_CONF_OFFSET,
-      offsetof(ngx_http_jelou_loc_conf_t, tolerance),
+      0,
       NULL },
 
     { ngx_string("jelou_format"),
@@ -782,6 +786,53 @@ ngx_http_jelou_set_types(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
+/* time [future=time] */
+
+static char *
+ngx_http_jelou_set_tolerance(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_jelou_loc_conf_t *jlcf = conf;
+
+    ngx_int_t   past, future;
+    ngx_str_t  *value, s;
+
+    if (jlcf->tolerance != NGX_CONF_UNSET_MSEC) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    past = ngx_parse_time(&value[1], 0);
+
+    if (past == (ngx_int_t) NGX_ERROR) {
+        return "invalid value";
+    }
+
+    future = past;
+
+    if (cf->args->nelts == 3) {
+
+        if (ngx_strncmp(value[2].data, "future=", 7) != 0 || past == 0) {
+            return "invalid value";
+        }
+
+        s.data = value[2].data + 7;
+        s.len = value[2].len - 7;
+
+        future = ngx_parse_time(&s, 0);
+
+        if (future == (ngx_int_t) NGX_ERROR) {
+            return "invalid value";
+        }
+    }
+
+    jlcf->tolerance = past;
+    jlcf->future = future;
+
+    return NGX_CONF_OK;
+}
+
+
 /* as ngx_conf_set_enum_slot(), which does not name the directive */
 
 static char *
@@ -902,6 +953,7 @@ ngx_http_jelou_create_loc_conf(ngx_conf_t *cf)
      *     conf->next = NULL;
      *     conf->allowed = 0;
      *     conf->fixed = { NULL };
+     *     conf->future = 0;
      *     conf->endpoint_set = 0;
      */
 
@@ -939,6 +991,11 @@ ngx_http_jelou_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_value(conf->strict, prev->strict, 0);
     ngx_conf_merge_value(conf->conversation_events,
                          prev->conversation_events, 1);
+
+    if (conf->tolerance == NGX_CONF_UNSET_MSEC) {
+        conf->future = prev->future;
+    }
+
     ngx_conf_merge_msec_value(conf->tolerance, prev->tolerance, 0);
     ngx_conf_merge_uint_value(conf->format, prev->format,
                               NGX_HTTP_JELOU_FORMAT_EVENT);
@@ -1112,7 +1169,44 @@ ngx_http_jelou_merge_dedup(ngx_conf_t *cf, ngx_http_jelou_loc_conf_t *conf)
         return NGX_CONF_ERROR;
     }
 
+    ngx_http_jelou_merge_replay(cf, conf);
+
     return NGX_CONF_OK;
+}
+
+
+/*
+ * An event may be dated into the future: whoever has recorded it can send it
+ * from that early until it is too old, and it must be known as long.
+ */
+
+static void
+ngx_http_jelou_merge_replay(ngx_conf_t *cf, ngx_http_jelou_loc_conf_t *conf)
+{
+    time_t                        window;
+    ngx_http_core_loc_conf_t     *clcf;
+    ngx_http_jelou_dedup_zone_t  *zone;
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    /* the endpoint whose events have a time is that of conversations */
+
+    if (conf->tolerance == 0 || conf->schema.endpoint->conversation == NULL
+        || clcf->noname)
+    {
+        return;
+    }
+
+    zone = conf->dedup_zone->data;
+    window = (conf->tolerance + conf->future + 999) / 1000;
+
+    if (zone->ttl < window) {
+        ngx_log_error(NGX_LOG_WARN, cf->log, 0,
+                      "zone \"%V\" of \"jelou_dedup\" forgets after %T s what "
+                      "\"jelou_timestamp_tolerance\" takes for %T s, in %s:%ui",
+                      &zone->name, zone->ttl, window, conf->dedup_place.file,
+                      conf->dedup_place.line);
+    }
 }
 
 
