@@ -16,6 +16,12 @@
 
 #define NGX_HTTP_JELOU_DEDUP_TTL  (24 * 60 * 60)
 
+/* the most that any time, and any zone, may be set to */
+
+#define NGX_HTTP_JELOU_DAYS       365
+#define NGX_HTTP_JELOU_TIME_MAX   (NGX_HTTP_JELOU_DAYS * 24 * 60 * 60)
+#define NGX_HTTP_JELOU_ZONE_MAX   ((uint64_t) 64 * 1024 * 1024 * 1024)
+
 
 static char *ngx_http_jelou_set_endpoint(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
@@ -65,6 +71,10 @@ static char *ngx_http_jelou_merge_types(ngx_conf_t *cf,
 static char *ngx_http_jelou_merge_fixed(ngx_conf_t *cf,
     ngx_http_jelou_loc_conf_t *prev, ngx_http_jelou_loc_conf_t *conf);
 static void ngx_http_jelou_cleanup(void *data);
+
+
+static char  ngx_http_jelou_too_long[] =
+    "takes no time of more than " ngx_value(NGX_HTTP_JELOU_DAYS) " days";
 
 
 static ngx_conf_enum_t  ngx_http_jelou_formats[] = {
@@ -487,6 +497,10 @@ ngx_http_jelou_set_dedup_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
             ttl = ngx_parse_time(&s, 1);
 
+            if (ttl > NGX_HTTP_JELOU_TIME_MAX) {
+                return ngx_http_jelou_too_long;
+            }
+
             if (ttl != (ngx_int_t) NGX_ERROR && ttl != 0) {
                 continue;
             }
@@ -617,10 +631,14 @@ ngx_http_jelou_add_zone(ngx_conf_t *cf, ngx_command_t *cmd, ngx_str_t *param,
         goto invalid;
     }
 
-    if (size < (ssize_t) (8 * ngx_pagesize)) {
+    if (size < (ssize_t) (8 * ngx_pagesize)
+        || (uint64_t) size > NGX_HTTP_JELOU_ZONE_MAX)
+    {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "zone \"%V\" in \"%V\" directive is too small",
-                           &name, &cmd->name);
+                           "zone \"%V\" in \"%V\" directive is too %s",
+                           &name, &cmd->name,
+                           size < (ssize_t) (8 * ngx_pagesize) ? "small"
+                                                               : "large");
         return NULL;
     }
 
@@ -824,6 +842,12 @@ ngx_http_jelou_set_tolerance(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         if (future == (ngx_int_t) NGX_ERROR) {
             return "invalid value";
         }
+    }
+
+    if (past / 1000 > NGX_HTTP_JELOU_TIME_MAX
+        || future / 1000 > NGX_HTTP_JELOU_TIME_MAX)
+    {
+        return ngx_http_jelou_too_long;
     }
 
     jlcf->tolerance = past;

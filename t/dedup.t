@@ -181,6 +181,10 @@ for my $case (
                  $want, "a ttl that is too short: $lines");
 }
 
+my $long = '[emerg] "jelou_dedup_zone" directive takes no time of more than '
+           . '365 days';
+
+my $large = 'in "jelou_dedup_zone" directive is too large in WHERE';
 my $small = 'in "jelou_dedup_zone" directive is too small in WHERE';
 
 for my $case (
@@ -205,6 +209,13 @@ for my $case (
     ['zone=seen:1m ttl=-1', qq($bad "ttl=-1" $zone)],
     ['zone=seen:1m ttl=1x', qq($bad "ttl=1x" $zone)],
     ['zone=seen:1m ttl=500ms', qq($bad "ttl=500ms" $zone)],
+    ['zone=seen:1m ttl=365d', ''],
+    ['zone=seen:1m ttl=31536001s', qq($long in WHERE)],
+    ['zone=seen:1m ttl=9223372036854775807s', qq($long in WHERE)],
+    ['zone=seen:1m ttl=9223372036854775808s',
+     qq($bad "ttl=9223372036854775808s" $zone)],
+    ['zone=seen:65537m', qq([emerg] zone "seen" $large)],
+    ['zone=seen:9223372036854775807', qq([emerg] zone "seen" $large)],
     ['zone=seen:1m 1h', qq($bad "1h" $zone)],
     ['zone=seen:1m zone=other:1m', qq($bad "zone=other:1m" $zone)],
     ['ttl=1h',

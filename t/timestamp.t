@@ -227,6 +227,41 @@ __DATA__
 "jelou_timestamp_tolerance" directive invalid value
 
 
+=== the longest there is
+--- directives
+    jelou_timestamp_tolerance  365d future=365d;
+--- cases eval
+[fresh(0), fresh(31_000_000), fresh(-31_000_000), stale(31_600_000),
+ stale(-31_600_000)]
+
+
+=== longer
+--- directives
+    jelou_timestamp_tolerance  366d;
+--- must_die
+--- error_log
+[emerg]
+"jelou_timestamp_tolerance" directive takes no time of more than 365 days
+
+
+=== a future that is longer
+--- directives
+    jelou_timestamp_tolerance  365d future=9223372036854775807ms;
+--- must_die
+--- error_log
+[emerg]
+"jelou_timestamp_tolerance" directive takes no time of more than 365 days
+
+
+=== more than a number can say
+--- directives
+    jelou_timestamp_tolerance  9223372036854775808ms;
+--- must_die
+--- error_log
+[emerg]
+"jelou_timestamp_tolerance" directive invalid value
+
+
 === a future and no past
 --- directives
     jelou_timestamp_tolerance  0 future=5m;
