@@ -59,7 +59,7 @@ static char *ngx_http_jelou_merge_loc_conf(ngx_conf_t *cf, void *parent,
     void *child);
 static char *ngx_http_jelou_merge_status(ngx_conf_t *cf,
     ngx_http_jelou_loc_conf_t *prev, ngx_http_jelou_loc_conf_t *conf);
-static void ngx_http_jelou_merge_handler(ngx_conf_t *cf,
+static char *ngx_http_jelou_merge_handler(ngx_conf_t *cf,
     ngx_http_jelou_loc_conf_t *prev, ngx_http_jelou_loc_conf_t *conf);
 static void ngx_http_jelou_merge_size(ngx_conf_t *cf);
 static char *ngx_http_jelou_merge_dedup(ngx_conf_t *cf,
@@ -1061,7 +1061,10 @@ ngx_http_jelou_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         return NGX_CONF_ERROR;
     }
 
-    ngx_http_jelou_merge_handler(cf, prev, conf);
+    if (ngx_http_jelou_merge_handler(cf, prev, conf) != NGX_CONF_OK) {
+        return NGX_CONF_ERROR;
+    }
+
     ngx_http_jelou_merge_size(cf);
 
     if (ngx_http_jelou_merge_dedup(cf, conf) != NGX_CONF_OK) {
@@ -1123,10 +1126,12 @@ ngx_http_jelou_merge_status(ngx_conf_t *cf, ngx_http_jelou_loc_conf_t *prev,
 /*
  * The location's own content handler comes after ours.  The modules of nginx
  * that set one have merged their configuration already.  Inside an "if" there
- * need not be one, and the location's handler is called all the same.
+ * need not be one, and the location's handler is called all the same.  A location
+ * without one answers by itself: that must be meant, and an endpoint that is
+ * inherited is not.
  */
 
-static void
+static char *
 ngx_http_jelou_merge_handler(ngx_conf_t *cf, ngx_http_jelou_loc_conf_t *prev,
     ngx_http_jelou_loc_conf_t *conf)
 {
@@ -1139,9 +1144,20 @@ ngx_http_jelou_merge_handler(ngx_conf_t *cf, ngx_http_jelou_loc_conf_t *prev,
 
     } else if (clcf->noname) {
         conf->next = prev->next;
+
+    } else if (!conf->endpoint_set) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "location \"%V\" inherits \"jelou_endpoint %V\" and has "
+                      "no handler that events go on to: give it one, or "
+                      "\"jelou_endpoint\" of its own, in %s:%ui",
+                      &clcf->name, &conf->schema.endpoint->name,
+                      conf->endpoint_place.file, conf->endpoint_place.line);
+        return NGX_CONF_ERROR;
     }
 
     clcf->handler = ngx_http_jelou_handler;
+
+    return NGX_CONF_OK;
 }
 
 

@@ -442,6 +442,7 @@ location /v1/rooms/ {
     jelou_endpoint  room_message;
 
     location /v1/rooms/r-1/ {
+        proxy_pass   http://app;
         jelou_types  audio; # here
     }
 }
@@ -667,23 +668,89 @@ nothing
 === a nested location inherits the endpoint, and has no content handler
 --- config
 location /v1/ {
-    jelou_endpoint  incoming_message;
+    jelou_endpoint  incoming_message; # here
     jelou_secret    $TEST_NGINX_SECRET;
     proxy_pass      http://app;
 
     location /v1/nested/ {
     }
 }
+--- refused
+location "/v1/nested/" inherits "jelou_endpoint incoming_message" and has no handler that events go on to: give it one, or "jelou_endpoint" of its own, in HERE
+
+
+=== the same, where the outer location has none either
+--- config
+location /v1/ {
+    jelou_endpoint  incoming_message; # here
+    jelou_secret    $TEST_NGINX_SECRET;
+
+    location ~ /nested/$ {
+        return  403;
+    }
+}
+--- refused
+location "/nested/\$" inherits "jelou_endpoint incoming_message" and has no handler that events go on to: give it one, or "jelou_endpoint" of its own, in HERE
+
+
+=== the same, one level further in
+--- config
+location /v1/ {
+    jelou_endpoint  incoming_message; # here
+    jelou_secret    $TEST_NGINX_SECRET;
+    proxy_pass      http://app;
+
+    location /v1/nested/ {
+        proxy_pass  http://app;
+
+        location /v1/nested/more/ {
+            jelou_types  text;
+        }
+    }
+}
+--- refused
+location "/v1/nested/more/" inherits "jelou_endpoint incoming_message" and has no handler that events go on to: give it one, or "jelou_endpoint" of its own, in HERE
+
+
+=== what answers by itself says so, or is no endpoint
+--- config
+location /v1/ {
+    jelou_endpoint  incoming_message;
+    jelou_secret    $TEST_NGINX_SECRET;
+
+    location /v1/nested/ {
+        jelou_endpoint  incoming_message;
+
+        if ($arg_x) {
+            set  $y  1;
+        }
+    }
+
+    location /v1/health {
+        jelou_endpoint  off;
+        return          204;
+    }
+
+    if ($arg_x) {
+        set  $y  1;
+    }
+
+    limit_except POST {
+        deny  all;
+    }
+}
 --- requests eval
 [post(event(), path => '/v1/nested/', keepalive => 1),
- post(event(), path => '/v1/nested/', signature => undef, keepalive => 1),
- post(event(id => '"m-2"'), path => '/v1/x')]
+ post(event(id => '"m-2"'), path => '/v1/nested/?x=1', keepalive => 1),
+ post(event(id => '"m-3"'), path => '/v1/x?x=1', keepalive => 1),
+ post('', path => '/v1/health', method => 'GET', signature => undef)]
 --- reply
 accepted m-1
-401 SIGNATURE_MISSING
 accepted m-2
---- upstream eval
-event(id => '"m-2"')
+accepted m-3
+204
+--- upstream
+none
 --- warned
 nothing
 
