@@ -7,6 +7,7 @@
 #include "ngx_http_jelou_module.h"
 #include "ngx_http_jelou_forward.h"
 #include "ngx_http_jelou_handler.h"
+#include "ngx_http_jelou_lint.h"
 #include "ngx_http_jelou_metrics.h"
 #include "ngx_http_jelou_reply.h"
 #include "ngx_http_jelou_status.h"
@@ -1066,6 +1067,10 @@ ngx_http_jelou_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     }
 
     ngx_http_jelou_merge_size(cf);
+
+    if (ngx_http_jelou_lint_cache(cf, conf) != NGX_CONF_OK) {
+        return NGX_CONF_ERROR;
+    }
 
     if (ngx_http_jelou_merge_dedup(cf, conf) != NGX_CONF_OK) {
         return NGX_CONF_ERROR;
