@@ -19,5 +19,17 @@
 char *ngx_http_jelou_lint_cache(ngx_conf_t *cf,
     ngx_http_jelou_loc_conf_t *jlcf);
 
+/*
+ * Notes that this location is an endpoint, for the function below.  Returns NGX_OK,
+ * or NGX_ERROR if memory ran out.
+ */
+ngx_int_t ngx_http_jelou_lint_add(ngx_conf_t *cf);
+
+/*
+ * Looks at where the endpoints' error pages lead, when all locations are known,
+ * and warns of what may let an event past the verification.
+ */
+void ngx_http_jelou_lint_pages(ngx_conf_t *cf);
+
 
 #endif /* _NGX_HTTP_JELOU_LINT_H_INCLUDED_ */

@@ -932,6 +932,8 @@ ngx_http_jelou_postconfiguration(ngx_conf_t *cf)
         *h = ngx_http_jelou_status_log;
     }
 
+    ngx_http_jelou_lint_pages(cf);
+
     if (ngx_http_jelou_forward_init(cf) != NGX_OK) {
         return NGX_ERROR;
     }
@@ -952,7 +954,10 @@ ngx_http_jelou_create_main_conf(ngx_conf_t *cf)
 
     if (ngx_array_init(&conf->dedup_zones, cf->pool, 4,
                        sizeof(ngx_shm_zone_t *))
-        != NGX_OK)
+        != NGX_OK
+        || ngx_array_init(&conf->endpoints, cf->pool, 4,
+                          sizeof(ngx_http_jelou_endpoint_at_t))
+           != NGX_OK)
     {
         return NULL;
     }
@@ -1068,7 +1073,9 @@ ngx_http_jelou_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     ngx_http_jelou_merge_size(cf);
 
-    if (ngx_http_jelou_lint_cache(cf, conf) != NGX_CONF_OK) {
+    if (ngx_http_jelou_lint_cache(cf, conf) != NGX_CONF_OK
+        || ngx_http_jelou_lint_add(cf) != NGX_OK)
+    {
         return NGX_CONF_ERROR;
     }
 

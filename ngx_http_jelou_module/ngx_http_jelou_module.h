@@ -45,7 +45,14 @@ typedef struct {
     ngx_shm_zone_t              *status_zone;    /* NULL: nothing is counted */
     ngx_array_t                  dedup_zones;    /* of ngx_shm_zone_t *, all
                                                     that are declared */
+    ngx_array_t                  endpoints;      /* of where they are */
 } ngx_http_jelou_main_conf_t;
+
+
+typedef struct {
+    ngx_http_core_srv_conf_t    *server;
+    ngx_http_core_loc_conf_t    *location;
+} ngx_http_jelou_endpoint_at_t;
 
 
 typedef struct {

@@ -70,3 +70,86 @@ $nginx->says("proxy_cache_path $nginx->{dir}/proxy keys_zone=proxy:1m;\n"
              . server(endpoint('fastcgi_pass 127.0.0.1:1;')
                       . endpoint('', 'message')),
              '', "the cache of a module that the location does not pass to");
+
+
+# Where an error page leads.  A location that passes requests on, and is no
+# endpoint, is named in the warning.
+
+sub leads {
+    my ($to, $name) = @_;
+
+    $name //= 'incoming_message';
+
+    return qq([warn] "error_page" of "jelou_endpoint $name" leads with "=" to )
+           . qq("$to", which passes requests on and is no endpoint: it may get )
+           . "what is not verified, and its success is the sender's, in WHERE\n";
+}
+
+my $pass   = 'proxy_pass http://127.0.0.1:1;';
+my $backup = "location \@backup {\n$pass\n}\n";
+my $static = join '', map { "location $_ { }\n" }
+                      '= /a', '= /backup0', '= /zzz',
+                      qw(/b /back /backups /zzzz /backup/b/);
+
+for my $case (
+    ['a named location', 'error_page 503 = @backup;', $backup, leads('@backup')],
+    ['with a status', 'error_page 503 =200 @backup;', $backup,
+     leads('@backup')],
+    ['for two statuses', 'error_page 502 503 = @backup;', $backup,
+     leads('@backup')],
+    ['two pages', "error_page 502 = \@backup;\nerror_page 503 = \@other;",
+     $backup . ($backup =~ s/backup/other/r),
+     leads('@backup') . leads('@other')],
+    ['without =', 'error_page 503 @backup;', $backup, ''],
+    ['an endpoint', 'error_page 503 = @backup;',
+     "location \@backup {\njelou_endpoint incoming_message;\n"
+     . "jelou_secret 0123456789abcdef;\n$pass\n}\n", ''],
+    ['a location that passes nothing on', 'error_page 503 = @backup;',
+     "location \@backup {\nreturn 503;\n}\n", ''],
+    ['a location that is not there', 'error_page 503 = @back;', $backup, ''],
+    ['another server\'s', 'error_page 503 = @backup;',
+     "}\nserver {\nlisten 127.0.0.1:$port;\nserver_name x;\n$backup", ''],
+    ['a file', 'error_page 503 = /backup.html;', '', ''],
+    ['another host', 'error_page 503 = https://example.com/;', $backup, ''],
+    ['a variable', 'error_page 503 = /$arg_x;', $backup, ''],
+    ['a page of counters', 'error_page 503 = /backup;',
+     "location = /backup {\njelou_status json;\n}\n", ''],
+
+    ['a URI', 'error_page 503 = /backup;',
+     "location = /backup {\n$pass\n}\n", leads('/backup')],
+    ['a URI with arguments', 'error_page 503 = /backup?x=1;',
+     "location = /backup {\n$pass\n}\n", leads('/backup')],
+    ['a URI among many', 'error_page 503 = /backup;',
+     "${static}location = /backup {\n$pass\n}\n", leads('/backup')],
+    ['a URI that is a prefix', 'error_page 503 = /backup/a;',
+     "${static}location /backup/a {\n$pass\n}\n", leads('/backup/a')],
+    ['a URI that is behind a prefix', 'error_page 503 = /backup/a/b;',
+     "${static}location /backup/a {\n$pass\n}\nlocation = /backup/a/b { }\n",
+     ''],
+    ['a URI that no location is for', 'error_page 503 = /bacup;',
+     "${static}location = /backup {\n$pass\n}\n", ''],
+    ['a URI that a regular expression may be for',
+     'error_page 503 = /backup;',
+     "location /backup {\n$pass\n}\nlocation ~ ^/backup { }\n", ''],
+    ['a URI that none is tried for', 'error_page 503 = /backup;',
+     "location ^~ /backup {\n$pass\n}\nlocation ~ ^/backup { }\n",
+     leads('/backup')],
+) {
+    my ($name, $page, $locations, $want) = @$case;
+
+    my $zone = $locations =~ /jelou_status/ ? "jelou_status_zone zone=c:64k;\n"
+                                            : '';
+
+    for my $around ('', 'around it') {
+        my $within = $around ? '' : $page;
+
+        $nginx->says($zone . server(($around ? "$page\n" : '')
+                                    . endpoint("$within\n$pass\nif (\$arg_x) {\n"
+                                               . "set \$y 1;\n}")
+                                    . $locations),
+                     $want, join ', ', "error_page: $name", $around || ());
+    }
+}
+
+$nginx->says(server("location / {\nerror_page 503 = \@backup;\n$pass\n}\n"
+                    . $backup), '', 'error_page: of what is no endpoint');
