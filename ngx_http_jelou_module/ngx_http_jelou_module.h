@@ -30,6 +30,9 @@
 #define NGX_HTTP_JELOU_REPLY_CONTRACT  0
 #define NGX_HTTP_JELOU_REPLY_UPSTREAM  1
 
+#define NGX_HTTP_JELOU_ACCESS_NONE       0
+#define NGX_HTTP_JELOU_ACCESS_ELSEWHERE  1
+
 #define NGX_HTTP_JELOU_STATUS_JSON        0
 #define NGX_HTTP_JELOU_STATUS_PROMETHEUS  1
 
@@ -68,6 +71,8 @@ typedef struct {
     ngx_http_jelou_secrets_t    *secrets;
     ngx_array_t                 *types;      /* of ngx_str_t, as written */
     uint32_t                     allowed;    /* the bits of the types */
+    ngx_uint_t                   access;     /* who looks at who sends: said,
+                                                and not checked */
 
     ngx_str_t                    fixed[NGX_HTTP_JELOU_NFIXED];
     ngx_flag_t                   strict;
