@@ -184,6 +184,33 @@ ngx_http_jelou_json_type(ngx_str_t *value)
 }
 
 
+ngx_uint_t
+ngx_http_jelou_request_discarded(ngx_http_request_t *r)
+{
+    ngx_table_elt_t  *h;
+
+    if (!r->internal || r->request_body) {
+        return 0;
+    }
+
+#if (NGX_HTTP_V2)
+
+    if (r->stream && r->stream->skip_data) {
+        return 1;
+    }
+
+#endif
+
+    h = r->headers_in.content_length;
+
+    /* of what is thrown away, nginx takes the length off */
+
+    return r->discard_body
+           || (h && ngx_atoof(h->value.data, h->value.len)
+                    != r->headers_in.content_length_n);
+}
+
+
 ngx_int_t
 ngx_http_jelou_request_body(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 {

@@ -1008,6 +1008,7 @@ on_one(($::Event) x 4)
 [($::Event) x 3]
 --- error_log
 upstream prematurely closed connection
+jelou: UPSTREAM_FAILED: status 502 from the content handler, and an error page answers
 
 
 === nor is a success of a location that is no endpoint
@@ -1035,6 +1036,7 @@ on_one(($::Event) x 4)
 [($::Event) x 5]
 --- error_log
 upstream prematurely closed connection
+jelou: UPSTREAM_FAILED: status 502 from the content handler, and an error page answers
 
 
 === but that of an endpoint is
