@@ -119,17 +119,6 @@ ngx_http_jelou_ctx_redirected(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
     ctx->who = NGX_HTTP_JELOU_BY_PAGE;
     ctx->delegated = 0;
     ctx->probe = 0;
-
-    /*
-     * An error of nginx's in the place of the page looks like the page: both
-     * have r->err_status.  But an error of nginx's always sets this flag, which
-     * has no other use once the body was read or if nobody waits for a 100.
-     */
-
-    if (r->request_body || r->headers_in.expect == NULL) {
-        r->expect_tested = 0;
-        ctx->probe = 1;
-    }
 }
 
 

@@ -14,6 +14,7 @@
 
 
 static ngx_int_t ngx_http_jelou_enter_handler(ngx_http_request_t *r);
+static ngx_int_t ngx_http_jelou_page_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_http_jelou_delegate_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_http_jelou_delegated_content(ngx_http_request_t *r);
 static ngx_int_t ngx_http_jelou_call(ngx_http_request_t *r,
@@ -38,6 +39,7 @@ ngx_http_jelou_handover_init(ngx_conf_t *cf)
     } handlers[] = {
         { NGX_HTTP_SERVER_REWRITE_PHASE, ngx_http_jelou_enter_handler },
         { NGX_HTTP_REWRITE_PHASE, ngx_http_jelou_enter_handler },
+        { NGX_HTTP_PREACCESS_PHASE, ngx_http_jelou_page_handler },
         { NGX_HTTP_PRECONTENT_PHASE, ngx_http_jelou_delegate_handler }
     };
 
@@ -90,6 +92,31 @@ ngx_http_jelou_enter_handler(ngx_http_request_t *r)
 
     if (ctx->who == NGX_HTTP_JELOU_BY_NOBODY) {
         ctx->conf = jlcf->schema.endpoint ? jlcf : NULL;
+    }
+
+    return NGX_DECLINED;
+}
+
+
+/*
+ * An error of nginx's in the place of the operator's page looks like the page:
+ * both have r->err_status.  But an error of nginx's always sets this flag, which
+ * has no other use once the body was read or if nobody waits for a 100.  What
+ * the location's own "return" says comes before this phase: it is the operator's.
+ */
+
+static ngx_int_t
+ngx_http_jelou_page_handler(ngx_http_request_t *r)
+{
+    ngx_http_jelou_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_jelou_module);
+
+    if (r == r->main && ctx && ctx->who == NGX_HTTP_JELOU_BY_PAGE
+        && (r->request_body || r->headers_in.expect == NULL))
+    {
+        r->expect_tested = 0;
+        ctx->probe = 1;
     }
 
     return NGX_DECLINED;

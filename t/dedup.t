@@ -1006,9 +1006,11 @@ on_one(($::Event) x 4)
 --- response_headers eval: replayed(0, 0, 0, 1)
 --- upstream eval
 [($::Event) x 3]
+--- log
+[error] jelou: UPSTREAM_FAILED: status 502 from the content handler, and an error page answers
+[error] jelou: UPSTREAM_FAILED: status 502 from the content handler, and an error page answers
 --- error_log
 upstream prematurely closed connection
-jelou: UPSTREAM_FAILED: status 502 from the content handler, and an error page answers
 
 
 === nor is a success of a location that is no endpoint
@@ -1034,9 +1036,11 @@ on_one(($::Event) x 4)
 --- response_headers eval: replayed(0, 0, 0, 1)
 --- upstream eval
 [($::Event) x 5]
+--- log
+[error] jelou: UPSTREAM_FAILED: status 502 from the content handler, and an error page answers
+[error] jelou: UPSTREAM_FAILED: status 502 from the content handler, and an error page answers
 --- error_log
 upstream prematurely closed connection
-jelou: UPSTREAM_FAILED: status 502 from the content handler, and an error page answers
 
 
 === but that of an endpoint is
