@@ -33,6 +33,8 @@ static void ngx_http_jelou_keep_retry_after(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx);
 static ngx_int_t ngx_http_jelou_held(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx);
+static void ngx_http_jelou_break_off(ngx_http_request_t *r,
+    ngx_http_jelou_ctx_t *ctx);
 static ngx_int_t ngx_http_jelou_replace(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx, ngx_uint_t status);
 static ngx_int_t ngx_http_jelou_send_header(ngx_http_request_t *r,
@@ -361,11 +363,7 @@ ngx_http_jelou_reply_ended(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx,
      * connection and no call of a filter: the last chance to tell the sender.
      */
 
-    ctx->keepalive = 0;
-
-    if (ngx_http_jelou_send_header(r, ctx, ctx->status) != NGX_ERROR) {
-        (void) ngx_http_jelou_send_body(r, ctx);
-    }
+    ngx_http_jelou_break_off(r, ctx);
 }
 
 
@@ -463,7 +461,22 @@ ngx_http_jelou_held(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
     ngx_log_error(NGX_LOG_ERR, r->connection->log, NGX_ETIMEDOUT,
                   "jelou: the content handler's answer has no end");
 
+    ngx_http_jelou_break_off(r, ctx);
+
     return NGX_ERROR;
+}
+
+
+/* Says that there is no answer, before nginx closes the connection. */
+
+static void
+ngx_http_jelou_break_off(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
+{
+    ctx->keepalive = 0;
+
+    if (ngx_http_jelou_send_header(r, ctx, NGX_HTTP_BAD_GATEWAY) != NGX_ERROR) {
+        (void) ngx_http_jelou_send_body(r, ctx);
+    }
 }
 
 
