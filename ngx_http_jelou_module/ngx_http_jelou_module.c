@@ -58,6 +58,7 @@ static char *ngx_http_jelou_merge_status(ngx_conf_t *cf,
     ngx_http_jelou_loc_conf_t *prev, ngx_http_jelou_loc_conf_t *conf);
 static void ngx_http_jelou_merge_handler(ngx_conf_t *cf,
     ngx_http_jelou_loc_conf_t *prev, ngx_http_jelou_loc_conf_t *conf);
+static void ngx_http_jelou_merge_size(ngx_conf_t *cf);
 static char *ngx_http_jelou_merge_dedup(ngx_conf_t *cf,
     ngx_http_jelou_loc_conf_t *conf);
 static char *ngx_http_jelou_merge_types(ngx_conf_t *cf,
@@ -935,6 +936,7 @@ ngx_http_jelou_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     }
 
     ngx_http_jelou_merge_handler(cf, prev, conf);
+    ngx_http_jelou_merge_size(cf);
 
     if (ngx_http_jelou_merge_dedup(cf, conf) != NGX_CONF_OK) {
         return NGX_CONF_ERROR;
@@ -1014,6 +1016,26 @@ ngx_http_jelou_merge_handler(ngx_conf_t *cf, ngx_http_jelou_loc_conf_t *prev,
     }
 
     clcf->handler = ngx_http_jelou_handler;
+}
+
+
+/*
+ * nginx looks at the size before it reads a body, and while a chunked one grows.
+ * A module can refuse neither as early: so nginx's limit is at most our own.
+ */
+
+static void
+ngx_http_jelou_merge_size(ngx_conf_t *cf)
+{
+    ngx_http_core_loc_conf_t  *clcf;
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if (clcf->client_max_body_size == 0
+        || clcf->client_max_body_size > NGX_HTTP_JELOU_MAX_BODY)
+    {
+        clcf->client_max_body_size = NGX_HTTP_JELOU_MAX_BODY;
+    }
 }
 
 

@@ -8,7 +8,8 @@
 #     sh util/test.sh --nginx NAME [OPTION] [FILE...]
 #
 # on an nginx of its own: util/build.sh says which there are.  The option is
-# --static, --asan, --coverage, or --valgrind, which is memcheck.
+# --static, --asan, --coverage, or --valgrind, which is memcheck; and --or-older,
+# where an older nginx than the newest will do.
 #
 # What a run leaves is in build/test/, or in build/nginx-NAME/VARIANT/test/: for
 # each test file, the error logs of all blocks, NAME.error.log, and the directory
@@ -113,11 +114,13 @@ END
 name=
 variant=dynamic
 valgrind=
+older=
 
 while [ $# -gt 0 ]; do
     case $1 in
         --nginx) name=${2:?}; shift ;;
         --static|--asan|--coverage) variant=${1#--} ;;
+        --or-older) older=--or-older ;;
         --valgrind) variant=memcheck; valgrind=1 ;;
         -*) die "no such option: $1" ;;
         *) break ;;
@@ -131,7 +134,7 @@ done
 [ -n "$name" ] || [ "$variant" = dynamic ] || name=newest
 
 if [ -n "$name" ]; then
-    out=$(sh "$root/util/build.sh" --nginx "$name" "--$variant" --print)
+    out=$(sh "$root/util/build.sh" --nginx "$name" $older "--$variant" --print)
 
     JELOU_TEST_DIR=$out/test
     TEST_NGINX_BINARY=$out/nginx
@@ -150,6 +153,8 @@ else
 fi
 
 export JELOU_TEST_DIR TEST_NGINX_BINARY TEST_NGINX_LOAD_MODULES
+
+"$TEST_NGINX_BINARY" -v
 
 if [ -n "$valgrind" ]; then
     need valgrind
