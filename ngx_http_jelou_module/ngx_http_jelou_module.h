@@ -145,7 +145,6 @@ typedef struct {
     ngx_http_handler_pt           delegate;  /* of the named location */
     ngx_str_t                     retry_after;
     ngx_uint_t                    http_version;  /* the client's */
-    ngx_uint_t                    method;    /* likewise */
     ngx_uint_t                    uri_changes;  /* after the last redirect */
     off_t                         max_body;  /* client_max_body_size */
     ngx_str_t                     reply;     /* the answer's body */
