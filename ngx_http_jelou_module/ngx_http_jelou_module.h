@@ -149,6 +149,7 @@ typedef struct {
     off_t                         max_body;  /* client_max_body_size */
     ngx_str_t                     reply;     /* the answer's body */
 
+    off_t                         left;      /* of the handler's body */
     ngx_msec_t                    held_until;  /* the answer's end */
     ngx_msec_t                    wait_until;  /* for the first try */
     ngx_msec_t                    wait_step;
@@ -179,6 +180,7 @@ typedef struct {
     unsigned                      named:1;     /* it has named a location, */
     unsigned                      delegated:1; /*   which speaks for it */
     unsigned                      interrupted:1;  /* its answer is cut off */
+    unsigned                      announced:1; /* its answer has a length */
     unsigned                      probe:1;     /* expect_tested is an error's */
 } ngx_http_jelou_ctx_t;
 
