@@ -283,7 +283,7 @@ ngx_http_jelou_allow_time(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
           - ngx_atoof(v->data, v->len);
 
     if (age > (off_t) ctx->conf->tolerance
-        || -age > (off_t) ctx->conf->tolerance)
+        || -age > (off_t) ctx->conf->future)
     {
         return NGX_HTTP_JELOU_STALE_EVENT;
     }

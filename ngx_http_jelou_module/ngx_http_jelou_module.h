@@ -66,6 +66,7 @@ typedef struct {
     ngx_flag_t                   strict;
     ngx_flag_t                   conversation_events;
     ngx_msec_t                   tolerance;  /* of timestamps, ms; 0: off */
+    ngx_msec_t                   future;     /* of those that are to come */
     ngx_uint_t                   format;
     ngx_uint_t                   reply;
 
