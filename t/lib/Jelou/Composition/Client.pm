@@ -78,10 +78,10 @@ sub parse {
                    raw => "$early$all",
                    early => $early =~ s{^HTTP/1\.1 100 .*?\r\n\r\n}{}sr };
 
-    if (($h->{'transfer-encoding'}[0] // '') eq 'chunked') {
+    if ((first($h, 'transfer-encoding') // '') eq 'chunked') {
         @$answer{qw(body whole)} = dechunk($body);
 
-    } elsif (defined(my $length = $h->{'content-length'}[0])) {
+    } elsif (defined(my $length = first($h, 'content-length'))) {
         @$answer{qw(body whole)} = ($body, length $body == $length);
 
     } else {
@@ -104,6 +104,8 @@ sub headers {
 
     return \%h;
 }
+
+sub first { return ($_[0]{$_[1]} // [])->[0] }
 
 sub dechunk {
     my $rest = shift;
@@ -209,7 +211,7 @@ sub read_frame {
     }
 
     if ($type < 2 && $flags & 1) {
-        my $length = $answer->{headers}{'content-length'}[0];
+        my $length = first($answer->{headers}, 'content-length');
 
         @$answer{qw(end whole)} = (1, !defined $length
             || $length == length $answer->{body}

@@ -154,7 +154,7 @@ sub decoded {
     my $answer = shift;
 
     return $answer->{body}
-        if ($answer->{headers}{'content-encoding'}[0] // '') ne 'gzip';
+        if "@{ $answer->{headers}{'content-encoding'} // [] }" ne 'gzip';
 
     my $copy = $answer->{body};         # it is taken away while it is read
 
@@ -454,7 +454,8 @@ sub aside {
     # the action is that of the location that the request has ended in
 
     return 'post'   if $c->{goes} eq 'post_action'
-                       && ($try->{route}{by} // 'first') eq 'first';
+                       && ($try->{replay} || ($try->{route}{by} // 'first')
+                                             eq 'first');
     return ();
 }
 
