@@ -97,10 +97,22 @@ sub values_of { return @{ $Values{$_[0]} } }
 
 my %allowed = (
     'taker does'  => sub { scalar grep { $_ eq $_[1] } @{ $does{$_[0]} } },
-    'taker goes'  => sub { $_[0] ne 'file' || $_[1] ne 'try=file' },
+    'taker goes'  => sub { $_[0] eq 'file' ? $_[1] ne 'try=file'
+                           : $_[0] ne 'return' || $_[1] ne 'post_action' },
     'goes second' => sub { !$goes_second{$_[0]} == ($_[1] eq '-') },
-    'asks http'   => sub { $_[0] =~ /chunked/ ? $_[1] ne 'h1.0'
+
+    # nginx without the module hangs as well: subs waits for the rest
+
+    'does filter'   => sub { $_[0] ne 'half' || $_[1] ne 'subs' },
+    'second filter' => sub { $_[0] ne 'proxy:half' || $_[1] ne 'subs' },
+    'asks http'   => sub { $_[0] eq 'large' ? $_[1] ne 'h2'
+                           : $_[0] =~ /chunked/ ? $_[1] ne 'h1.0'
                            : $_[0] ne 'expect' || $_[1] eq 'h1' },
+
+    # nginx forgets in HTTP/2 that it has refused the length, and refuses its page;
+    # and waits for the rest of a body before a post_action
+
+    'goes asks'   => sub { $_[0] ne 'post_action' || $_[1] !~ /large/ },
 );
 
 my %allowed_cache;
@@ -326,6 +338,7 @@ sub sites_of {
                        // 'static',
               does => { dead => 'down', 204 => 204 }->{$kind} // 200,
               kind => $kind, named => 1 };
+        $sites{"$from-accel"}{next} = $sites{$from}{next};
     }
 
     return \%sites;
@@ -351,6 +364,9 @@ sub outcome {
         return ['taken', $does];
     }
 
+    # what stands for an application that speaks gRPC answers 502 by itself
+
+    return ['pass', 502] if $taker eq 'grpc' && $does eq 'close';
     return ['special', 502] if $does eq 'close' || $does eq 'down';
     return ['half'] if $does eq 'half';
     return ['accel'] if $does =~ /^accel=/;
@@ -443,6 +459,13 @@ sub step {
                                   || $site->{taker} eq 'return';
 
     return 'try' if $name eq 'first' && $c->{goes} =~ /^try=\@?second/;
+
+
+    # error_page makes a GET of a request that the module has not seen
+
+    return ('special', 405, 'METHOD_NOT_ALLOWED')
+        if $name eq 'second' && $c->{taker} eq 'return'
+           && $c->{goes} =~ /^second/;
 
     return ('special', 413, 'PAYLOAD_TOO_LARGE') if $asks eq 'large-chunked';
     return ('special', 401, 'SIGNATURE_MISMATCH') if $asks eq 'forged';

@@ -137,13 +137,13 @@ sub run {
                : $jelou eq '' || !@modules ? 'static' : ('first', 'last');
 
     my $began = time;
-    my $count = 0;
 
     start_backends();
 
     for my $order (@orders) {
+        my $odd  = $order eq 'last' ? 1 : 0;
         my @mine = @orders == 1 || $o{only} ? @all
-            : grep { $count++ % 2 == ($order eq 'first') } @all;
+                 : map { $all[$_] } grep { $_ % 2 == $odd } 0 .. $#all;
 
         while (my @batch = splice @mine, 0, $Batch) {
             batch($order, @batch);
