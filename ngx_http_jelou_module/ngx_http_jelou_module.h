@@ -155,6 +155,8 @@ typedef struct {
     ngx_msec_t                    wait_until;  /* for the first try */
     ngx_msec_t                    wait_step;
     ngx_http_event_handler_pt     wait_handler;
+    ngx_uint_t                   *waiting;   /* among so many; NULL: it does
+                                                not wait */
 
     uint64_t                      began;     /* times in ns, or 0: the body
                                                 was there, */
@@ -174,7 +176,6 @@ typedef struct {
     unsigned                      quiet:1;     /* has been logged */
     unsigned                      has_digest:1;
     unsigned                      queued:1;    /* the upstream has no words */
-    unsigned                      waiting:1;   /* for the first try's end */
 
     unsigned                      handed:1;    /* to the next handler */
     unsigned                      delivered:1; /* which has taken it */
@@ -202,9 +203,6 @@ ngx_http_jelou_ctx_t *ngx_http_jelou_ctx(ngx_http_request_t *r);
  */
 ngx_http_jelou_ctx_t *ngx_http_jelou_ctx_create(ngx_http_request_t *r,
     ngx_http_jelou_loc_conf_t *jlcf);
-
-/* Ends a request's waiting for another try, if it does wait. */
-void ngx_http_jelou_wait_done(ngx_http_jelou_ctx_t *ctx);
 
 /*
  * Compiles a directive's value, which may have variables.  Returns NULL, with a
