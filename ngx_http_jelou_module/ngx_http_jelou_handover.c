@@ -215,6 +215,11 @@ ngx_http_jelou_take_over(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
     }
 
     if (ctx->state == NGX_HTTP_JELOU_ACCEPTED) {
+
+        /* what the one before has said is not this one's answer */
+
+        ngx_http_clean_header(r);
+
         jlcf = ngx_http_get_module_loc_conf(r, ngx_http_jelou_module);
         return ngx_http_jelou_hand_over(r, ctx, jlcf->next);
     }
