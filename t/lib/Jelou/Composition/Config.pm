@@ -269,7 +269,7 @@ sub filters {
         ssi      => "    ssi        on;\n    ssi_types  *;\n",
         charset  => "    charset         utf-8;\n"
                     . "    source_charset  utf-8;\n    charset_types   *;\n",
-        image    => "    image_filter  size;\n",
+        image    => "    image_filter  test;\n",
         lua      => <<"END",
     header_filter_by_lua_block {
         ngx.header.content_length = nil
