@@ -250,6 +250,19 @@ ngx_http_jelou_handler_refuses(ngx_http_request_t *r,
 
 
 void
+ngx_http_jelou_restore_post(ngx_http_request_t *r)
+{
+    if (r->method == NGX_HTTP_GET
+        && r->request_line.len > sizeof("POST ") - 1
+        && ngx_strncmp(r->request_line.data, "POST ", sizeof("POST ") - 1)
+           == 0)
+    {
+        ngx_http_jelou_make_post(r);
+    }
+}
+
+
+void
 ngx_http_jelou_make_post(ngx_http_request_t *r)
 {
     r->method = NGX_HTTP_POST;

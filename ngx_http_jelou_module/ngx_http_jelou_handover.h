@@ -43,6 +43,9 @@ ngx_int_t ngx_http_jelou_handler_refuses(ngx_http_request_t *r,
  */
 void ngx_http_jelou_make_post(ngx_http_request_t *r);
 
+/* Makes a POST again of what was one, and a redirect to a URI has made a GET. */
+void ngx_http_jelou_restore_post(ngx_http_request_t *r);
+
 /*
  * Sees to it that the end of the upstream, if one has the request, is known.
  */

@@ -66,6 +66,7 @@ typedef struct {
     ngx_flag_t                   strict;
     ngx_flag_t                   conversation_events;
     ngx_msec_t                   tolerance;  /* of timestamps, ms; 0: off */
+    ngx_msec_t                   future;     /* of those that are to come */
     ngx_uint_t                   format;
     ngx_uint_t                   reply;
 
@@ -145,11 +146,11 @@ typedef struct {
     ngx_http_handler_pt           delegate;  /* of the named location */
     ngx_str_t                     retry_after;
     ngx_uint_t                    http_version;  /* the client's */
-    ngx_uint_t                    method;    /* likewise */
     ngx_uint_t                    uri_changes;  /* after the last redirect */
     off_t                         max_body;  /* client_max_body_size */
     ngx_str_t                     reply;     /* the answer's body */
 
+    off_t                         left;      /* of the handler's body */
     ngx_msec_t                    held_until;  /* the answer's end */
     ngx_msec_t                    wait_until;  /* for the first try */
     ngx_msec_t                    wait_step;
@@ -180,6 +181,7 @@ typedef struct {
     unsigned                      named:1;     /* it has named a location, */
     unsigned                      delegated:1; /*   which speaks for it */
     unsigned                      interrupted:1;  /* its answer is cut off */
+    unsigned                      announced:1; /* its answer has a length */
     unsigned                      probe:1;     /* expect_tested is an error's */
 } ngx_http_jelou_ctx_t;
 

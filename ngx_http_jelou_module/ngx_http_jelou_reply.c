@@ -23,6 +23,8 @@ static ngx_int_t ngx_http_jelou_nginx_error(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx);
 static ngx_int_t ngx_http_jelou_handler_answer(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx);
+static void ngx_http_jelou_expect(ngx_http_request_t *r,
+    ngx_http_jelou_ctx_t *ctx);
 static ngx_int_t ngx_http_jelou_pass_answer(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx);
 static ngx_int_t ngx_http_jelou_page_answer(ngx_http_request_t *r,
@@ -46,6 +48,10 @@ static ngx_int_t ngx_http_jelou_send_body(ngx_http_request_t *r,
 static ngx_int_t ngx_http_jelou_early_hints_filter(ngx_http_request_t *r);
 #endif
 
+
+/* an answer that is shorter than it says */
+
+#define ngx_http_jelou_cut_off(ctx)  ((ctx)->announced && (ctx)->left > 0)
 
 /* how long an answer may take that is not an upstream's, in ms */
 
@@ -164,6 +170,10 @@ ngx_http_jelou_nginx_error(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 
         /* nginx looks at the length first, we look at it last */
 
+        if (r->internal) {
+            ngx_http_jelou_restore_post(r);
+        }
+
         rc = ngx_http_jelou_request_path(r, ctx);
 
         if (rc == NGX_OK) {
@@ -247,6 +257,8 @@ ngx_http_jelou_handler_answer(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 
     u = r->upstream;
 
+    ngx_http_jelou_expect(r, ctx);
+
     ctx->status = status;
     ctx->answer = NGX_HTTP_JELOU_ANSWER_HELD;
     ctx->held_until = ngx_current_msec
@@ -269,10 +281,25 @@ ngx_http_jelou_handler_answer(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 }
 
 
+/* how much of a body is to come; 204 and 304 have none, whatever they say */
+
+static void
+ngx_http_jelou_expect(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
+{
+    ctx->left = r->headers_out.content_length_n;
+
+    ctx->announced = ctx->left > 0
+                     && r->headers_out.status != NGX_HTTP_NO_CONTENT
+                     && r->headers_out.status != NGX_HTTP_NOT_MODIFIED;
+}
+
+
 static ngx_int_t
 ngx_http_jelou_pass_answer(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 {
     ngx_int_t  rc;
+
+    ngx_http_jelou_expect(r, ctx);
 
     ctx->answer = NGX_HTTP_JELOU_ANSWER_PASSED;
 
@@ -333,7 +360,7 @@ ngx_http_jelou_reply_ended(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx,
 {
     if (ctx->answer == NGX_HTTP_JELOU_ANSWER_PASSED) {
 
-        if (rc == NGX_OK) {
+        if (rc == NGX_OK && !ngx_http_jelou_cut_off(ctx)) {
             ngx_http_jelou_delivered(r, ctx);
 
         } else if (!ctx->delivered && !r->connection->error) {
@@ -414,12 +441,13 @@ ngx_http_jelou_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
 
     for (cl = in; cl; cl = cl->next) {
         last |= cl->buf->last_buf;
+        ctx->left -= ngx_buf_size(cl->buf);
     }
 
     if (ctx->answer == NGX_HTTP_JELOU_ANSWER_PASSED) {
 
         if (last) {
-            ngx_http_jelou_delivered(r, ctx);
+            ngx_http_jelou_reply_ended(r, ctx, NGX_OK);
         }
 
         return ngx_http_next_body_filter(r, in);
@@ -432,6 +460,10 @@ ngx_http_jelou_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
 
     if (!last && !ctx->interrupted) {
         return ngx_http_jelou_held(r, ctx);
+    }
+
+    if (ngx_http_jelou_cut_off(ctx)) {
+        ctx->status = NGX_HTTP_BAD_GATEWAY;
     }
 
     if (ctx->answer == NGX_HTTP_JELOU_ANSWER_HELD
