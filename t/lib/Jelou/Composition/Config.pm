@@ -104,9 +104,9 @@ init_by_lua_block {
         if does == "200long" or does == "half" then
             for i = 1, 8 do
                 ngx.print(("APPLICATION-LEAK "):rep(1000))
-                ngx.flush(true)
 
                 if does == "half" and i == 4 then
+                    ngx.flush(true)
                     return ngx.exit(ngx.ERROR)
                 end
             end
@@ -269,7 +269,7 @@ sub filters {
         ssi      => "    ssi        on;\n    ssi_types  *;\n",
         charset  => "    charset         utf-8;\n"
                     . "    source_charset  utf-8;\n    charset_types   *;\n",
-        image    => "    image_filter  size;\n",
+        image    => "    image_filter  test;\n",
         lua      => <<"END",
     header_filter_by_lua_block {
         ngx.header.content_length = nil
@@ -296,8 +296,11 @@ sub endpoint {
 
     return '' if $ENV{JELOU_COMPOSITION_PLAIN};
 
+    # Redis knows what was sent to it, and not what another endpoint has taken
+
     my $dedup = $c->{dedup} ne 'dedup' ? ''
-              : $site->{taker} eq 'queue' ? "    jelou_redis_dedup  1h;\n"
+              : $site->{taker} eq 'queue' && $site->{does} eq '200'
+                ? "    jelou_redis_dedup  1h;\n"
               : "    jelou_dedup  zone=seen;\n";
 
     return <<"END" . $dedup;

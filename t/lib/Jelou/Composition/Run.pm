@@ -96,6 +96,7 @@ sub sample {
     my @fixed = grep { defined } map { known($_->{name}) } fixed();
 
     return map { parse($_) } @{ $o{only} } if $o{only};
+    return @fixed if $o{fixed};
 
     my $seed = $o{seed} // int(time / 86_400);
 
