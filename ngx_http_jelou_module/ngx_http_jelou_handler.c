@@ -210,8 +210,6 @@ ngx_http_jelou_deliver(ngx_http_request_t *r)
         return;
     }
 
-    ngx_http_jelou_wait_done(ctx);
-
     if (rc == NGX_OK || rc == NGX_DONE) {
         ctx->state = NGX_HTTP_JELOU_ACCEPTED;
         rc = ngx_http_jelou_hand_over(r, ctx, ctx->conf->next);
