@@ -117,7 +117,7 @@ sub sample {
 }
 
 
-my ($nginx, $redis, $dir, %counted);
+my ($nginx, $worker, $redis, $dir, %counted);
 
 my %offset = (record => 0, results => 0);
 
@@ -196,9 +196,11 @@ sub batch {
     $nginx = Jelou::Server->start(
         name  => 'nginx' . ++$batches,
         main  => load($order),
+        allow => $Jelou::Composition::Oracle::Nginx,
         http  => http($dir, { modules => \@modules }, @numbered),
-        allow => qr/./,
     );
+
+    ($worker) = $nginx->workers;
 
     $offset{log} = 0;
     %counted = ();
@@ -280,7 +282,10 @@ sub one {
 
     my @wrong = judge(%e);
 
-    push @wrong, 'no worker is left' unless $nginx->workers;
+    if (!kill 0, $worker) {
+        push @wrong, 'the worker has died';
+        ($worker) = $nginx->workers;
+    }
 
     Test::More::ok(!@wrong, "$c->{name} $order") or explain(\%e, @wrong);
 
