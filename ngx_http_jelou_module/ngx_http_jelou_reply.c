@@ -500,6 +500,13 @@ ngx_http_jelou_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
 
         if (last) {
             ngx_http_jelou_upstream_ended(r, ctx, NGX_OK);
+
+            if (ngx_http_jelou_cut_off(ctx)) {
+
+                /* the sender sees it as well, also where no length is told */
+
+                return NGX_ERROR;
+            }
         }
 
         return ngx_http_next_body_filter(r, in);
