@@ -64,6 +64,10 @@ ngx_http_jelou_handler(ngx_http_request_t *r)
 
     ctx->conf = jlcf;
 
+    if (r->internal) {
+        ngx_http_jelou_restore_post(r);
+    }
+
     rc = ngx_http_jelou_request_path(r, ctx);
 
     if (rc == NGX_OK) {
@@ -116,10 +120,6 @@ ngx_http_jelou_begin(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 
         ctx->who = NGX_HTTP_JELOU_BY_NOBODY;
         ctx->error = NULL;
-
-        if (ctx->method == NGX_HTTP_POST) {
-            ngx_http_jelou_make_post(r);
-        }
 
         return NGX_OK;
     }
@@ -210,8 +210,6 @@ ngx_http_jelou_deliver(ngx_http_request_t *r)
         return;
     }
 
-    ngx_http_jelou_wait_done(ctx);
-
     if (rc == NGX_OK || rc == NGX_DONE) {
         ctx->state = NGX_HTTP_JELOU_ACCEPTED;
         rc = ngx_http_jelou_hand_over(r, ctx, ctx->conf->next);
@@ -293,7 +291,7 @@ ngx_http_jelou_allow_time(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
           - ngx_atoof(v->data, v->len);
 
     if (age > (off_t) ctx->conf->tolerance
-        || -age > (off_t) ctx->conf->tolerance)
+        || -age > (off_t) ctx->conf->future)
     {
         return NGX_HTTP_JELOU_STALE_EVENT;
     }
