@@ -8,6 +8,7 @@
 #include "ngx_http_jelou_forward.h"
 #include "ngx_http_jelou_handler.h"
 #include "ngx_http_jelou_handover.h"
+#include "ngx_http_jelou_lint.h"
 #include "ngx_http_jelou_metrics.h"
 #include "ngx_http_jelou_reply.h"
 #include "ngx_http_jelou_status.h"
@@ -62,6 +63,8 @@ static void *ngx_http_jelou_create_main_conf(ngx_conf_t *cf);
 static void *ngx_http_jelou_create_loc_conf(ngx_conf_t *cf);
 static char *ngx_http_jelou_merge_loc_conf(ngx_conf_t *cf, void *parent,
     void *child);
+static char *ngx_http_jelou_merge_access(ngx_conf_t *cf,
+    ngx_http_jelou_loc_conf_t *conf);
 static char *ngx_http_jelou_merge_status(ngx_conf_t *cf,
     ngx_http_jelou_loc_conf_t *prev, ngx_http_jelou_loc_conf_t *conf);
 static char *ngx_http_jelou_merge_handler(ngx_conf_t *cf,
@@ -92,6 +95,13 @@ static ngx_conf_enum_t  ngx_http_jelou_formats[] = {
 static ngx_conf_enum_t  ngx_http_jelou_replies[] = {
     { ngx_string("contract"), NGX_HTTP_JELOU_REPLY_CONTRACT },
     { ngx_string("upstream"), NGX_HTTP_JELOU_REPLY_UPSTREAM },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_conf_enum_t  ngx_http_jelou_accesses[] = {
+    { ngx_string("none"), NGX_HTTP_JELOU_ACCESS_NONE },
+    { ngx_string("elsewhere"), NGX_HTTP_JELOU_ACCESS_ELSEWHERE },
     { ngx_null_string, 0 }
 };
 
@@ -135,6 +145,13 @@ static ngx_command_t  ngx_http_jelou_commands[] = {
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
       NULL },
+
+    { ngx_string("jelou_access"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_jelou_set_enum,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_jelou_loc_conf_t, access),
+      &ngx_http_jelou_accesses },
 
     { ngx_string("jelou_upstream_secret"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
@@ -880,6 +897,8 @@ ngx_http_jelou_preconfiguration(ngx_conf_t *cf)
 static ngx_int_t
 ngx_http_jelou_postconfiguration(ngx_conf_t *cf)
 {
+    ngx_http_jelou_lint_pages(cf);
+
     if (ngx_http_jelou_status_init(cf) != NGX_OK
         || ngx_http_jelou_handover_init(cf) != NGX_OK
         || ngx_http_jelou_forward_init(cf) != NGX_OK)
@@ -903,7 +922,10 @@ ngx_http_jelou_create_main_conf(ngx_conf_t *cf)
 
     if (ngx_array_init(&conf->dedup_zones, cf->pool, 4,
                        sizeof(ngx_shm_zone_t *))
-        != NGX_OK)
+        != NGX_OK
+        || ngx_array_init(&conf->endpoints, cf->pool, 4,
+                          sizeof(ngx_http_jelou_endpoint_at_t))
+           != NGX_OK)
     {
         return NULL;
     }
@@ -943,6 +965,7 @@ ngx_http_jelou_create_loc_conf(ngx_conf_t *cf)
     conf->tolerance = NGX_CONF_UNSET_MSEC;
     conf->format = NGX_CONF_UNSET_UINT;
     conf->reply = NGX_CONF_UNSET_UINT;
+    conf->access = NGX_CONF_UNSET_UINT;
     conf->status = NGX_CONF_UNSET_UINT;
 
     return conf;
@@ -981,6 +1004,10 @@ ngx_http_jelou_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_uint_value(conf->reply, prev->reply,
                               NGX_HTTP_JELOU_REPLY_CONTRACT);
 
+    if (conf->access == NGX_CONF_UNSET_UINT) {
+        conf->access = prev->access;
+    }
+
     if (conf->types == NGX_CONF_UNSET_PTR) {
         conf->types_place = prev->types_place;
     }
@@ -1007,12 +1034,7 @@ ngx_http_jelou_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     conf->schema.strict = conf->strict;
     conf->schema.conversation = conf->conversation_events;
 
-    if (conf->schema.endpoint->is_signed && conf->secrets == NULL) {
-        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                      "\"jelou_endpoint %V\" needs a \"jelou_secret\" "
-                      "or a \"jelou_secret_file\" in %s:%ui",
-                      &conf->schema.endpoint->name, conf->endpoint_place.file,
-                      conf->endpoint_place.line);
+    if (ngx_http_jelou_merge_access(cf, conf) != NGX_CONF_OK) {
         return NGX_CONF_ERROR;
     }
 
@@ -1022,11 +1044,52 @@ ngx_http_jelou_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     ngx_http_jelou_merge_size(cf);
 
+    if (ngx_http_jelou_lint_cache(cf, conf) != NGX_CONF_OK
+        || ngx_http_jelou_lint_add(cf) != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
     if (ngx_http_jelou_merge_dedup(cf, conf) != NGX_CONF_OK) {
         return NGX_CONF_ERROR;
     }
 
     return ngx_http_jelou_merge_types(cf, conf);
+}
+
+
+/*
+ * An endpoint that Jelou signs for has a secret.  Of another one somebody must
+ * have said who may send: most of what could check that cannot be seen from here.
+ */
+
+static char *
+ngx_http_jelou_merge_access(ngx_conf_t *cf, ngx_http_jelou_loc_conf_t *conf)
+{
+    if (conf->secrets) {
+        return NGX_CONF_OK;
+    }
+
+    if (conf->schema.endpoint->is_signed) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"jelou_endpoint %V\" needs a \"jelou_secret\" "
+                      "or a \"jelou_secret_file\" in %s:%ui",
+                      &conf->schema.endpoint->name, conf->endpoint_place.file,
+                      conf->endpoint_place.line);
+        return NGX_CONF_ERROR;
+    }
+
+    if (conf->access == NGX_CONF_UNSET_UINT) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"jelou_endpoint %V\" without a \"jelou_secret\" needs "
+                      "\"jelou_access elsewhere\", if something else checks who "
+                      "may send, or \"jelou_access none\" in %s:%ui",
+                      &conf->schema.endpoint->name, conf->endpoint_place.file,
+                      conf->endpoint_place.line);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
 }
 
 

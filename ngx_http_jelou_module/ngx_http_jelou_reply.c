@@ -12,7 +12,6 @@
 
 #include "ngx_http_jelou_reply.h"
 #include "ngx_http_jelou_answer.h"
-#include "ngx_http_jelou_handover.h"
 #include "ngx_http_jelou_request.h"
 
 
@@ -31,6 +30,10 @@ static ngx_int_t ngx_http_jelou_page_answer(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx);
 static ngx_int_t ngx_http_jelou_page_passes(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx);
+static void ngx_http_jelou_upstream_finalize(ngx_http_request_t *r,
+    ngx_int_t rc);
+static void ngx_http_jelou_upstream_ended(ngx_http_request_t *r,
+    ngx_http_jelou_ctx_t *ctx, ngx_int_t rc);
 static void ngx_http_jelou_keep_retry_after(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx);
 static ngx_int_t ngx_http_jelou_held(ngx_http_request_t *r,
@@ -354,8 +357,57 @@ ngx_http_jelou_page_passes(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 }
 
 
+/* a finished upstream stays in its place, without a clean-up */
+
 void
-ngx_http_jelou_reply_ended(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx,
+ngx_http_jelou_watch_upstream(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
+{
+    ngx_http_upstream_t  *u;
+
+    u = r->upstream;
+
+    if (u && u->cleanup
+        && u->finalize_request != ngx_http_jelou_upstream_finalize)
+    {
+        ctx->finalize = u->finalize_request;
+        u->finalize_request = ngx_http_jelou_upstream_finalize;
+    }
+}
+
+
+static void
+ngx_http_jelou_upstream_finalize(ngx_http_request_t *r, ngx_int_t rc)
+{
+    ngx_http_jelou_ctx_t  *ctx;
+
+    ctx = ngx_http_jelou_ctx(r);
+
+    ctx->finalize(r, rc);
+
+    if (ctx->who != NGX_HTTP_JELOU_BY_HANDLER) {
+        return;
+    }
+
+    if (rc == NGX_DECLINED) {
+
+        /* the upstream has named a location */
+
+        ctx->named = 1;
+        return;
+    }
+
+    if (rc >= NGX_HTTP_BAD_REQUEST) {
+        ctx->failed = rc;
+    }
+
+    ngx_http_jelou_upstream_ended(r, ctx, rc);
+}
+
+
+/* rc is nginx's: NGX_OK if the answer is complete */
+
+static void
+ngx_http_jelou_upstream_ended(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx,
     ngx_int_t rc)
 {
     if (ctx->answer == NGX_HTTP_JELOU_ANSWER_PASSED) {
@@ -447,7 +499,7 @@ ngx_http_jelou_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
     if (ctx->answer == NGX_HTTP_JELOU_ANSWER_PASSED) {
 
         if (last) {
-            ngx_http_jelou_reply_ended(r, ctx, NGX_OK);
+            ngx_http_jelou_upstream_ended(r, ctx, NGX_OK);
         }
 
         return ngx_http_next_body_filter(r, in);

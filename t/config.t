@@ -67,6 +67,7 @@ my %value = (
     jelou_types  => 'text image', jelou_field => 'messages',
     jelou_object => 'message_event', jelou_event_type => 'incoming_message',
     jelou_strict => 'on', jelou_format => 'raw', jelou_reply => 'upstream',
+    jelou_access => 'none',
 );
 
 my @blocks;
@@ -143,6 +144,7 @@ for (
     [jelou_strict   => qw(yes 1), '""'],
     [jelou_format   => qw(json events), '""'],
     [jelou_reply    => qw(none 200), '""'],
+    [jelou_access   => qw(off on basic), '""'],
 ) {
     my ($name, @values) = @$_;
 

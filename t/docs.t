@@ -114,7 +114,7 @@ my %choice = (
         my $enum = $_;
         ("jelou_$enum" => [map { lc } grep { defined } map { $name{$_} }
             grep { /_\U$enum\E_/ } keys %name]);
-    } qw(format reply status)),
+    } qw(format reply status access)),
 );
 
 # what a directive that has no list of values takes
