@@ -6,6 +6,7 @@ package Jelou::Composition;
 #     my @values = values_of('filter');
 #     my $c      = parse('proxy/200/nowhere/-/plain/none/plain/contract/dedup/h1');
 #     my @all    = cover(\@groups, seed => 7);    # [qw(taker does)], ...
+#     my @more   = any(1000);
 #     my $route  = route($c);
 #
 # A composition is { DIMENSION => VALUE, ... , name => NAME }, the name is the
@@ -16,7 +17,7 @@ use warnings;
 
 use Exporter 'import';
 
-our @EXPORT = qw(values_of parse cover pairs_of route sites_of);
+our @EXPORT = qw(values_of parse cover any pairs_of route sites_of);
 
 our @Dimensions = qw(taker does goes second pages filter asks reply dedup http);
 
@@ -217,10 +218,30 @@ sub cover {
         }
 
         push @all, named($c);
-        last if $o{count} && @all >= $o{count};
     }
 
     return @all;
+}
+
+# any(COUNT): so many, by chance
+
+sub any {
+    my $count = shift;
+
+    return map { named(one()) } 1 .. $count;
+}
+
+sub one {
+    my %c;
+
+    for my $name (@Dimensions) {
+        my @fit = grep { fits(\%c, $name, $_) } @{ $Values{$name} }
+            or return one();
+
+        $c{$name} = $fit[rand @fit];
+    }
+
+    return \%c;
 }
 
 sub shuffle {

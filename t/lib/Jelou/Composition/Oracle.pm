@@ -280,6 +280,12 @@ sub success {
     return (@wrong, contract($try));
 }
 
+sub conditional {
+    my $c = $_[0]{c};
+
+    return $c->{taker} eq 'return' && $c->{asks} =~ /^(?:if|range)/;
+}
+
 # jelou_reply upstream: the answer as it is
 
 sub passed {
@@ -344,10 +350,10 @@ sub page {
 
     return if $route->{own} && $answer->{status} =~ /^(?:204|301)$/;
 
-    # where the module has had no turn, nginx has its own
+    # where the module has had no turn, conditions hold
 
-    return if $try->{c}{taker} eq 'return' && $try->{c}{asks} =~ /^(?:if|range)/
-              && $answer->{status} =~ /^(?:206|304|412|416)$/;
+    return if conditional($try) && ($answer->{status} =~ /^(?:206|304)$/
+                                    || $answer->{status} >= 400);
 
     return "the operator's page is cut off" unless $answer->{whole};
     return if (decoded($answer) // '') =~ /OPERATORS-PAGE/;
@@ -535,7 +541,8 @@ sub wanted_result {
 
     # an endpoint where "return" answers is none
 
-    return '-|' if $route->{own} && $route->{says} eq 'page';
+    return '-|' if $route->{own} && $route->{says} eq 'page'
+                   && !conditional($try);
     return lc $route->{key} if $route->{key};
     return '-||(?!accepted|duplicate)\w+' if $c->{taker} eq 'return'
                                           || $c->{asks} =~ /^(?:large|forged)/;
