@@ -631,3 +631,19 @@ ngx_http_jelou_reply(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 
     return ngx_http_jelou_send_body(r, ctx);
 }
+
+
+ngx_int_t
+ngx_http_jelou_answer(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx,
+    ngx_uint_t status)
+{
+    if (ctx->error) {
+        ctx->refused = 1;
+        status = ctx->error->status;
+    }
+
+    /* nginx's own page is ours, or the location's error_page */
+
+    return status == NGX_HTTP_OK ? ngx_http_jelou_reply(r, ctx)
+                                 : (ngx_int_t) status;
+}

@@ -22,6 +22,15 @@ ngx_int_t ngx_http_jelou_reply(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx);
 
 /*
+ * Sends the answer to an accepted request whose handler has no words of its
+ * own: 200 is a success, a replay if ctx->replayed is set; 4xx and 5xx are as
+ * an upstream's, unless ctx->error has the refusal.  Returns what
+ * ngx_http_finalize_request() takes.
+ */
+ngx_int_t ngx_http_jelou_answer(ngx_http_request_t *r,
+    ngx_http_jelou_ctx_t *ctx, ngx_uint_t status);
+
+/*
  * Adds a header field to the answer, by reference.  Returns NGX_OK, or
  * NGX_ERROR if memory ran out.
  */
