@@ -133,15 +133,11 @@ ngx_http_jelou_redis_reply_handler(ngx_http_jelou_redis_cmd_t *cmd,
 
         break;
 
-    case NGX_HTTP_JELOU_REDIS_REFUSED:
-        ngx_http_jelou_redis_denied(ctx, &cmd->cause);
-        break;
-
     case NGX_HTTP_JELOU_REDIS_TIMED_OUT:
         status = NGX_HTTP_GATEWAY_TIME_OUT;
         break;
 
-    default: /* UNREACHABLE, LOST */
+    default: /* REFUSED, UNREACHABLE, LOST */
         break;
     }
 

@@ -32,8 +32,7 @@ typedef struct {
 
 typedef enum {
     NGX_HTTP_JELOU_REDIS_REPLIED = 0,
-    NGX_HTTP_JELOU_REDIS_REFUSED,            /* no server takes it now, see
-                                                cmd->cause */
+    NGX_HTTP_JELOU_REDIS_REFUSED,            /* no server takes it now */
     NGX_HTTP_JELOU_REDIS_UNREACHABLE,        /* it has not been sent */
     NGX_HTTP_JELOU_REDIS_LOST,               /* it may have been executed */
     NGX_HTTP_JELOU_REDIS_TIMED_OUT           /* likewise: no answer in time */
@@ -70,9 +69,7 @@ struct ngx_http_jelou_redis_cmd_s {
     ngx_queue_t                     queue;   /* while it is waiting */
     uint64_t                        number;  /* its place, while in flight */
     void                           *conn;    /* NULL: it is not in flight */
-    ngx_uint_t                      tries;   /* servers that have refused, */
-    ngx_str_t                       cause;   /*   and what the last one said */
-    u_char                          word[NGX_HTTP_JELOU_REDIS_CAUSE];
+    ngx_uint_t                      tries;   /* servers that have refused */
     unsigned                        waiting:1;
     unsigned                        repeated:1;
 };

@@ -587,12 +587,18 @@ static ngx_int_t
 ngx_http_jelou_redis_go_elsewhere(ngx_http_jelou_redis_conn_t *conn,
     ngx_http_jelou_redis_cmd_t *cmd, ngx_http_jelou_redis_reply_t *reply)
 {
+    ngx_str_t                       cause;
     ngx_http_jelou_redis_target_t  *target;
 
     target = conn->target;
 
+    ngx_http_jelou_redis_reply_cause(reply, &cause);
+
     if (target->current == conn) {
         target->current = NULL;
+
+        (void) ngx_http_jelou_redis_say(target, &conn->name, &target->log, 0,
+                                        "redis takes no commands: ", &cause);
 
         if (target->walk == NULL
             && ngx_http_jelou_redis_walk_begin(target) != NGX_OK)
@@ -606,10 +612,6 @@ ngx_http_jelou_redis_go_elsewhere(ngx_http_jelou_redis_conn_t *conn,
     if (cmd == NULL) {
         return NGX_OK;
     }
-
-    ngx_http_jelou_redis_reply_cause(reply, &cmd->cause);
-    ngx_memcpy(cmd->word, cmd->cause.data, cmd->cause.len);
-    cmd->cause.data = cmd->word;
 
     if (cmd->tries++ < target->nservers
         && ngx_http_jelou_redis_put(target, cmd) == NGX_OK)
