@@ -247,8 +247,7 @@ ngx_http_jelou_handler_answer(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 
 #endif
 
-    if (ctx->conf->reply == NGX_HTTP_JELOU_REPLY_UPSTREAM && !ctx->queued
-        && ctx->error == NULL
+    if (ctx->conf->reply == NGX_HTTP_JELOU_REPLY_UPSTREAM && ctx->error == NULL
         && status >= NGX_HTTP_OK && status < NGX_HTTP_SPECIAL_RESPONSE)
     {
         return ngx_http_jelou_pass_answer(r, ctx);
