@@ -317,6 +317,63 @@ ngx_http_jelou_token_char(u_char ch)
 }
 
 
+void
+ngx_http_jelou_make_post(ngx_http_request_t *r)
+{
+    static ngx_str_t  post = ngx_string("POST");
+
+    r->method = NGX_HTTP_POST;
+    r->method_name = post;
+
+    r->headers_in.if_modified_since = NULL;
+    r->headers_in.if_unmodified_since = NULL;
+    r->headers_in.if_match = NULL;
+    r->headers_in.if_none_match = NULL;
+    r->headers_in.if_range = NULL;
+    r->headers_in.range = NULL;
+}
+
+
+void
+ngx_http_jelou_restore_post(ngx_http_request_t *r)
+{
+    if (r->method == NGX_HTTP_GET
+        && r->request_line.len > sizeof("POST ") - 1
+        && ngx_strncmp(r->request_line.data, "POST ", sizeof("POST ") - 1)
+           == 0)
+    {
+        ngx_http_jelou_make_post(r);
+    }
+}
+
+
+ngx_uint_t
+ngx_http_jelou_request_discarded(ngx_http_request_t *r)
+{
+    ngx_table_elt_t  *h;
+
+    if (!r->internal || r->request_body) {
+        return 0;
+    }
+
+#if (NGX_HTTP_V2)
+
+    if (r->stream && r->stream->skip_data) {
+        return 1;
+    }
+
+#endif
+
+    h = r->headers_in.content_length;
+
+    /* of what is thrown away, nginx takes the length off */
+
+    return r->discard_body
+           || (h && ngx_atoof(h->value.data, h->value.len)
+                    != r->headers_in.content_length_n);
+}
+
+
 ngx_int_t
 ngx_http_jelou_request_body(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 {

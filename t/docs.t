@@ -70,6 +70,9 @@ my %default = (
     (map { ("jelou_$_->[0]" => $_->[1] ? 'on' : 'off') }
          map { [$_ =~ /conf->(\w+),.*?(\d+)\z/s] }
              $code{module} =~ /_merge_value\((.*?)\)/sg),
+    jelou_dedup_wait =>
+        $code{module} =~ /define NGX_HTTP_JELOU_DEDUP_WAIT +(\d+)000\n/
+        ? "${1}s" : undef,
     jelou_timestamp_tolerance =>
         $code{module} =~ /msec_value\(conf->tolerance, prev->tolerance, (\d+)\)/,
     jelou_field  => $code{module} =~ /defaults\[\] = \{\s*ngx_string\("(\w+)"/,
@@ -130,6 +133,7 @@ my %syntax = (
     jelou_timestamp_tolerance => 'time [future=time]',
     jelou_dedup_zone          => 'zone=name:size [ttl=time]',
     jelou_dedup               => 'zone=name [key=string] | off',
+    jelou_dedup_wait          => 'time',
     jelou_redis_pass          => 'address',
     jelou_redis_stream        => 'name [maxlen=number]',
     jelou_redis_dedup         => 'time [key=string] | off',
@@ -642,7 +646,10 @@ subtest 'documented values' => sub {
     );
 
     for my $name (sort keys %flags) {
-        for my $value (@{ $choice{$name} // $value{$syntax{$name}} }) {
+        my @values = $name eq 'jelou_dedup_wait' ? qw(0 30s 60s)
+                   : @{ $choice{$name} // $value{$syntax{$name}} };
+
+        for my $value (@values) {
             is($nginx->check(with("$name $value", 'message')), '',
                "$name $value");
         }

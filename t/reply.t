@@ -339,22 +339,8 @@ bodies(4)
 
 
 === no byte of a large answer gets out: in a temporary file
---- http_config
-proxy_cache_path  cache keys_zone=cache:1m;
---- config
-location = /v1/external-support/webhook {
-    jelou_endpoint  incoming_message;
-    jelou_secret    "$TEST_NGINX_SECRET";
-
-    # by a variable, for nginx -t knows no use for a cache
-
-    set                    $app  app;
-    proxy_pass             http://$app;
-    proxy_cache            cache;
-    proxy_cache_methods    POST;
-    proxy_cache_key        $request_id;
-    proxy_cache_valid      any 1m;
-}
+--- directives
+proxy_store            $TEST_NGINX_SERVROOT/stored-$request_id;
 --- requests eval
 events(3)
 --- upstream_answer eval

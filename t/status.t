@@ -94,6 +94,7 @@ server {
         jelou_secret_file  secrets;
         jelou_types        text image video audio;
         jelou_dedup        zone=seen;
+        jelou_dedup_wait   0;
         proxy_pass         http://app;
     }
     location = /message {
@@ -430,7 +431,7 @@ is(page()->{dedup}{seen}{in_flight}, 1, 'one message is in flight');
 
 sent(post($held, @in), 'incoming_message', 'duplicate_in_flight',
      body => length $held, secret => 1);
-is($status, 409, 'in flight');
+is($status, 500, 'in flight');
 
 Jelou::Load::answer($first);
 close $first;
@@ -480,7 +481,7 @@ sub to_bot {
 
 to_bot('/down', 'upstream_failed');
 is($status, 500, 'nobody listens');
-to_bot('/down/page', 'upstream_failed', logged => 0);
+to_bot('/down/page', 'upstream_failed');
 is($status, 200, 'a page answers, and the failure is one');
 to_bot('/down/twice', 'accepted', types => ['text']);
 is($status, 200, 'a second application takes it');
@@ -530,9 +531,30 @@ $upstream->expect('hang');
 
 my $hung = event(id => '"hung"');
 
-goes_away(post($hung, @in), 'does not wait', body => length $hung,
-          event => length $hung, secret => 1,
+goes_away(post($hung, path => '/passing'), 'does not wait', body => length $hung,
+          event => length $hung, secret => 1, logged => 0,
           then => sub { $upstream->requests(1) });
+
+# With deduplication the event is delivered all the same.
+
+$upstream->expect('delay 0.3');
+
+my $gone   = event(id => '"gone"');
+my $taken  = page()->{endpoints}{incoming_message}{accepted};
+my $leaves = Jelou::Load::send_to($port, post($gone, @in));
+
+$nginx->wait_for('it is being delivered', sub { $upstream->requests(1) });
+close $leaves;
+
+ok($nginx->wait_for('it is counted', sub {
+    page()->{endpoints}{incoming_message}{accepted} == $taken + 1
+}), 'accepted: does not wait, with deduplication');
+
+counted('incoming_message', 'accepted', types => ['text'], body => length $gone,
+        event => length $gone, secret => 1);
+
+sent(post($gone, @in), 'incoming_message', 'duplicate', body => length $gone,
+     secret => 1);
 
 $upstream->expect;
 
@@ -621,7 +643,7 @@ cmp_ok($page->{since}, '<=', $page->{time}, 'and that of the first');
 
 my $seen = $page->{dedup}{seen};
 
-is($seen->{entries}, 7, 'the zone has what was delivered');
+is($seen->{entries}, 8, 'the zone has what was delivered');
 is($seen->{evictions}, 0, 'and has lost none');
 
 is_deeply([sort keys %{ $page->{dedup} }],
