@@ -425,11 +425,11 @@ too large
 
 === a path that names no room is looked at before the size
 --- config
-client_max_body_size  1k;
 location /v1/rooms/ {
-    jelou_endpoint  room_message;
-    jelou_access    elsewhere;
-    proxy_pass      http://app;
+    client_max_body_size  1k;
+    jelou_endpoint        room_message;
+    jelou_access          elsewhere;
+    proxy_pass            http://app;
 }
 --- raw_request eval
 post('x' x 2000, path => '/v1/rooms/message')
