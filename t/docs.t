@@ -142,7 +142,7 @@ my %syntax = (
     (map { ("jelou_redis_$_" => 'number') } qw(db next_upstream_tries)),
     (map { ("jelou_redis_$_" => 'time') }
          qw(connect_timeout send_timeout read_timeout next_upstream_timeout)),
-    jelou_status_zone         => 'zone=name:size',
+    jelou_status_zone         => 'zone=name:size [secrets=number]',
 );
 
 my %context = (MAIN => 'http', SRV => 'server', LOC => 'location');
@@ -641,7 +641,8 @@ subtest 'documented values' => sub {
         'time [key=string] | off' => ['1h', '1d key=$request_id', 'off'],
         'path | off' => [qw(/etc/nginx/jelou.redis off)],
         size => [qw(4k 8192)], number => [0, 3],
-        'zone=name:size' => ['zone=z:64k'],
+        'zone=name:size [secrets=number]' =>
+            ['zone=z:64k', 'zone=z:64k secrets=0', 'zone=z:64k secrets=1000'],
     );
 
     for my $name (sort keys %flags) {

@@ -6,6 +6,7 @@ package Jelou::Composition;
 #     my @values = values_of('filter');
 #     my $c      = parse('proxy/200/nowhere/-/plain/none/plain/contract/dedup/h1');
 #     my @all    = cover(\@groups, seed => 7);    # [qw(taker does)], ...
+#     my @more   = any(1000);
 #     my $route  = route($c);
 #
 # A composition is { DIMENSION => VALUE, ... , name => NAME }, the name is the
@@ -16,7 +17,7 @@ use warnings;
 
 use Exporter 'import';
 
-our @EXPORT = qw(values_of parse cover pairs_of route sites_of);
+our @EXPORT = qw(values_of parse cover any pairs_of route sites_of);
 
 our @Dimensions = qw(taker does goes second pages filter asks reply dedup http);
 
@@ -105,7 +106,12 @@ my %allowed = (
 
     'does filter'   => sub { $_[0] ne 'half' || $_[1] ne 'subs' },
     'asks filter'   => sub { $_[0] ne 'large-chunked' || $_[1] ne 'image' },
-    'second filter' => sub { $_[0] ne 'proxy:half' || $_[1] ne 'subs' },
+    'second filter' => sub { $_[0] ne 'proxy:half' || $_[1] ne 'subs' and
+                             $_[0] !~ /^lua/       || $_[1] ne 'image' },
+
+    # Lua's handler goes on after the image filter has refused, and crashes
+
+    'taker filter'  => sub { $_[0] ne 'lua' || $_[1] ne 'image' },
     'asks http'   => sub { $_[0] eq 'large' ? $_[1] ne 'h2'
                            : $_[0] =~ /chunked/ ? $_[1] ne 'h1.0'
                            : $_[0] ne 'expect' || $_[1] eq 'h1' },
@@ -212,10 +218,30 @@ sub cover {
         }
 
         push @all, named($c);
-        last if $o{count} && @all >= $o{count};
     }
 
     return @all;
+}
+
+# any(COUNT): so many, by chance
+
+sub any {
+    my $count = shift;
+
+    return map { named(one()) } 1 .. $count;
+}
+
+sub one {
+    my %c;
+
+    for my $name (@Dimensions) {
+        my @fit = grep { fits(\%c, $name, $_) } @{ $Values{$name} }
+            or return one();
+
+        $c{$name} = $fit[rand @fit];
+    }
+
+    return \%c;
 }
 
 sub shuffle {

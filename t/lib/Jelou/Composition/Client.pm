@@ -22,7 +22,7 @@ use Time::HiRes qw(time);
 
 our @EXPORT = qw(ask get);
 
-our $Patience = 3;
+our $Patience = $ENV{JELOU_VALGRIND} ? 60 : 10;
 
 
 sub ask {

@@ -26,6 +26,11 @@ use Jelou ();
 
 our @EXPORT = qw(judge);
 
+# What the image filter makes of an upstream's answer that it refuses, with or
+# without the module
+
+our $Nginx = qr/readv\(\) failed \(9: Bad file descriptor\)/;
+
 
 sub judge {
     my %e = @_;
@@ -104,6 +109,10 @@ sub answered {
 sub may_break {
     my $try = shift;
 
+    # nginx closes, if the image filter refuses what error_page has led to
+
+    return 1 if $try->{c}{filter} eq 'image' && $try->{c}{goes} =~ /^\@|=$|^s/;
+
     return $try->{route}{says} eq 'half'
            && ($try->{c}{reply} eq 'upstream' || loose($try->{c}));
 }
@@ -114,7 +123,8 @@ sub may_break {
 sub taken {
     my $try = shift;
 
-    return 1 if $try->{replay} || $try->{c}{second} =~ /^(?:none|echo)/;
+    return 1 if $try->{replay} || $try->{route}{says} eq 'success'
+                || $try->{c}{second} =~ /^(?:none|echo)/;
 
     return scalar grep {
         $_->{does} =~ /^2|^chunked/ && $_->{site} =~ /:(?:first|second)/
@@ -270,6 +280,12 @@ sub success {
     return (@wrong, contract($try));
 }
 
+sub conditional {
+    my $c = $_[0]{c};
+
+    return $c->{taker} eq 'return' && $c->{asks} =~ /^(?:if|range)/;
+}
+
 # jelou_reply upstream: the answer as it is
 
 sub passed {
@@ -332,15 +348,14 @@ sub page {
 
     my ($route, $answer) = @$try{qw(route answer)};
 
-    return "the operator's page is cut off" unless $answer->{whole};
-
     return if $route->{own} && $answer->{status} =~ /^(?:204|301)$/;
 
-    # where the module has had no turn, nginx has its own
+    # where the module has had no turn, conditions hold
 
-    return if $try->{c}{taker} eq 'return' && $try->{c}{asks} =~ /^(?:if|range)/
-              && $answer->{status} =~ /^(?:206|304|412|416)$/;
+    return if conditional($try) && ($answer->{status} =~ /^(?:206|304)$/
+                                    || $answer->{status} >= 400);
 
+    return "the operator's page is cut off" unless $answer->{whole};
     return if (decoded($answer) // '') =~ /OPERATORS-PAGE/;
 
     return "not the operator's page: $answer->{status}: "
@@ -526,7 +541,8 @@ sub wanted_result {
 
     # an endpoint where "return" answers is none
 
-    return '-|' if $route->{own} && $route->{says} eq 'page';
+    return '-|' if $route->{own} && $route->{says} eq 'page'
+                   && !conditional($try);
     return lc $route->{key} if $route->{key};
     return '-||(?!accepted|duplicate)\w+' if $c->{taker} eq 'return'
                                           || $c->{asks} =~ /^(?:large|forged)/;
@@ -543,7 +559,8 @@ sub logged {
     my ($c, $route, $log) = @$try{qw(c route log)};
 
     my @wrong = map { "error log: $_" }
-        grep { /\[(?:alert|emerg)\]|exited on signal/ } @$log;
+        grep { /\[(?:alert|emerg)\]|exited on signal/
+               && $_ !~ $Nginx } @$log;
 
     push @wrong, 'a filter of the operator sees the application\'s body'
         if $c->{reply} eq 'contract'
