@@ -90,6 +90,32 @@ install_libraries() {
 }
 
 
+# Other modules, which t/composition.t puts around an endpoint: Debian's, as far as
+# this release has them, and for Debian's nginx only.  The test says what it misses.
+
+modules="http-lua http-js http-echo http-headers-more-filter http-subs-filter
+         http-image-filter"
+
+install_modules() {
+    ! foreign_nginx || return 0
+
+    missing=
+
+    for module in $modules; do
+        installed "libnginx-mod-$module" || missing="$missing $module"
+    done
+
+    [ -n "$missing" ] || return 0
+
+    quietly apt_get update
+
+    for module in $missing; do
+        [ -z "$(apt-cache madison "libnginx-mod-$module")" ] ||
+            need "libnginx-mod-$module"
+    done
+}
+
+
 # valgrind_nginx DIRECTORY: makes a program that runs the nginx there under
 # memcheck, and prints its path.  Reports go where t/lib/Jelou/Reports.pm wants
 # them.  What only looks at a configuration is not worth the time.
@@ -196,7 +222,8 @@ uses() {
     grep -rqE --include='*.t' "$@"
 }
 
-! uses 'Jelou::Redis|redis-server' "$@" || need redis-server
+! uses 'Jelou::(Redis|Composition)|redis-server' "$@" || need redis-server
+! uses 'Jelou::Composition' "$@" || install_modules
 ! uses 'promtool' "$@" || need prometheus
 ! uses 'Jelou::Browser' "$@" || need chromium
 ! uses "exec.*php|'php'" "$@" || need php-cli
