@@ -5,7 +5,8 @@
 #     sh util/test.sh
 #     sh util/test.sh t/signature.t t/schema.t
 #
-# It installs what these tests need, and no more.
+# It installs what these tests need, and no more; with --install, it only does
+# that.
 #
 #     sh util/test.sh --nginx NAME [OPTION] [FILE...]
 #
@@ -116,11 +117,13 @@ END
 name=
 variant=dynamic
 valgrind=
+only_install=
 
 while [ $# -gt 0 ]; do
     case $1 in
         --nginx) name=${2:?}; shift ;;
         --static|--asan|--coverage) variant=${1#--} ;;
+        --install) only_install=1 ;;
         --valgrind) variant=memcheck; valgrind=1 ;;
         -*) die "no such option: $1" ;;
         *) break ;;
@@ -197,5 +200,7 @@ uses() {
 ! uses "exec.*php|'php'" "$@" || need php-cli
 ! uses 'python3' "$@" || need python3
 ! uses 'Jelou::Browser|cloudevents\.js' "$@" || install_libraries
+
+[ -z "$only_install" ] || exit 0
 
 prove -r -j "${JOBS:-$(nproc)}" -I t/lib "$@"
