@@ -8,7 +8,7 @@
 #     sh util/fresh.sh trixie      on that one
 #
 # What getting-started.md and README.md say is done there, word for word, and a
-# part of the tests is run.  Nothing of it can be reached from outside: it has a
+# part of the tests is run, and the container is tried.  Nothing of it can be reached from outside: it has a
 # network of its own.  The minimal system is kept in build/, for a week.
 
 set -eu
@@ -34,6 +34,7 @@ inside() {
 
     # shellcheck disable=SC2016
     unshare --mount --pid --fork --kill-child $net sh -c '
+        mount --bind "$1" "$1"
         mount -t proc proc "$1/proc"
         [ "$2" = online ] || ip link set lo up
         exec chroot "$1" env -i HOME=/root TERM=dumb JOBS='"$(nproc)"' \
@@ -107,6 +108,9 @@ inside online "sh util/test.sh --install $smoke && apt-get install -y -qq \
 say "following the pages in $suite"
 inside offline "perl util/follow --but 'util/test\\.sh' docs/getting-started.md \
     README.md"
+
+say "trying the container in $suite"
+inside offline "sh containers/test.sh"
 
 say "running tests in $suite"
 inside offline "sh util/test.sh $smoke"

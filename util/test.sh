@@ -198,7 +198,7 @@ uses() {
 ! uses 'promtool' "$@" || need prometheus
 ! uses 'Jelou::Browser' "$@" || need chromium
 ! uses "exec.*php|'php'" "$@" || need php-cli
-! uses 'python3' "$@" || need python3
+! uses 'python3' "$@" || need python3 python3-yaml
 ! uses 'Jelou::Browser|cloudevents\.js' "$@" || install_libraries
 
 [ -z "$only_install" ] || exit 0
