@@ -21,7 +21,7 @@ my $url   = '/v1/external-support/webhook';
 
 chdir $Root or die "$Root: $!\n";
 
-my %doc = map { $_ => slurp($_) } 'README.md', glob 'docs/*.md';
+my %doc = map { $_ => slurp($_) } glob '*.md docs/*.md docs/es/*.md';
 
 my %conf = configurations();
 
@@ -273,9 +273,20 @@ subtest names => sub {
     for my $file (sort keys %doc, keys %conf) {
         my $text = ($doc{$file} // $conf{$file}) =~ s/\]\([^)]*\)/]/gr;
 
-        same([grep { !$known{$_} } $text =~ /(?<![\w\$])(\$?jelou_\w+)/g], [],
-             $file);
+        my @names = $text =~ /(?<![\w\$])(\$?jelou_\w+)/g;
+
+        # "jelou_redis_..." stands for all that begin so
+
+        same([grep { my $name = $_; !$known{$name}
+                     && !($name =~ /_$/ && grep { /^\Q$name\E/ } keys %known) }
+                   @names], [], $file);
     }
+
+    my ($table) = $doc{'README.md'} =~ /^## Directives\n(.*?)^## /ms;
+    my @rows    = $table =~ /\[`(jelou_\w+)\W*`\]/g;
+
+    same([grep { my $name = $_; !grep { $name eq $_ || /_$/ && $name =~ /^$_/ } @rows }
+               keys %flags], [], 'the README has all directives');
 };
 
 
@@ -323,7 +334,7 @@ subtest errors => sub {
     my %key = map { $_ => 1 } keys %refusal, values %status;
 
     for my $file (sort keys %doc) {
-        same([grep { !$key{$_} } $doc{$file} =~ /`(?!NGX_)([A-Z]+_[A-Z_]+)`/g], [],
+        same([grep { !$key{$_} } $doc{$file} =~ /`(?!NGX_|JELOU_)([A-Z]+_[A-Z_]+)`/g], [],
              "$file: no other key");
     }
 
@@ -534,8 +545,11 @@ subtest links => sub {
 
     # The index has all pages, and the README has the index.
 
-    same([grep { !$linked{'docs/README.md'}{$_} }
-          grep { !/README/ } keys %doc], [], 'pages that the index does not have');
+    for my $dir (qw(docs docs/es)) {
+        same([grep { !$linked{"$dir/README.md"}{$_} && !/README/ && dirname($_) eq $dir }
+                   keys %doc], [], "pages that the index of $dir does not have");
+    }
+
     ok($linked{'README.md'}{'docs/README.md'}, 'the README has the index');
 };
 
@@ -595,13 +609,6 @@ subtest 'blocks of configuration' => sub {
             is($nginx->check($text), '', "$name loads");
         }
     }
-};
-
-subtest 'the README has production.conf' => sub {
-    my ($copy) = grep { /ssl_certificate/ } fences($doc{'README.md'}, 'nginx');
-
-    is($copy, $conf{'docs/examples/production.conf'},
-       'the README has production.conf as it is');
 };
 
 # with(DIRECTIVE VALUE, ENDPOINT): a configuration with it
@@ -711,6 +718,8 @@ sub received { return map { $_->{body} } $upstream->requests($_[0]) }
 my ($quick) = grep { /^load_module/ && !/ssl/ } fences($doc{'README.md'}, 'nginx');
 my ($shell) = grep { /openssl dgst/ } fences($doc{'README.md'}, 'sh');
 my ($event, $accepted) = fences($doc{'README.md'}, 'json');
+
+$shell =~ s/^nginx -t .*\n//m or die "the README does not start nginx\n";
 
 my ($secret) = $quick =~ /jelou_secret\s+"([^"]+)"/;
 
