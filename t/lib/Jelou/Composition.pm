@@ -125,6 +125,16 @@ my %allowed = (
 
 my %allowed_cache;
 
+# apart(DIMENSION, VALUE, DIMENSION, VALUE): these two do not meet in this nginx
+
+sub apart {
+    my ($one, $a, $other, $b) = @_;
+
+    $allowed_cache{$_} = 0 for "$one $a $other $b", "$other $b $one $a";
+
+    return;
+}
+
 sub allowed {
     my ($one, $a, $other, $b) = @_;
 
