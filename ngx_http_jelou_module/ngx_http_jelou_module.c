@@ -20,6 +20,11 @@
 #define NGX_HTTP_JELOU_DEDUP_WAIT      5000
 #define NGX_HTTP_JELOU_DEDUP_WAIT_MAX  60000
 
+/* how many secrets are counted each by itself */
+
+#define NGX_HTTP_JELOU_SECRETS      100
+#define NGX_HTTP_JELOU_SECRETS_MAX  100000
+
 /* the most that any time, and any zone, may be set to */
 
 #define NGX_HTTP_JELOU_DAYS       365
@@ -182,7 +187,7 @@ static ngx_command_t  ngx_http_jelou_commands[] = {
       &ngx_http_jelou_dedup_wait_bounds },
 
     { ngx_string("jelou_status_zone"),
-      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE12,
       ngx_http_jelou_set_status_zone,
       NGX_HTTP_MAIN_CONF_OFFSET,
       0,
@@ -512,14 +517,16 @@ ngx_http_jelou_set_dedup_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
-/* zone=name:size */
+/* zone=name:size [secrets=number] */
 
 static char *
 ngx_http_jelou_set_status_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_jelou_main_conf_t *jmcf = conf;
 
+    ngx_int_t                      secrets;
     ngx_str_t                     *value, s;
+    ngx_uint_t                     i;
     ngx_http_jelou_status_zone_t  *zone;
 
     if (jmcf->status_zone) {
@@ -527,12 +534,11 @@ ngx_http_jelou_set_status_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     value = cf->args->elts;
+    secrets = NGX_HTTP_JELOU_SECRETS;
+    i = 1;
 
     if (ngx_strncmp(value[1].data, "zone=", 5) != 0) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid parameter \"%V\" in \"%V\" directive",
-                           &value[1], &cmd->name);
-        return NGX_CONF_ERROR;
+        goto invalid;
     }
 
     s.data = value[1].data + 5;
@@ -544,15 +550,39 @@ ngx_http_jelou_set_status_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
+    if (cf->args->nelts == 3) {
+        i = 2;
+
+        if (ngx_strncmp(value[2].data, "secrets=", 8) != 0) {
+            goto invalid;
+        }
+
+        secrets = ngx_atoi(value[2].data + 8, value[2].len - 8);
+
+        if (secrets == NGX_ERROR || secrets > NGX_HTTP_JELOU_SECRETS_MAX) {
+            goto invalid;
+        }
+    }
+
     zone = ngx_pcalloc(cf->pool, sizeof(ngx_http_jelou_status_zone_t));
     if (zone == NULL) {
         return NGX_CONF_ERROR;
     }
 
+    zone->secrets = secrets;
+
     jmcf->status_zone->init = ngx_http_jelou_status_init_zone;
     jmcf->status_zone->data = zone;
 
     return NGX_CONF_OK;
+
+invalid:
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "invalid parameter \"%V\" in \"%V\" directive",
+                       &value[i], &cmd->name);
+
+    return NGX_CONF_ERROR;
 }
 
 

@@ -187,7 +187,6 @@ typedef struct {
     unsigned                      replayed:1;  /* delivered before */
     unsigned                      quiet:1;     /* has been logged */
     unsigned                      has_digest:1;
-    unsigned                      queued:1;    /* the upstream has no words */
 
     unsigned                      handed:1;    /* to the next handler */
     unsigned                      delivered:1; /* which has taken it */

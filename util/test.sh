@@ -5,7 +5,8 @@
 #     sh util/test.sh
 #     sh util/test.sh t/signature.t t/schema.t
 #
-# It installs what these tests need, and no more.
+# It installs what these tests need, and no more; with --install, it only does
+# that.
 #
 #     sh util/test.sh --nginx NAME [OPTION] [FILE...]
 #
@@ -144,12 +145,14 @@ name=
 variant=dynamic
 valgrind=
 older=
+only_install=
 
 while [ $# -gt 0 ]; do
     case $1 in
         --nginx) name=${2:?}; shift ;;
         --static|--asan|--coverage) variant=${1#--} ;;
         --or-older) older=--or-older ;;
+        --install) only_install=1 ;;
         --valgrind) variant=memcheck; valgrind=1 ;;
         -*) die "no such option: $1" ;;
         *) break ;;
@@ -227,7 +230,9 @@ uses() {
 ! uses 'promtool' "$@" || need prometheus
 ! uses 'Jelou::Browser' "$@" || need chromium
 ! uses "exec.*php|'php'" "$@" || need php-cli
-! uses 'python3' "$@" || need python3
+! uses 'python3' "$@" || need python3 python3-yaml
 ! uses 'Jelou::Browser|cloudevents\.js' "$@" || install_libraries
+
+[ -z "$only_install" ] || exit 0
 
 prove -r -j "${JOBS:-$(nproc)}" -I t/lib "$@"
