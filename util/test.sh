@@ -11,7 +11,8 @@
 #     sh util/test.sh --nginx NAME [OPTION] [FILE...]
 #
 # on an nginx of its own: util/build.sh says which there are.  The option is
-# --static, --asan, --coverage, or --valgrind, which is memcheck.
+# --static, --asan, --coverage, or --valgrind, which is memcheck; and --or-older,
+# where an older nginx than the newest will do.
 #
 # What a run leaves is in build/test/, or in build/nginx-NAME/VARIANT/test/: for
 # each test file, the error logs of all blocks, NAME.error.log, and the directory
@@ -90,6 +91,32 @@ install_libraries() {
 }
 
 
+# Other modules, which t/composition.t puts around an endpoint: Debian's, as far as
+# this release has them, and for Debian's nginx only.  The test says what it misses.
+
+modules="http-lua http-js http-echo http-headers-more-filter http-subs-filter
+         http-image-filter"
+
+install_modules() {
+    ! foreign_nginx || return 0
+
+    missing=
+
+    for module in $modules; do
+        installed "libnginx-mod-$module" || missing="$missing $module"
+    done
+
+    [ -n "$missing" ] || return 0
+
+    quietly apt_get update
+
+    for module in $missing; do
+        [ -z "$(apt-cache madison "libnginx-mod-$module")" ] ||
+            need "libnginx-mod-$module"
+    done
+}
+
+
 # valgrind_nginx DIRECTORY: makes a program that runs the nginx there under
 # memcheck, and prints its path.  Reports go where t/lib/Jelou/Reports.pm wants
 # them.  What only looks at a configuration is not worth the time.
@@ -117,12 +144,14 @@ END
 name=
 variant=dynamic
 valgrind=
+older=
 only_install=
 
 while [ $# -gt 0 ]; do
     case $1 in
         --nginx) name=${2:?}; shift ;;
         --static|--asan|--coverage) variant=${1#--} ;;
+        --or-older) older=--or-older ;;
         --install) only_install=1 ;;
         --valgrind) variant=memcheck; valgrind=1 ;;
         -*) die "no such option: $1" ;;
@@ -137,7 +166,7 @@ done
 [ -n "$name" ] || [ "$variant" = dynamic ] || name=newest
 
 if [ -n "$name" ]; then
-    out=$(sh "$root/util/build.sh" --nginx "$name" "--$variant" --print)
+    out=$(sh "$root/util/build.sh" --nginx "$name" $older "--$variant" --print)
 
     JELOU_TEST_DIR=$out/test
     TEST_NGINX_BINARY=$out/nginx
@@ -171,6 +200,8 @@ esac
 
 export JELOU_TEST_DIR TEST_NGINX_BINARY TEST_NGINX_LOAD_MODULES
 
+"$TEST_NGINX_BINARY" -v
+
 if [ -n "$valgrind" ]; then
     need valgrind
 
@@ -194,7 +225,8 @@ uses() {
     grep -rqE --include='*.t' "$@"
 }
 
-! uses 'Jelou::Redis|redis-server' "$@" || need redis-server
+! uses 'Jelou::(Redis|Composition)|redis-server' "$@" || need redis-server
+! uses 'Jelou::Composition' "$@" || install_modules
 ! uses 'promtool' "$@" || need prometheus
 ! uses 'Jelou::Browser' "$@" || need chromium
 ! uses "exec.*php|'php'" "$@" || need php-cli
