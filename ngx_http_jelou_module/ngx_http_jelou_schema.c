@@ -7,6 +7,7 @@
 
 #include "ngx_http_jelou_schema.h"
 #include "ngx_http_jelou_id.h"
+#include "ngx_http_jelou_pages.h"
 #include "ngx_http_jelou_rule.h"
 #include "ngx_http_jelou_text.h"
 
@@ -21,37 +22,71 @@
 #define NGX_HTTP_JELOU_SAME        0x10    /* as the value whose slot is the
                                               limit */
 #define NGX_HTTP_JELOU_RAW         0x20    /* the rule takes the token */
-#define NGX_HTTP_JELOU_UUID        0x40    /* one is made if absent */
+#define NGX_HTTP_JELOU_MADE        0x40    /* one is made if absent */
+#define NGX_HTTP_JELOU_UNIQUE      0x80    /* among the items */
+#define NGX_HTTP_JELOU_INSTEAD     0x100   /* it stands there only without the
+                                              value whose slot is the limit */
 
 
 typedef struct {
     ngx_http_jelou_event_t             *event;
     ngx_http_jelou_schema_t            *schema;
+    const ngx_http_jelou_variant_t     *variant;   /* NULL: none is known */
 } ngx_http_jelou_check_t;
 
 
-static void ngx_http_jelou_check_conversation(ngx_http_jelou_event_t *event,
-    const ngx_http_jelou_endpoint_t *endpoint);
+/* an item's id, and which item it is */
+
+typedef struct {
+    u_char                             *data;
+    uint32_t                            len;
+    uint32_t                            index;
+} ngx_http_jelou_item_id_t;
+
+
+static ngx_uint_t ngx_http_jelou_is_turn(ngx_http_jelou_check_t *check);
+static void ngx_http_jelou_check_turn(ngx_http_jelou_check_t *check);
 static void ngx_http_jelou_check_members(ngx_http_jelou_check_t *check,
     const ngx_http_jelou_object_t *object, ngx_http_jelou_value_t *values,
-    const ngx_http_jelou_variant_t **variant,
+    const ngx_http_jelou_path_t *path);
+static ngx_uint_t ngx_http_jelou_check_place(ngx_http_jelou_check_t *check,
+    const ngx_http_jelou_member_t *member, ngx_http_jelou_value_t *values,
+    ngx_uint_t *required);
+static const ngx_str_t *ngx_http_jelou_check_form(
+    const ngx_http_jelou_member_t *member, ngx_http_jelou_value_t *value);
+static void ngx_http_jelou_check_foreign(ngx_http_jelou_check_t *check,
+    const ngx_http_jelou_member_t *member, ngx_http_jelou_value_t *values,
     const ngx_http_jelou_path_t *path);
 static void ngx_http_jelou_drop(const ngx_http_jelou_member_t *member,
     ngx_http_jelou_value_t *values);
 static const ngx_str_t *ngx_http_jelou_check_value(
     ngx_http_jelou_check_t *check, const ngx_http_jelou_member_t *member,
-    ngx_http_jelou_value_t *value, const ngx_http_jelou_variant_t **variant);
-static const ngx_str_t *ngx_http_jelou_check_type(
-    ngx_http_jelou_check_t *check, ngx_str_t *name,
-    ngx_http_jelou_value_t *value, const ngx_http_jelou_variant_t **variant);
-static void ngx_http_jelou_check_absent(ngx_http_jelou_check_t *check,
-    const ngx_http_jelou_member_t *member, ngx_http_jelou_value_t *value);
+    ngx_http_jelou_value_t *value);
+static void ngx_http_jelou_check_absent(const ngx_http_jelou_member_t *member,
+    ngx_http_jelou_value_t *values);
 static const ngx_str_t *ngx_http_jelou_check_same(
     ngx_http_jelou_check_t *check, const ngx_http_jelou_member_t *member,
     ngx_str_t *text);
+static const ngx_str_t *ngx_http_jelou_check_type(
+    ngx_http_jelou_check_t *check, ngx_str_t *name,
+    ngx_http_jelou_value_t *value);
+static void ngx_http_jelou_check_text(ngx_http_jelou_check_t *check);
 static void ngx_http_jelou_check_item(ngx_http_jelou_event_t *event,
     const ngx_http_jelou_member_t *array, ngx_http_jelou_value_t *values,
     const ngx_http_jelou_path_t *path, void *data);
+static void ngx_http_jelou_check_unique(ngx_http_jelou_check_t *check,
+    const ngx_http_jelou_member_t *array, const ngx_http_jelou_path_t *path);
+static ngx_uint_t ngx_http_jelou_count_items(ngx_list_t *items);
+static ngx_int_t ngx_http_jelou_item_ids(ngx_http_jelou_event_t *event,
+    ngx_http_jelou_item_id_t *ids, ngx_uint_t *n);
+static int ngx_libc_cdecl ngx_http_jelou_cmp_ids(const void *one,
+    const void *two);
+static int ngx_libc_cdecl ngx_http_jelou_cmp_uuids(const void *one,
+    const void *two);
+static ngx_int_t ngx_http_jelou_make_ids(ngx_http_jelou_check_t *check,
+    ngx_log_t *log);
+static const ngx_str_t *ngx_http_jelou_project_name(
+    const ngx_http_jelou_endpoint_t *endpoint);
 
 
 /* what a value of each JSON type is called in validationError */
@@ -89,9 +124,14 @@ static ngx_str_t  ngx_http_jelou_must_be[] = {
     { ngx_string(name), NGX_HTTP_JELOU_##slot, NGX_HTTP_JELOU_MEMBERS, flags, \
       NULL, object, 0, ngx_null_string }
 
-#define ngx_http_jelou_array(name, slot, flags, rule, object)                 \
+#define ngx_http_jelou_array(name, slot, flags, rule, object, most)           \
     { ngx_string(name), NGX_HTTP_JELOU_##slot, NGX_HTTP_JELOU_ARRAY, flags,   \
-      rule, object, 0, ngx_null_string }
+      rule, object, most, ngx_null_string }
+
+#define ngx_http_jelou_url(name, slot, kind)                                  \
+    { ngx_string(name), NGX_HTTP_JELOU_##slot, NGX_HTTP_JELOU_STRING,         \
+      NGX_HTTP_JELOU_BY_TYPE, ngx_http_jelou_rule_url, NULL,                  \
+      NGX_HTTP_JELOU_URL_##kind, ngx_null_string }
 
 #define ngx_http_jelou_timestamp()                                            \
     { ngx_string("timestamp"), NGX_HTTP_JELOU_TIMESTAMP,                      \
@@ -174,8 +214,7 @@ static const ngx_http_jelou_piece_t  ngx_http_jelou_message_answer[] = {
 
 static const ngx_http_jelou_member_t  ngx_http_jelou_content[] = {
     ngx_http_jelou_string("body", BODY, NGX_HTTP_JELOU_BY_TYPE, NULL),
-    ngx_http_jelou_string("url", URL, NGX_HTTP_JELOU_BY_TYPE,
-                          ngx_http_jelou_rule_https),
+    ngx_http_jelou_url("url", URL, CONTENT),
     ngx_http_jelou_string("mime_type", MIME_TYPE, NGX_HTTP_JELOU_BY_TYPE,
                           ngx_http_jelou_rule_mime_type),
     ngx_http_jelou_string("caption", CAPTION, NGX_HTTP_JELOU_BY_TYPE, NULL),
@@ -308,7 +347,10 @@ static const ngx_http_jelou_member_t  ngx_http_jelou_message[] = {
 
     /* no message type has it, a conversation event does */
 
-    ngx_http_jelou_string("event", EVENT, NGX_HTTP_JELOU_BY_TYPE, NULL)
+    { ngx_string("event"), NGX_HTTP_JELOU_EVENT, NGX_HTTP_JELOU_STRING,
+      NGX_HTTP_JELOU_BY_TYPE|NGX_HTTP_JELOU_INSTEAD,
+      ngx_http_jelou_rule_conversation, NULL, NGX_HTTP_JELOU_EVENT_TYPE,
+      ngx_null_string }
 };
 
 static const ngx_http_jelou_object_t  ngx_http_jelou_message_object =
@@ -338,7 +380,7 @@ static const ngx_http_jelou_kind_t  ngx_http_jelou_message_kind = {
 };
 
 
-/* conversation.start and conversation.close, to the same webhook */
+/* conversation.start and its like, to the same webhook */
 
 static const ngx_http_jelou_member_t  ngx_http_jelou_turn[] = {
     ngx_http_jelou_string("event", EVENT, NGX_HTTP_JELOU_REQUIRED,
@@ -385,13 +427,13 @@ static const ngx_http_jelou_kind_t  ngx_http_jelou_turn_kind = {
 /* room_message: messages into a room */
 
 static const ngx_http_jelou_member_t  ngx_http_jelou_room_item[] = {
-    ngx_http_jelou_string("id", ITEM_ID, NGX_HTTP_JELOU_REQUIRED,
+    ngx_http_jelou_string("id", ITEM_ID,
+                          NGX_HTTP_JELOU_REQUIRED|NGX_HTTP_JELOU_UNIQUE,
                           ngx_http_jelou_rule_uuid),
     ngx_http_jelou_string("type", ITEM_TYPE,
                           NGX_HTTP_JELOU_REQUIRED|NGX_HTTP_JELOU_TYPE, NULL),
     ngx_http_jelou_string("text", ITEM_TEXT, NGX_HTTP_JELOU_BY_TYPE, NULL),
-    ngx_http_jelou_string("mediaUrl", ITEM_URL, NGX_HTTP_JELOU_BY_TYPE,
-                          ngx_http_jelou_rule_uri)
+    ngx_http_jelou_url("mediaUrl", ITEM_URL, MEDIA)
 };
 
 static const ngx_http_jelou_object_t  ngx_http_jelou_room_item_object =
@@ -401,7 +443,7 @@ static const ngx_http_jelou_member_t  ngx_http_jelou_room[] = {
     ngx_http_jelou_id("senderId", USER_ID),
     ngx_http_jelou_array("messages", ITEMS, NGX_HTTP_JELOU_REQUIRED,
                          ngx_http_jelou_rule_messages,
-                         &ngx_http_jelou_room_item_object)
+                         &ngx_http_jelou_room_item_object, 0)
 };
 
 static const ngx_http_jelou_object_t  ngx_http_jelou_room_object =
@@ -499,7 +541,8 @@ static const ngx_http_jelou_kind_t  ngx_http_jelou_room_kind = {
 /* bot_message: a bot's message to a user, a list if it has options */
 
 static const ngx_http_jelou_member_t  ngx_http_jelou_option[] = {
-    ngx_http_jelou_string("id", ITEM_ID, NGX_HTTP_JELOU_UUID,
+    ngx_http_jelou_string("id", ITEM_ID,
+                          NGX_HTTP_JELOU_MADE|NGX_HTTP_JELOU_UNIQUE,
                           ngx_http_jelou_rule_id),
     ngx_http_jelou_string("title", ITEM_TITLE,
                           NGX_HTTP_JELOU_REQUIRED|NGX_HTTP_JELOU_RAW,
@@ -530,11 +573,12 @@ static const ngx_http_jelou_member_t  ngx_http_jelou_bots[] = {
       ngx_null_string },
 
     ngx_http_jelou_string("title", TITLE, NGX_HTTP_JELOU_BY_TYPE, NULL),
-    ngx_http_jelou_object("buttonText", BUTTON, NGX_HTTP_JELOU_BY_TYPE,
+    ngx_http_jelou_object("buttonText", BUTTON,
+                          NGX_HTTP_JELOU_BY_TYPE|NGX_HTTP_JELOU_MADE,
                           &ngx_http_jelou_button_object),
     ngx_http_jelou_array("options", ITEMS, NGX_HTTP_JELOU_BY_TYPE,
                          ngx_http_jelou_rule_options,
-                         &ngx_http_jelou_option_object)
+                         &ngx_http_jelou_option_object, 10)
 };
 
 static const ngx_http_jelou_object_t  ngx_http_jelou_bots_object =
@@ -546,7 +590,8 @@ static const ngx_http_jelou_variant_t  ngx_http_jelou_bot_types[] = {
       ngx_http_jelou_has(ITEMS),
       ngx_http_jelou_has(TITLE)|ngx_http_jelou_has(BUTTON), 0, 0 },
 
-    { ngx_string("text"), ngx_string("text"), 0, 0, 0, 0, 0 }
+    { ngx_string("text"), ngx_string("text"), 0,
+      0, ngx_http_jelou_has(TITLE), 0, 0 }
 };
 
 static const ngx_http_jelou_piece_t  ngx_http_jelou_option_event[] = {
@@ -626,58 +671,90 @@ ngx_int_t
 ngx_http_jelou_check(ngx_http_jelou_event_t *event,
     ngx_http_jelou_schema_t *schema, ngx_log_t *log)
 {
-    ngx_int_t               rc;
-    ngx_http_jelou_path_t   root;
-    ngx_http_jelou_check_t  check;
-    ngx_http_jelou_shape_t  shape;
+    ngx_int_t                         rc;
+    ngx_http_jelou_path_t             root;
+    ngx_http_jelou_check_t            check;
+    ngx_http_jelou_shape_t            shape;
+    const ngx_http_jelou_endpoint_t  *endpoint;
+
+    endpoint = schema->endpoint;
 
     check.event = event;
     check.schema = schema;
+    check.variant = NULL;
 
-    event->kind = schema->endpoint->kind;
+    event->kind = endpoint->kind;
 
     shape.object = event->kind->object;
+    shape.exact = schema->strict && endpoint->conversation
+                  ? endpoint->conversation->object : NULL;
     shape.strict = schema->strict;
     shape.item = ngx_http_jelou_check_item;
     shape.data = &check;
 
-    rc = ngx_http_jelou_parse(event, &shape, log);
+    rc = ngx_http_jelou_parse(event, &shape);
 
     if (rc != NGX_OK) {
         return rc == NGX_DECLINED ? NGX_HTTP_JELOU_INVALID_JSON : NGX_ERROR;
     }
 
-    if (schema->conversation
-        && schema->endpoint->conversation
-        && event->values[NGX_HTTP_JELOU_EVENT].type != NGX_HTTP_JELOU_ABSENT
-        && event->values[NGX_HTTP_JELOU_EVENT_TYPE].type
-           == NGX_HTTP_JELOU_ABSENT)
-    {
-        ngx_http_jelou_check_conversation(event, schema->endpoint);
+    if (ngx_http_jelou_is_turn(&check)) {
+        ngx_http_jelou_check_turn(&check);
     }
 
     root.parent = NULL;
 
     ngx_http_jelou_check_members(&check, event->kind->object, event->values,
-                                 &event->variant, &root);
+                                 &root);
 
-    if (schema->endpoint->names_message && !event->nviolations
-        && (ngx_http_jelou_id_random(event->random, NGX_HTTP_JELOU_RANDOM_LEN,
-                                     log)
-            != NGX_OK
-            || ngx_http_jelou_id_message(event->pool,
-                                   &event->values[NGX_HTTP_JELOU_MESSAGE_ID],
-                                   event->random)
-               != NGX_OK))
+    if (schema->text == NGX_HTTP_JELOU_TEXT_BODY
+        || (schema->text && event->kind->identity))
     {
-        return NGX_ERROR;
+        ngx_http_jelou_check_text(&check);
     }
 
     if (event->failed) {
         return NGX_ERROR;
     }
 
-    return event->nviolations ? NGX_HTTP_JELOU_INVALID_EVENT : NGX_OK;
+    if (event->nviolations) {
+        return NGX_HTTP_JELOU_INVALID_EVENT;
+    }
+
+    return ngx_http_jelou_make_ids(&check, log);
+}
+
+
+/*
+ * A body without "event_type" whose "event" begins with "conversation." is a
+ * conversation event, right or wrong; any other one is to be a message.
+ */
+
+static ngx_uint_t
+ngx_http_jelou_is_turn(ngx_http_jelou_check_t *check)
+{
+    ngx_int_t                rc;
+    ngx_str_t                name;
+    ngx_http_jelou_value_t  *values;
+
+    values = check->event->values;
+
+    if (!check->schema->conversation
+        || check->schema->endpoint->conversation == NULL
+        || values[NGX_HTTP_JELOU_EVENT].type != NGX_HTTP_JELOU_STRING
+        || values[NGX_HTTP_JELOU_EVENT_TYPE].type != NGX_HTTP_JELOU_ABSENT)
+    {
+        return 0;
+    }
+
+    rc = ngx_http_jelou_value_decode(check->event->pool,
+                                     &values[NGX_HTTP_JELOU_EVENT], &name);
+
+    if (rc == NGX_ERROR) {
+        check->event->failed = 1;
+    }
+
+    return rc == NGX_OK && ngx_http_jelou_is_conversation(&name);
 }
 
 
@@ -687,14 +764,20 @@ ngx_http_jelou_check(ngx_http_jelou_event_t *event,
  */
 
 static void
-ngx_http_jelou_check_conversation(ngx_http_jelou_event_t *event,
-    const ngx_http_jelou_endpoint_t *endpoint)
+ngx_http_jelou_check_turn(ngx_http_jelou_check_t *check)
 {
     ngx_uint_t                      i, k;
+    ngx_http_jelou_path_t           root;
+    ngx_http_jelou_event_t         *event;
     const ngx_http_jelou_object_t  *known, *object;
 
-    known = endpoint->conversation->object;
-    object = endpoint->kind->object;
+    static ngx_str_t  varied = ngx_string("has a member whose name differs "
+                                          "only in case from the schema's");
+
+    event = check->event;
+
+    known = check->schema->endpoint->conversation->object;
+    object = check->schema->endpoint->kind->object;
 
     for (i = 0; i < object->nmembers; i++) {
 
@@ -709,94 +792,191 @@ ngx_http_jelou_check_conversation(ngx_http_jelou_event_t *event,
         }
     }
 
-    event->kind = endpoint->conversation;
+    event->kind = check->schema->endpoint->conversation;
     event->nviolations = 0;
+
+    if (event->varied) {
+        root.parent = NULL;
+        ngx_http_jelou_violation(event, &root, NULL, &varied);
+    }
 }
 
 
-/*
- * Checks the values of one object against its table.  A message type decides
- * which of the BY_TYPE members there are: the others are as any member
- * outside the schema, and their values are dropped.
- */
+/* Checks the values of one object against its table. */
 
 static void
 ngx_http_jelou_check_members(ngx_http_jelou_check_t *check,
     const ngx_http_jelou_object_t *object, ngx_http_jelou_value_t *values,
-    const ngx_http_jelou_variant_t **variant,
     const ngx_http_jelou_path_t *path)
 {
-    uint32_t                        required;
-    ngx_uint_t                      i;
+    ngx_uint_t                      i, required;
     const ngx_str_t                *message;
     ngx_http_jelou_path_t           inner;
     ngx_http_jelou_value_t         *v;
     const ngx_http_jelou_member_t  *m;
 
     static ngx_str_t  missing = ngx_string("is required");
-    static ngx_str_t  repeated = ngx_string("must not be repeated");
-    static ngx_str_t  foreign =
-                          ngx_string("is not a member of this message type");
 
     for (i = 0; i < object->nmembers; i++) {
         m = &object->members[i];
         v = &values[m->slot];
 
-        required = m->flags & NGX_HTTP_JELOU_REQUIRED;
-        message = NULL;
-
-        if (m->flags & NGX_HTTP_JELOU_BY_TYPE) {
-
-            if (*variant == NULL) {
-                continue;
-            }
-
-            required = (*variant)->required & ngx_http_jelou_bit(m->slot);
-
-            if (!required
-                && !((*variant)->optional & ngx_http_jelou_bit(m->slot)))
-            {
-                if (v->type != NGX_HTTP_JELOU_ABSENT && check->schema->strict) {
-                    ngx_http_jelou_violation(check->event, path, &m->name, 0,
-                                             &foreign);
-                }
-
-                ngx_http_jelou_drop(m, values);
-                continue;
-            }
+        if (!ngx_http_jelou_check_place(check, m, values, &required)) {
+            ngx_http_jelou_check_foreign(check, m, values, path);
+            continue;
         }
 
         if (v->type == NGX_HTTP_JELOU_ABSENT) {
-
-            if (required) {
-                message = &missing;
-
-            } else {
-                ngx_http_jelou_check_absent(check, m, v);
-            }
-
-        } else if (v->repeated) {
-            message = &repeated;
-
-        } else if (v->type != m->type) {
-            message = &ngx_http_jelou_must_be[m->type];
-
-        } else if (m->type == NGX_HTTP_JELOU_MEMBERS) {
-
-            inner.parent = path;
-            inner.name = m->name;
-
-            ngx_http_jelou_check_members(check, m->object, values, variant,
-                                         &inner);
+            message = required ? &missing : NULL;
+            ngx_http_jelou_check_absent(m, values);
 
         } else {
-            message = ngx_http_jelou_check_value(check, m, v, variant);
+            message = ngx_http_jelou_check_form(m, v);
+        }
+
+        inner.parent = path;
+        inner.name = m->name;
+
+        if (message == NULL && v->type == NGX_HTTP_JELOU_MEMBERS) {
+            ngx_http_jelou_check_members(check, m->object, values, &inner);
+
+        } else if (message == NULL && v->type != NGX_HTTP_JELOU_ABSENT) {
+            message = ngx_http_jelou_check_value(check, m, v);
+        }
+
+        if (m->type == NGX_HTTP_JELOU_ARRAY && check->event->items) {
+            ngx_http_jelou_check_unique(check, m, &inner);
         }
 
         if (message) {
-            ngx_http_jelou_violation(check->event, path, &m->name, 0, message);
+            ngx_http_jelou_violation(check->event, path, &m->name, message);
+
+            /* no id for others to be compared with */
+
+            if (m->flags & NGX_HTTP_JELOU_UNIQUE) {
+                v->type = NGX_HTTP_JELOU_ABSENT;
+            }
         }
     }
+}
+
+
+/*
+ * Whether the member has a place here: a message type decides about those
+ * that are BY_TYPE.  As long as none is known, each that some type has may be
+ * there, and is checked.
+ */
+
+static ngx_uint_t
+ngx_http_jelou_check_place(ngx_http_jelou_check_t *check,
+    const ngx_http_jelou_member_t *member, ngx_http_jelou_value_t *values,
+    ngx_uint_t *required)
+{
+    uint32_t                          bit;
+    ngx_uint_t                        i;
+    const ngx_http_jelou_variant_t   *t;
+    const ngx_http_jelou_endpoint_t  *endpoint;
+
+    *required = member->flags & NGX_HTTP_JELOU_REQUIRED;
+
+    if (!(member->flags & NGX_HTTP_JELOU_BY_TYPE)) {
+        return 1;
+    }
+
+    if (member->flags & NGX_HTTP_JELOU_INSTEAD) {
+        return check->schema->conversation
+               && values[member->limit].type == NGX_HTTP_JELOU_ABSENT;
+    }
+
+    bit = ngx_http_jelou_bit(member->slot);
+    t = check->variant;
+
+    if (t) {
+        *required = t->required & bit;
+
+        return ((t->required | t->optional) & bit) != 0;
+    }
+
+    endpoint = check->schema->endpoint;
+
+    for (i = 0; i < endpoint->nvariants; i++) {
+        t = &endpoint->variants[i];
+
+        if ((t->required | t->optional) & bit) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+/* What can be said of any member, wherever it stands. */
+
+static const ngx_str_t *
+ngx_http_jelou_check_form(const ngx_http_jelou_member_t *member,
+    ngx_http_jelou_value_t *value)
+{
+    static ngx_str_t  repeated = ngx_string("must not be repeated");
+
+    if (value->repeated) {
+        return &repeated;
+    }
+
+    if (value->type != member->type) {
+        return &ngx_http_jelou_must_be[member->type];
+    }
+
+    return NULL;
+}
+
+
+/*
+ * A member that the message type does not have is left out.  It is read by
+ * whoever reads the body, and must be one value of the right type all the
+ * same.
+ */
+
+static void
+ngx_http_jelou_check_foreign(ngx_http_jelou_check_t *check,
+    const ngx_http_jelou_member_t *member, ngx_http_jelou_value_t *values,
+    const ngx_http_jelou_path_t *path)
+{
+    ngx_uint_t               i;
+    const ngx_str_t         *message;
+    ngx_http_jelou_path_t    inner;
+    ngx_http_jelou_value_t  *v;
+
+    static ngx_str_t  foreign =
+                          ngx_string("is not a member of this message type");
+
+    v = &values[member->slot];
+
+    if (v->type == NGX_HTTP_JELOU_ABSENT) {
+        return;
+    }
+
+    message = ngx_http_jelou_check_form(member, v);
+
+    if (message == NULL && check->schema->strict) {
+        message = &foreign;
+    }
+
+    if (message) {
+        ngx_http_jelou_violation(check->event, path, &member->name, message);
+
+    } else if (member->type == NGX_HTTP_JELOU_MEMBERS) {
+
+        inner.parent = path;
+        inner.name = member->name;
+
+        for (i = 0; i < member->object->nmembers; i++) {
+            ngx_http_jelou_check_foreign(check, &member->object->members[i],
+                                         values, &inner);
+        }
+    }
+
+    v->type = NGX_HTTP_JELOU_ABSENT;
 }
 
 
@@ -820,14 +1000,22 @@ ngx_http_jelou_drop(const ngx_http_jelou_member_t *member,
 
 static const ngx_str_t *
 ngx_http_jelou_check_value(ngx_http_jelou_check_t *check,
-    const ngx_http_jelou_member_t *member, ngx_http_jelou_value_t *value,
-    const ngx_http_jelou_variant_t **variant)
+    const ngx_http_jelou_member_t *member, ngx_http_jelou_value_t *value)
 {
     ngx_int_t                rc;
     ngx_str_t                text;
     ngx_http_jelou_fixed_t  *fixed;
 
     static ngx_str_t  lone = ngx_string("must not have a lone surrogate");
+    static ngx_str_t  storable = ngx_string("must not have U+0000 or a lone "
+                                            "surrogate");
+
+    if (check->schema->text && value->escaped
+        && !ngx_http_jelou_text_storable(value->data,
+                                         value->data + value->len))
+    {
+        return &storable;
+    }
 
     if (member->rule == NULL
         && !(member->flags & (NGX_HTTP_JELOU_FIXED|NGX_HTTP_JELOU_TYPE
@@ -840,7 +1028,7 @@ ngx_http_jelou_check_value(ngx_http_jelou_check_t *check,
         text.data = value->data;
         text.len = value->len;
 
-        return member->rule(&text, member);
+        return member->rule(&text, member, check->schema);
     }
 
     rc = ngx_http_jelou_value_decode(check->event->pool, value, &text);
@@ -855,7 +1043,7 @@ ngx_http_jelou_check_value(ngx_http_jelou_check_t *check,
     }
 
     if (member->flags & NGX_HTTP_JELOU_TYPE) {
-        return ngx_http_jelou_check_type(check, &text, value, variant);
+        return ngx_http_jelou_check_type(check, &text, value);
     }
 
     if (member->flags & NGX_HTTP_JELOU_FIXED) {
@@ -874,26 +1062,31 @@ ngx_http_jelou_check_value(ngx_http_jelou_check_t *check,
         return ngx_http_jelou_check_same(check, member, &text);
     }
 
-    return member->rule ? member->rule(&text, member) : NULL;
+    return member->rule(&text, member, check->schema);
 }
 
 
-/* An optional member that is not there may get a value all the same. */
+/* A member that is not there may have a value all the same. */
 
 static void
-ngx_http_jelou_check_absent(ngx_http_jelou_check_t *check,
-    const ngx_http_jelou_member_t *member, ngx_http_jelou_value_t *value)
+ngx_http_jelou_check_absent(const ngx_http_jelou_member_t *member,
+    ngx_http_jelou_value_t *values)
 {
-    if (member->preset.len) {
-        value->type = NGX_HTTP_JELOU_STRING;
-        value->data = member->preset.data;
-        value->len = (uint32_t) member->preset.len;
+    ngx_http_jelou_value_t  *v;
 
-    } else if ((member->flags & NGX_HTTP_JELOU_UUID)
-               && !check->event->nviolations
-               && ngx_http_jelou_id_uuid(check->event->pool, value) != NGX_OK)
+    v = &values[member->slot];
+
+    if (member->preset.len) {
+        v->type = NGX_HTTP_JELOU_STRING;
+        v->data = member->preset.data;
+        v->len = (uint32_t) member->preset.len;
+
+    } else if (member->type == NGX_HTTP_JELOU_MEMBERS
+               && (member->flags & NGX_HTTP_JELOU_MADE))
     {
-        check->event->failed = 1;
+        /* its members are looked at next, and are preset themselves */
+
+        v->type = NGX_HTTP_JELOU_MEMBERS;
     }
 }
 
@@ -929,7 +1122,7 @@ ngx_http_jelou_check_same(ngx_http_jelou_check_t *check,
 
 static const ngx_str_t *
 ngx_http_jelou_check_type(ngx_http_jelou_check_t *check, ngx_str_t *name,
-    ngx_http_jelou_value_t *value, const ngx_http_jelou_variant_t **variant)
+    ngx_http_jelou_value_t *value)
 {
     ngx_uint_t                        i;
     ngx_http_jelou_value_t           *items;
@@ -946,7 +1139,7 @@ ngx_http_jelou_check_type(ngx_http_jelou_check_t *check, ngx_str_t *name,
             && ngx_memcmp(t->name.data, name->data, name->len) == 0
             && (!t->with_items || items->type != NGX_HTTP_JELOU_ABSENT))
         {
-            *variant = t;
+            check->variant = t;
             check->event->types |= ngx_http_jelou_bit(i);
 
             value->data = t->type.data;
@@ -961,10 +1154,30 @@ ngx_http_jelou_check_type(ngx_http_jelou_check_t *check, ngx_str_t *name,
 }
 
 
+/* In what is forwarded as a whole, strings are not looked at one by one. */
+
+static void
+ngx_http_jelou_check_text(ngx_http_jelou_check_t *check)
+{
+    ngx_str_t              *body;
+    ngx_http_jelou_path_t   root;
+
+    static ngx_str_t  message = ngx_string("must not have U+0000 or a lone "
+                                           "surrogate anywhere");
+
+    body = &check->event->body;
+
+    if (!ngx_http_jelou_text_storable(body->data, body->data + body->len)) {
+        root.parent = NULL;
+        ngx_http_jelou_violation(check->event, &root, NULL, &message);
+    }
+}
+
+
 /*
- * Checks an item while the parser is at its end, and keeps its values only
- * as long as the event may still be accepted: the memory is bounded by items
- * that are valid, whatever the body has.
+ * Checks an item while the parser is at its end, and keeps its values.  Items
+ * that are wrong are few, for the parser ends with the last violation that is
+ * kept, and the others are larger than what is kept of them.
  */
 
 static void
@@ -976,25 +1189,6 @@ ngx_http_jelou_check_item(ngx_http_jelou_event_t *event,
 
     ngx_http_jelou_value_t          *item;
     const ngx_http_jelou_variant_t  *variant;
-
-    if (values == NULL) {
-        ngx_http_jelou_violation(event, path, NULL, 0,
-                              &ngx_http_jelou_must_be[NGX_HTTP_JELOU_MEMBERS]);
-        return;
-    }
-
-    variant = NULL;
-
-    ngx_http_jelou_check_members(check, array->object, values, &variant, path);
-
-    if (event->nviolations || event->failed) {
-        return;
-    }
-
-    if (variant && variant->to) {
-        values[variant->to] = values[variant->move];
-        values[variant->move].type = NGX_HTTP_JELOU_ABSENT;
-    }
 
     if (event->items == NULL) {
         event->items = ngx_list_create(event->pool, 8,
@@ -1012,8 +1206,240 @@ ngx_http_jelou_check_item(ngx_http_jelou_event_t *event,
         return;
     }
 
+    if (values == NULL) {
+        item[NGX_HTTP_JELOU_ITEM_ID].type = NGX_HTTP_JELOU_ABSENT;
+        ngx_http_jelou_violation(event, path, NULL,
+                              &ngx_http_jelou_must_be[NGX_HTTP_JELOU_MEMBERS]);
+        return;
+    }
+
+    ngx_http_jelou_check_members(check, array->object, values, path);
+
+    variant = check->variant;
+    check->variant = NULL;
+
+    if (variant && variant->to) {
+        values[variant->to] = values[variant->move];
+        values[variant->move].type = NGX_HTTP_JELOU_ABSENT;
+    }
+
     ngx_memcpy(item, values,
                NGX_HTTP_JELOU_ITEM_NVALUES * sizeof(ngx_http_jelou_value_t));
+}
+
+
+/* Items with the same id could not be told apart by whoever gets an answer. */
+
+static void
+ngx_http_jelou_check_unique(ngx_http_jelou_check_t *check,
+    const ngx_http_jelou_member_t *array, const ngx_http_jelou_path_t *path)
+{
+    ngx_int_t                       rc;
+    ngx_uint_t                      i, n;
+    ngx_http_jelou_path_t           item;
+    ngx_http_jelou_pages_t         *pages;
+    ngx_http_jelou_item_id_t       *ids, other;
+    const ngx_http_jelou_member_t  *id;
+    int (ngx_libc_cdecl            *cmp)(const void *one, const void *two);
+
+    static ngx_str_t  message = ngx_string("must differ from the others'");
+
+    n = ngx_http_jelou_count_items(check->event->items);
+
+    if (n < 2) {
+        return;
+    }
+
+    pages = NULL;
+    ids = ngx_http_jelou_pages_palloc(check->event->pool,
+                                      n * sizeof(ngx_http_jelou_item_id_t),
+                                      &pages);
+
+    rc = ids ? ngx_http_jelou_item_ids(check->event, ids, &n) : NGX_ERROR;
+
+    if (rc != NGX_OK) {
+        check->event->failed = 1;
+        return;
+    }
+
+    /* the table of an item's members begins with its id */
+
+    id = &array->object->members[0];
+
+    cmp = (id->rule == ngx_http_jelou_rule_uuid) ? ngx_http_jelou_cmp_uuids
+                                                 : ngx_http_jelou_cmp_ids;
+
+    ngx_qsort(ids, n, sizeof(ngx_http_jelou_item_id_t), cmp);
+
+    item.parent = path;
+    ngx_str_null(&item.name);
+
+    for (i = 1; i < n; i++) {
+        other = ids[i - 1];
+        other.index = ids[i].index;
+
+        if (cmp(&other, &ids[i]) == 0) {
+            item.index = ids[i].index;
+            ngx_http_jelou_violation(check->event, &item, &id->name, &message);
+        }
+    }
+
+    ngx_http_jelou_pages_free(pages);
+}
+
+
+static ngx_uint_t
+ngx_http_jelou_count_items(ngx_list_t *items)
+{
+    ngx_uint_t        n;
+    ngx_list_part_t  *part;
+
+    n = 0;
+
+    for (part = &items->part; part; part = part->next) {
+        n += part->nelts;
+    }
+
+    return n;
+}
+
+
+/* The ids of those that have one. */
+
+static ngx_int_t
+ngx_http_jelou_item_ids(ngx_http_jelou_event_t *event,
+    ngx_http_jelou_item_id_t *ids, ngx_uint_t *n)
+{
+    ngx_str_t                text;
+    ngx_uint_t               i, index;
+    ngx_list_part_t         *part;
+    ngx_http_jelou_value_t  *v;
+
+    index = 0;
+    *n = 0;
+
+    for (part = &event->items->part; part; part = part->next) {
+        v = part->elts;
+
+        for (i = 0; i < part->nelts; i++, index++) {
+
+            if (v[NGX_HTTP_JELOU_ITEM_ID].type != NGX_HTTP_JELOU_ABSENT) {
+
+                if (ngx_http_jelou_value_decode(event->pool,
+                                                &v[NGX_HTTP_JELOU_ITEM_ID],
+                                                &text)
+                    != NGX_OK)
+                {
+                    return NGX_ERROR;
+                }
+
+                ids->data = text.data;
+                ids->len = (uint32_t) text.len;
+                ids->index = (uint32_t) index;
+
+                ids++;
+                (*n)++;
+            }
+
+            v += NGX_HTTP_JELOU_ITEM_NVALUES;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/* By the text, and by the place if that is the same. */
+
+static int ngx_libc_cdecl
+ngx_http_jelou_cmp_ids(const void *one, const void *two)
+{
+    ngx_int_t                        rc;
+    const ngx_http_jelou_item_id_t  *a, *b;
+
+    a = one;
+    b = two;
+
+    rc = ngx_memn2cmp(a->data, b->data, a->len, b->len);
+
+    if (rc == 0) {
+        return a->index < b->index ? -1 : a->index > b->index;
+    }
+
+    return rc < 0 ? -1 : 1;
+}
+
+
+/* The case of a UUID's digits does not count (RFC 9562, section 4). */
+
+static int ngx_libc_cdecl
+ngx_http_jelou_cmp_uuids(const void *one, const void *two)
+{
+    size_t                           i;
+    uint32_t                         x, y;
+    const ngx_http_jelou_item_id_t  *a, *b;
+
+    a = one;
+    b = two;
+
+    for (i = 0; i < NGX_HTTP_JELOU_UUID_LEN; i += sizeof(uint32_t)) {
+        ngx_memcpy(&x, a->data + i, sizeof(uint32_t));
+        ngx_memcpy(&y, b->data + i, sizeof(uint32_t));
+
+        x |= 0x20202020;                 /* lower case, and no digit changes */
+        y |= 0x20202020;
+
+        if (x != y) {
+            return x < y ? -1 : 1;
+        }
+    }
+
+    return a->index < b->index ? -1 : a->index > b->index;
+}
+
+
+/* The ids that the module makes: not one before all else has been checked. */
+
+static ngx_int_t
+ngx_http_jelou_make_ids(ngx_http_jelou_check_t *check, ngx_log_t *log)
+{
+    ngx_uint_t               i;
+    ngx_list_part_t         *part;
+    ngx_http_jelou_event_t  *event;
+    ngx_http_jelou_value_t  *v;
+
+    event = check->event;
+
+    if (!check->schema->endpoint->names_message) {
+        return NGX_OK;
+    }
+
+    for (part = event->items ? &event->items->part : NULL; part;
+         part = part->next)
+    {
+        v = part->elts;
+
+        for (i = 0; i < part->nelts; i++, v += NGX_HTTP_JELOU_ITEM_NVALUES) {
+
+            if (v[NGX_HTTP_JELOU_ITEM_ID].type == NGX_HTTP_JELOU_ABSENT
+                && ngx_http_jelou_id_uuid(event->pool,
+                                          &v[NGX_HTTP_JELOU_ITEM_ID])
+                   != NGX_OK)
+            {
+                return NGX_ERROR;
+            }
+        }
+    }
+
+    if (ngx_http_jelou_id_random(event->random, NGX_HTTP_JELOU_RANDOM_LEN, log)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_jelou_id_message(event->pool,
+                                     &event->values[NGX_HTTP_JELOU_MESSAGE_ID],
+                                     event->random);
 }
 
 
@@ -1084,8 +1510,8 @@ ngx_http_jelou_value_encode(ngx_pool_t *pool, ngx_str_t *text,
 {
     size_t  escapes;
 
-    if (ngx_http_jelou_rule_id(text, NULL)
-        || ngx_http_jelou_text_check(text->data, text->data + text->len))
+    if (ngx_http_jelou_text_check(text->data, text->data + text->len)
+        || ngx_http_jelou_rule_id(text, NULL, NULL))
     {
         return NGX_DECLINED;
     }
@@ -1113,29 +1539,72 @@ ngx_http_jelou_value_encode(ngx_pool_t *pool, ngx_str_t *text,
 }
 
 
+ngx_uint_t
+ngx_http_jelou_has_project(const ngx_http_jelou_endpoint_t *endpoint)
+{
+    return ngx_http_jelou_project_name(endpoint) != NULL;
+}
+
+
+static const ngx_str_t *
+ngx_http_jelou_project_name(const ngx_http_jelou_endpoint_t *endpoint)
+{
+    ngx_uint_t                      i;
+    const ngx_http_jelou_object_t  *object;
+
+    object = endpoint->kind->object;
+
+    for (i = 0; i < object->nmembers; i++) {
+        if (object->members[i].slot == NGX_HTTP_JELOU_PROJECT_ID) {
+            return &object->members[i].name;
+        }
+    }
+
+    return NULL;
+}
+
+
 ngx_int_t
-ngx_http_jelou_project_id(ngx_http_jelou_event_t *event, ngx_str_t *text)
+ngx_http_jelou_project_id(ngx_http_jelou_event_t *event,
+    ngx_http_jelou_schema_t *schema, ngx_str_t *text)
 {
     ngx_int_t                rc;
-    ngx_http_jelou_value_t  *value;
+    const ngx_str_t         *name;
+    ngx_http_jelou_value_t   value;
 
-    value = &event->values[NGX_HTTP_JELOU_PROJECT_ID];
+    name = ngx_http_jelou_project_name(schema->endpoint);
 
-    rc = NGX_DECLINED;
+    if (event->has_project || name == NULL) {
+        *text = event->project;
+        return NGX_OK;
+    }
 
-    if (event->reason == NULL && value->type == NGX_HTTP_JELOU_STRING
-        && !value->repeated)
+    event->has_project = 1;
+
+    rc = ngx_http_jelou_parse_member(&event->body, name, &value);
+
+    /* a token of more bytes is too long in whatever way it is written */
+
+    if (rc == NGX_OK
+        && (value.type != NGX_HTTP_JELOU_STRING || value.repeated
+            || value.len > NGX_HTTP_JELOU_ID_MAX * (sizeof("\\u0000") - 1)))
     {
-        rc = ngx_http_jelou_value_decode(event->pool, value, text);
+        rc = NGX_DECLINED;
+    }
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_jelou_value_decode(event->pool, &value, text);
     }
 
     if (rc == NGX_ERROR) {
         return NGX_ERROR;
     }
 
-    if (rc != NGX_OK || ngx_http_jelou_rule_id(text, NULL)) {
+    if (rc != NGX_OK || ngx_http_jelou_rule_id(text, NULL, schema)) {
         ngx_str_null(text);
     }
+
+    event->project = *text;
 
     return NGX_OK;
 }

@@ -92,6 +92,39 @@ ngx_http_jelou_text_ascii(u_char *p, u_char *last)
     return p;
 }
 
+
+u_char *
+ngx_http_jelou_text_plain(u_char *p, u_char *last)
+{
+    int      mask;
+    __m128i  text, low, found;
+
+    while (last - p >= 16) {
+        text = _mm_loadu_si128((__m128i *) p);
+
+        /* the bytes as unsigned ones this time: up to 0x1f */
+
+        low = _mm_cmpeq_epi8(_mm_min_epu8(text, _mm_set1_epi8(0x1f)), text);
+
+        found = _mm_or_si128(low,
+                             _mm_or_si128(
+                               _mm_cmpeq_epi8(text, _mm_set1_epi8('"')),
+                               _mm_cmpeq_epi8(text, _mm_set1_epi8('\\'))));
+
+        mask = _mm_movemask_epi8(found);
+
+        if (mask) {
+            return p + __builtin_ctz(mask);
+        }
+
+        p += 16;
+    }
+
+    while (p < last && *p >= 0x20 && *p != '"' && *p != '\\') { p++; }
+
+    return p;
+}
+
 #else
 
 static u_char *
@@ -109,6 +142,15 @@ ngx_http_jelou_text_ascii(u_char *p, u_char *last)
 
         p += 8;
     }
+
+    return p;
+}
+
+
+u_char *
+ngx_http_jelou_text_plain(u_char *p, u_char *last)
+{
+    while (p < last && *p >= 0x20 && *p != '"' && *p != '\\') { p++; }
 
     return p;
 }
@@ -295,21 +337,6 @@ ngx_http_jelou_text_encode(u_char *dst, uint32_t c)
 }
 
 
-u_char *
-ngx_http_jelou_text_escape(u_char *dst, uint32_t c)
-{
-    if (c < 0x20 || (c >= 0xd800 && c <= 0xdfff)) {
-        return ngx_sprintf(dst, "\\u%04xD", c);
-    }
-
-    if (c == '"' || c == '\\') {
-        *dst++ = '\\';
-    }
-
-    return ngx_http_jelou_text_encode(dst, c);
-}
-
-
 size_t
 ngx_http_jelou_text_length(u_char *src, size_t len)
 {
@@ -323,6 +350,29 @@ ngx_http_jelou_text_length(u_char *src, size_t len)
     }
 
     return n;
+}
+
+
+ngx_uint_t
+ngx_http_jelou_text_storable(u_char *p, u_char *last)
+{
+    uint32_t  c;
+
+    for ( ;; ) {
+        p = ngx_strlchr(p, last, '\\');
+
+        if (p == NULL) {
+            return 1;
+        }
+
+        /* halves of a pair stand one behind the other, and in one string */
+
+        c = ngx_http_jelou_text_next(&p, last);
+
+        if (c == 0 || (c >= 0xd800 && c <= 0xdfff)) {
+            return 0;
+        }
+    }
 }
 
 
