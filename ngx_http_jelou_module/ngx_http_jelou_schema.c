@@ -1242,7 +1242,7 @@ ngx_http_jelou_check_unique(ngx_http_jelou_check_t *check,
     const ngx_http_jelou_member_t  *id;
     int (ngx_libc_cdecl            *cmp)(const void *one, const void *two);
 
-    static ngx_str_t  message = ngx_string("must differ from the others'");
+    static ngx_str_t  message = ngx_string("must differ from every other id");
 
     n = ngx_http_jelou_count_items(check->event->items);
 
