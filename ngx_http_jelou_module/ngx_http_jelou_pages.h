@@ -32,7 +32,10 @@ typedef struct {
 ngx_int_t ngx_http_jelou_pages_alloc(ngx_http_jelou_pages_t *pages,
     size_t size, ngx_log_t *log);
 
-/* Gives a block back; once, however often it is called.  NULL is none. */
+/*
+ * Gives a block back, wiped if it is kept for the next body; once, however
+ * often it is called.  NULL is none.
+ */
 void ngx_http_jelou_pages_free(void *pages);
 
 /*
