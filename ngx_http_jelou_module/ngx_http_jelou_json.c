@@ -9,18 +9,22 @@
 #include "ngx_http_jelou_text.h"
 
 
-static ngx_inline u_char ngx_http_jelou_json_next(ngx_http_jelou_json_t *json);
+static ngx_inline u_char *ngx_http_jelou_json_space(u_char *p, u_char *last);
+static ngx_inline ngx_uint_t ngx_http_jelou_json_ahead(
+    ngx_http_jelou_json_t *json, u_char ch);
 static ngx_int_t ngx_http_jelou_json_open(ngx_http_jelou_json_t *json,
     ngx_http_jelou_value_t *value, ngx_uint_t type);
-static ngx_int_t ngx_http_jelou_json_string(ngx_http_jelou_json_t *json,
-    ngx_http_jelou_value_t *value);
+static u_char *ngx_http_jelou_json_string(ngx_http_jelou_json_t *json,
+    u_char *p, ngx_http_jelou_value_t *value);
 static ngx_int_t ngx_http_jelou_json_escape(u_char **p, u_char *last);
-static ngx_int_t ngx_http_jelou_json_literal(ngx_http_jelou_json_t *json,
-    ngx_http_jelou_value_t *value, const char *text);
-static ngx_int_t ngx_http_jelou_json_number(ngx_http_jelou_json_t *json,
-    ngx_http_jelou_value_t *value);
-static u_char *ngx_http_jelou_json_digits(u_char *p, u_char *last);
-static ngx_int_t ngx_http_jelou_json_fail(ngx_http_jelou_json_t *json,
+static u_char *ngx_http_jelou_json_scalar(ngx_http_jelou_json_t *json,
+    u_char *p, ngx_http_jelou_value_t *value);
+static u_char *ngx_http_jelou_json_literal(ngx_http_jelou_json_t *json,
+    u_char *p, const char *text);
+static u_char *ngx_http_jelou_json_number(ngx_http_jelou_json_t *json,
+    u_char *p);
+static ngx_inline u_char *ngx_http_jelou_json_digits(u_char *p, u_char *last);
+static u_char *ngx_http_jelou_json_fail(ngx_http_jelou_json_t *json,
     u_char *p);
 
 
@@ -34,24 +38,34 @@ ngx_http_jelou_json_init(ngx_http_jelou_json_t *json, u_char *p, u_char *last)
 }
 
 
-/* Skips white space.  Returns the next byte, or a NUL, which no text has. */
+/* No other control characters are in the text: those that are, are space. */
 
-static ngx_inline u_char
-ngx_http_jelou_json_next(ngx_http_jelou_json_t *json)
+static ngx_inline u_char *
+ngx_http_jelou_json_space(u_char *p, u_char *last)
+{
+    while (p < last && *p <= ' ') { p++; }
+
+    return p;
+}
+
+
+/* Skips white space, and this byte if it is the next one. */
+
+static ngx_inline ngx_uint_t
+ngx_http_jelou_json_ahead(ngx_http_jelou_json_t *json, u_char ch)
 {
     u_char  *p;
 
-    for (p = json->pos; p < json->last; p++) {
+    p = ngx_http_jelou_json_space(json->pos, json->last);
 
-        if (*p != ' ' && *p != '\n' && *p != '\r' && *p != '\t') {
-            json->pos = p;
-            return *p;
-        }
+    if (p < json->last && *p == ch) {
+        json->pos = p + 1;
+        return 1;
     }
 
     json->pos = p;
 
-    return '\0';
+    return 0;
 }
 
 
@@ -59,33 +73,37 @@ ngx_int_t
 ngx_http_jelou_json_value(ngx_http_jelou_json_t *json,
     ngx_http_jelou_value_t *value)
 {
+    u_char  *p;
+
     value->len = 0;
     value->escaped = 0;
     value->repeated = 0;
 
-    switch (ngx_http_jelou_json_next(json)) {
+    p = ngx_http_jelou_json_space(json->pos, json->last);
 
-    case '"':
-        return ngx_http_jelou_json_string(json, value);
+    json->pos = p;
 
-    case '{':
-        return ngx_http_jelou_json_open(json, value, NGX_HTTP_JELOU_MEMBERS);
+    if (p < json->last) {
 
-    case '[':
-        return ngx_http_jelou_json_open(json, value, NGX_HTTP_JELOU_ARRAY);
+        if (*p == '{') {
+            return ngx_http_jelou_json_open(json, value,
+                                            NGX_HTTP_JELOU_MEMBERS);
+        }
 
-    case 't':
-        return ngx_http_jelou_json_literal(json, value, "true");
-
-    case 'f':
-        return ngx_http_jelou_json_literal(json, value, "false");
-
-    case 'n':
-        return ngx_http_jelou_json_literal(json, value, "null");
-
-    default:
-        return ngx_http_jelou_json_number(json, value);
+        if (*p == '[') {
+            return ngx_http_jelou_json_open(json, value, NGX_HTTP_JELOU_ARRAY);
+        }
     }
+
+    p = ngx_http_jelou_json_scalar(json, p, value);
+
+    if (p == NULL) {
+        return NGX_DECLINED;
+    }
+
+    json->pos = p;
+
+    return NGX_OK;
 }
 
 
@@ -111,69 +129,54 @@ ngx_int_t
 ngx_http_jelou_json_member(ngx_http_jelou_json_t *json, ngx_uint_t first,
     ngx_http_jelou_value_t *name)
 {
-    u_char     ch;
-    ngx_int_t  rc;
+    u_char  *p;
 
-    ch = ngx_http_jelou_json_next(json);
-
-    if (ch == '}') {
-        json->pos++;
+    if (ngx_http_jelou_json_ahead(json, '}')) {
         json->depth--;
         return NGX_DONE;
     }
 
-    if (!first) {
-
-        if (ch != ',') {
-            return ngx_http_jelou_json_fail(json, json->pos);
-        }
-
-        json->pos++;
-        ch = ngx_http_jelou_json_next(json);
+    if (!first && !ngx_http_jelou_json_ahead(json, ',')) {
+        goto failed;
     }
 
-    if (ch != '"') {
-        return ngx_http_jelou_json_fail(json, json->pos);
+    if (!ngx_http_jelou_json_ahead(json, '"')) {
+        goto failed;
     }
 
-    name->escaped = 0;
+    p = ngx_http_jelou_json_string(json, json->pos, name);
 
-    rc = ngx_http_jelou_json_string(json, name);
-
-    if (rc != NGX_OK) {
-        return rc;
+    if (p == NULL) {
+        return NGX_DECLINED;
     }
 
-    if (ngx_http_jelou_json_next(json) != ':') {
-        return ngx_http_jelou_json_fail(json, json->pos);
-    }
+    json->pos = p;
 
-    json->pos++;
+    if (!ngx_http_jelou_json_ahead(json, ':')) {
+        goto failed;
+    }
 
     return NGX_OK;
+
+failed:
+
+    (void) ngx_http_jelou_json_fail(json, json->pos);
+
+    return NGX_DECLINED;
 }
 
 
 ngx_int_t
 ngx_http_jelou_json_item(ngx_http_jelou_json_t *json, ngx_uint_t first)
 {
-    u_char  ch;
-
-    ch = ngx_http_jelou_json_next(json);
-
-    if (ch == ']') {
-        json->pos++;
+    if (ngx_http_jelou_json_ahead(json, ']')) {
         json->depth--;
         return NGX_DONE;
     }
 
-    if (!first) {
-
-        if (ch != ',') {
-            return ngx_http_jelou_json_fail(json, json->pos);
-        }
-
-        json->pos++;
+    if (!first && !ngx_http_jelou_json_ahead(json, ',')) {
+        (void) ngx_http_jelou_json_fail(json, json->pos);
+        return NGX_DECLINED;
     }
 
     return NGX_OK;
@@ -234,50 +237,57 @@ ngx_http_jelou_json_skip(ngx_http_jelou_json_t *json,
 ngx_int_t
 ngx_http_jelou_json_end(ngx_http_jelou_json_t *json)
 {
-    (void) ngx_http_jelou_json_next(json);
+    json->pos = ngx_http_jelou_json_space(json->pos, json->last);
 
     if (json->pos != json->last) {
-        return ngx_http_jelou_json_fail(json, json->pos);
+        (void) ngx_http_jelou_json_fail(json, json->pos);
+        return NGX_DECLINED;
     }
 
     return NGX_OK;
 }
 
 
-ngx_uint_t
-ngx_http_jelou_json_is(ngx_http_jelou_value_t *string, const ngx_str_t *text)
+size_t
+ngx_http_jelou_json_name(ngx_http_jelou_value_t *name, u_char *text,
+    size_t size)
 {
-    size_t   i;
-    u_char  *p, *last;
+    size_t     n;
+    u_char    *p, *last;
+    uint32_t   c;
 
-    if (!string->escaped) {
-        return string->len == text->len
-               && ngx_memcmp(string->data, text->data, text->len) == 0;
-    }
+    p = name->data;
+    last = p + name->len;
 
-    p = string->data;
-    last = p + string->len;
+    for (n = 0; p < last; n++) {
+        c = ngx_http_jelou_text_next(&p, last);
 
-    for (i = 0; i < text->len && p < last; i++) {
-        if (ngx_http_jelou_text_next(&p, last) != text->data[i]) {
+        if (n == size || c == 0 || c > 0x7f) {
             return 0;
         }
+
+        text[n] = (u_char) c;
     }
 
-    return i == text->len && p == last;
+    return n;
 }
 
 
-static ngx_int_t
-ngx_http_jelou_json_string(ngx_http_jelou_json_t *json,
+/*
+ * The functions below take the rest of the text from p, and return the end of
+ * what they have read, or NULL.
+ */
+
+static u_char *
+ngx_http_jelou_json_string(ngx_http_jelou_json_t *json, u_char *p,
     ngx_http_jelou_value_t *value)
 {
-    u_char  *p, *last;
+    u_char  *last;
 
-    p = json->pos + 1;
     last = json->last;
 
     value->type = NGX_HTTP_JELOU_STRING;
+    value->escaped = 0;
     value->data = p;
 
     for ( ;; ) {
@@ -289,8 +299,7 @@ ngx_http_jelou_json_string(ngx_http_jelou_json_t *json,
 
         if (*p == '"') {
             value->len = (uint32_t) (p - value->data);
-            json->pos = p + 1;
-            return NGX_OK;
+            return p + 1;
         }
 
         value->escaped = 1;
@@ -356,40 +365,71 @@ ngx_http_jelou_json_escape(u_char **p, u_char *last)
 }
 
 
-static ngx_int_t
-ngx_http_jelou_json_literal(ngx_http_jelou_json_t *json,
-    ngx_http_jelou_value_t *value, const char *text)
+static u_char *
+ngx_http_jelou_json_scalar(ngx_http_jelou_json_t *json, u_char *p,
+    ngx_http_jelou_value_t *value)
 {
-    u_char  *p;
+    u_char  *end;
 
-    for (p = json->pos; *text; p++, text++) {
+    if (p == json->last) {
+        return ngx_http_jelou_json_fail(json, p);
+    }
+
+    value->type = NGX_HTTP_JELOU_LITERAL;
+
+    switch (*p) {
+
+    case '"':
+        return ngx_http_jelou_json_string(json, p + 1, value);
+
+    case 't':
+        end = ngx_http_jelou_json_literal(json, p, "true");
+        break;
+
+    case 'f':
+        end = ngx_http_jelou_json_literal(json, p, "false");
+        break;
+
+    case 'n':
+        end = ngx_http_jelou_json_literal(json, p, "null");
+        break;
+
+    default:
+        value->type = NGX_HTTP_JELOU_NUMBER;
+        end = ngx_http_jelou_json_number(json, p);
+    }
+
+    value->data = p;
+    value->len = end ? (uint32_t) (end - p) : 0;
+
+    return end;
+}
+
+
+static u_char *
+ngx_http_jelou_json_literal(ngx_http_jelou_json_t *json, u_char *p,
+    const char *text)
+{
+    for ( /* void */ ; *text; p++, text++) {
         if (p == json->last || *p != (u_char) *text) {
             return ngx_http_jelou_json_fail(json, p);
         }
     }
 
-    value->type = NGX_HTTP_JELOU_LITERAL;
-    value->data = json->pos;
-    value->len = (uint32_t) (p - json->pos);
-
-    json->pos = p;
-
-    return NGX_OK;
+    return p;
 }
 
 
 /* RFC 8259, section 6: [ "-" ] int [ frac ] [ exp ] */
 
-static ngx_int_t
-ngx_http_jelou_json_number(ngx_http_jelou_json_t *json,
-    ngx_http_jelou_value_t *value)
+static u_char *
+ngx_http_jelou_json_number(ngx_http_jelou_json_t *json, u_char *p)
 {
-    u_char  *p, *q, *last;
+    u_char  *q, *last;
 
-    p = json->pos;
     last = json->last;
 
-    if (p < last && *p == '-') {
+    if (*p == '-') {
         p++;
     }
 
@@ -426,17 +466,11 @@ ngx_http_jelou_json_number(ngx_http_jelou_json_t *json,
         }
     }
 
-    value->type = NGX_HTTP_JELOU_NUMBER;
-    value->data = json->pos;
-    value->len = (uint32_t) (q - json->pos);
-
-    json->pos = q;
-
-    return NGX_OK;
+    return q;
 }
 
 
-static u_char *
+static ngx_inline u_char *
 ngx_http_jelou_json_digits(u_char *p, u_char *last)
 {
     while (p < last && *p >= '0' && *p <= '9') { p++; }
@@ -445,11 +479,11 @@ ngx_http_jelou_json_digits(u_char *p, u_char *last)
 }
 
 
-static ngx_int_t
+static u_char *
 ngx_http_jelou_json_fail(ngx_http_jelou_json_t *json, u_char *p)
 {
     json->pos = p;
     json->reason = "not JSON";
 
-    return NGX_DECLINED;
+    return NULL;
 }

@@ -79,9 +79,13 @@ ngx_int_t ngx_http_jelou_json_skip(ngx_http_jelou_json_t *json,
 /* Reads white space up to the end. */
 ngx_int_t ngx_http_jelou_json_end(ngx_http_jelou_json_t *json);
 
-/* Returns 1 if the string is that text, which has ASCII characters only. */
-ngx_uint_t ngx_http_jelou_json_is(ngx_http_jelou_value_t *string,
-    const ngx_str_t *text);
+/*
+ * Decodes a name that has escapes into text, which has room for size bytes.
+ * Returns the length, or 0 if it is longer or not in ASCII: then it is no name
+ * of the schema.
+ */
+size_t ngx_http_jelou_json_name(ngx_http_jelou_value_t *name, u_char *text,
+    size_t size);
 
 
 #endif /* _NGX_HTTP_JELOU_JSON_H_INCLUDED_ */

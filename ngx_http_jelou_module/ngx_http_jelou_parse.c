@@ -9,6 +9,11 @@
 #include "ngx_http_jelou_text.h"
 
 
+/* longer than any name of the schema */
+
+#define NGX_HTTP_JELOU_NAME_MAX  32
+
+
 typedef struct {
     ngx_http_jelou_json_t     json;
     ngx_http_jelou_event_t   *event;
@@ -19,6 +24,8 @@ typedef struct {
 
 static ngx_int_t ngx_http_jelou_parse_root(ngx_http_jelou_json_t *json,
     ngx_str_t *body);
+static ngx_uint_t ngx_http_jelou_parse_is(ngx_http_jelou_value_t *name,
+    const ngx_str_t *text);
 static ngx_int_t ngx_http_jelou_parse_object(ngx_http_jelou_parser_t *p,
     const ngx_http_jelou_object_t *object, ngx_http_jelou_value_t *values,
     const ngx_http_jelou_path_t *path);
@@ -102,8 +109,9 @@ ngx_http_jelou_parse_member(ngx_str_t *body, const ngx_str_t *name,
             break;
         }
 
-        if (ngx_http_jelou_json_is(&key, name)) {
-
+        if ((key.len == name->len || key.escaped)
+            && ngx_http_jelou_parse_is(&key, name))
+        {
             if (value->type == NGX_HTTP_JELOU_ABSENT) {
                 *value = v;
 
@@ -147,6 +155,21 @@ ngx_http_jelou_parse_root(ngx_http_jelou_json_t *json, ngx_str_t *body)
     }
 
     return rc;
+}
+
+
+static ngx_uint_t
+ngx_http_jelou_parse_is(ngx_http_jelou_value_t *name, const ngx_str_t *text)
+{
+    u_char  decoded[NGX_HTTP_JELOU_NAME_MAX];
+
+    if (name->escaped) {
+        return ngx_http_jelou_json_name(name, decoded, sizeof(decoded))
+               == text->len
+               && ngx_memcmp(decoded, text->data, text->len) == 0;
+    }
+
+    return ngx_memcmp(name->data, text->data, text->len) == 0;
 }
 
 
@@ -213,8 +236,18 @@ static const ngx_http_jelou_member_t *
 ngx_http_jelou_parse_find(const ngx_http_jelou_object_t *object,
     ngx_http_jelou_value_t *name, ngx_uint_t *next)
 {
+    u_char                          text[NGX_HTTP_JELOU_NAME_MAX], *data;
+    size_t                          len;
     ngx_uint_t                      i, n;
     const ngx_http_jelou_member_t  *m;
+
+    data = name->data;
+    len = name->len;
+
+    if (name->escaped) {
+        data = text;
+        len = ngx_http_jelou_json_name(name, text, sizeof(text));
+    }
 
     for (n = object->nmembers, i = *next; n; n--, i++) {
 
@@ -224,8 +257,8 @@ ngx_http_jelou_parse_find(const ngx_http_jelou_object_t *object,
 
         m = &object->members[i];
 
-        if ((name->len == m->name.len || name->escaped)
-            && ngx_http_jelou_json_is(name, &m->name))
+        if (len == m->name.len
+            && ngx_memcmp(data, m->name.data, m->name.len) == 0)
         {
             *next = i + 1;
             return m;

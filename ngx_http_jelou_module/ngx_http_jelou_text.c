@@ -381,26 +381,29 @@ ngx_http_jelou_text_compact(u_char *dst, u_char *p, u_char *last)
 {
     u_char  *start;
 
+    start = p;
+
     while (p < last) {
 
-        if (*p == ' ' || *p == '\t' || *p == '\n' || *p == '\r') {
-            p++;
+        if (*p == '"') {
+
+            for (p++; *p != '"'; p++) {
+                if (*p == '\\') {
+                    p++;
+                }
+            }
+        }
+
+        if (*p++ > ' ') {
             continue;
         }
 
+        dst = ngx_cpymem(dst, start, p - 1 - start);
+
+        while (p < last && *p <= ' ') { p++; }
+
         start = p;
-
-        if (*p++ == '"') {
-
-            while (*p != '"') {
-                p += (*p == '\\') ? 2 : 1;
-            }
-
-            p++;
-        }
-
-        dst = ngx_cpymem(dst, start, p - start);
     }
 
-    return dst;
+    return ngx_cpymem(dst, start, last - start);
 }
