@@ -72,6 +72,7 @@ ngx_http_jelou_pages_alloc(ngx_http_jelou_pages_t *pages, size_t size,
     if (best) {
         pages->data = best->data;
         pages->size = best->size;
+        pages->used = best->size;
 
         ngx_http_jelou_pages_drop(best - ngx_http_jelou_kept);
         ngx_http_jelou_pages_protect(pages->data, pages->size, 0, log);
@@ -80,6 +81,7 @@ ngx_http_jelou_pages_alloc(ngx_http_jelou_pages_t *pages, size_t size,
     }
 
     pages->size = size;
+    pages->used = size;
     pages->data = mmap(NULL, size, PROT_READ|PROT_WRITE, MAP_ANON|MAP_PRIVATE,
                        -1, 0);
 
@@ -122,7 +124,7 @@ ngx_http_jelou_pages_free(void *data)
 
     /* what people wrote does not wait in memory for the next request */
 
-    ngx_explicit_memzero(pages->data, pages->size);
+    ngx_explicit_memzero(pages->data, pages->used);
     ngx_http_jelou_pages_protect(pages->data, pages->size, 1, pages->log);
 
     kept = &ngx_http_jelou_kept[ngx_http_jelou_nkept++];

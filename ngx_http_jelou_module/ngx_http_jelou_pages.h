@@ -21,6 +21,8 @@
 typedef struct {
     u_char     *data;           /* NULL: there is none any more */
     size_t      size;
+    size_t      used;           /* what may have been written to: all of it,
+                                   if the owner does not know better */
     ngx_log_t  *log;
 } ngx_http_jelou_pages_t;
 

@@ -1,382 +1,479 @@
 
 /*
- * Bytes to event: the members that a table names are found in the body and
- * kept as the raw tokens that they are there.
+ * Bytes to event, over yajl: the members that a table names are found in the
+ * body and kept as the raw tokens that they are there.
  */
 
 
 #include "ngx_http_jelou_parse.h"
-#include "ngx_http_jelou_text.h"
 
 
-/* longer than any name of the schema */
+/* an object or an array that the schema has */
 
-#define NGX_HTTP_JELOU_NAME_MAX  32
+typedef struct {
+    ngx_http_jelou_path_t           path;
+    const ngx_http_jelou_object_t  *object;    /* NULL: this is an array */
+    const ngx_http_jelou_member_t  *member;    /* of the last key, or NULL; the
+                                                  array's */
+    ngx_http_jelou_value_t         *values;    /* the array's is its only one */
+    ngx_uint_t                      next;      /* the member expected next */
+    ngx_uint_t                      unknown;   /* members outside the schema */
+} ngx_http_jelou_frame_t;
 
 
 typedef struct {
-    ngx_http_jelou_json_t     json;
-    ngx_http_jelou_event_t   *event;
-    ngx_http_jelou_shape_t   *shape;
-    ngx_http_jelou_value_t    item[NGX_HTTP_JELOU_ITEM_NVALUES];
+    ngx_http_jelou_yajl_t           yajl;
+    ngx_http_jelou_event_t         *event;
+    ngx_http_jelou_shape_t         *shape;
+    ngx_http_jelou_frame_t         *frame;     /* the innermost open one */
+    ngx_uint_t                      skip;      /* what is open in it and that
+                                                  the schema does not have */
+    const unsigned char            *key;       /* behind the last one that was
+                                                  wanted, as yajl gave it */
+    ngx_http_jelou_value_t          item[NGX_HTTP_JELOU_ITEM_NVALUES];
+    ngx_http_jelou_frame_t          frames[NGX_HTTP_JELOU_MAX_DEPTH];
 } ngx_http_jelou_parser_t;
 
 
-static ngx_int_t ngx_http_jelou_parse_root(ngx_http_jelou_json_t *json,
-    ngx_str_t *body);
-static ngx_uint_t ngx_http_jelou_parse_is(ngx_http_jelou_value_t *name,
-    const ngx_str_t *text);
-static ngx_int_t ngx_http_jelou_parse_object(ngx_http_jelou_parser_t *p,
-    const ngx_http_jelou_object_t *object, ngx_http_jelou_value_t *values,
-    const ngx_http_jelou_path_t *path);
-static const ngx_http_jelou_member_t *ngx_http_jelou_parse_find(
-    const ngx_http_jelou_object_t *object, ngx_http_jelou_value_t *name,
-    ngx_uint_t *next);
-static ngx_int_t ngx_http_jelou_parse_value(ngx_http_jelou_parser_t *p,
-    const ngx_http_jelou_member_t *member, ngx_http_jelou_value_t *value,
+static int ngx_http_jelou_parse_null(void *data);
+static int ngx_http_jelou_parse_boolean(void *data, int boolean);
+static int ngx_http_jelou_parse_number(void *data, const char *number,
+    size_t len);
+static int ngx_http_jelou_parse_string(void *data, const unsigned char *string,
+    size_t len);
+static int ngx_http_jelou_parse_start_map(void *data);
+static int ngx_http_jelou_parse_key(void *data, const unsigned char *key,
+    size_t len);
+static int ngx_http_jelou_parse_end_map(void *data);
+static int ngx_http_jelou_parse_start_array(void *data);
+static int ngx_http_jelou_parse_end_array(void *data);
+
+static int ngx_http_jelou_parse_scalar(ngx_http_jelou_parser_t *p,
+    ngx_uint_t type, ngx_http_jelou_value_t **value);
+static ngx_http_jelou_value_t *ngx_http_jelou_parse_keep(
+    ngx_http_jelou_frame_t *f, ngx_uint_t type);
+static int ngx_http_jelou_parse_open(ngx_http_jelou_parser_t *p,
+    ngx_uint_t type);
+static void ngx_http_jelou_parse_enter(ngx_http_jelou_parser_t *p,
+    const ngx_http_jelou_object_t *object, ngx_http_jelou_value_t *values);
+static ngx_uint_t ngx_http_jelou_parse_next_item(ngx_http_jelou_parser_t *p,
+    ngx_uint_t *index);
+static int ngx_http_jelou_parse_item(ngx_http_jelou_parser_t *p,
     ngx_http_jelou_value_t *values, const ngx_http_jelou_path_t *path);
-static ngx_int_t ngx_http_jelou_parse_array(ngx_http_jelou_parser_t *p,
-    const ngx_http_jelou_member_t *member, ngx_http_jelou_value_t *array,
-    const ngx_http_jelou_path_t *path);
-static ngx_int_t ngx_http_jelou_parse_item(ngx_http_jelou_parser_t *p,
-    const ngx_http_jelou_member_t *array, ngx_http_jelou_value_t *value,
-    const ngx_http_jelou_path_t *path);
+
 static void ngx_http_jelou_parse_unknown(ngx_http_jelou_event_t *event,
     const ngx_http_jelou_path_t *path, ngx_uint_t n);
 static ngx_uint_t ngx_http_jelou_parse_varied(
-    const ngx_http_jelou_object_t *object, ngx_http_jelou_value_t *name);
+    const ngx_http_jelou_object_t *object, const unsigned char *key,
+    size_t len);
 static size_t ngx_http_jelou_pointer(u_char *dst,
     const ngx_http_jelou_path_t *path, const ngx_str_t *name);
 
 
+static const yajl_callbacks  ngx_http_jelou_parse_callbacks = {
+    ngx_http_jelou_parse_null,
+    ngx_http_jelou_parse_boolean,
+    NULL,                                  /* integer */
+    NULL,                                  /* double */
+    ngx_http_jelou_parse_number,
+    ngx_http_jelou_parse_string,
+    ngx_http_jelou_parse_start_map,
+    ngx_http_jelou_parse_key,
+    ngx_http_jelou_parse_end_map,
+    ngx_http_jelou_parse_start_array,
+    ngx_http_jelou_parse_end_array
+};
+
+
 ngx_int_t
 ngx_http_jelou_parse(ngx_http_jelou_event_t *event,
-    ngx_http_jelou_shape_t *shape)
+    ngx_http_jelou_shape_t *shape, ngx_log_t *log)
 {
     ngx_int_t                rc;
-    ngx_http_jelou_path_t    root;
     ngx_http_jelou_parser_t  p;
 
+    p.yajl.body = event->body;
     p.event = event;
     p.shape = shape;
+    p.frame = NULL;
+    p.skip = 0;
+    p.key = NULL;
 
-    rc = ngx_http_jelou_parse_root(&p.json, &event->body);
-
-    if (rc == NGX_OK) {
-        root.parent = NULL;
-        rc = ngx_http_jelou_parse_object(&p, shape->object, event->values,
-                                         &root);
-    }
-
-    if (rc == NGX_OK) {
-        rc = ngx_http_jelou_json_end(&p.json);
-    }
+    rc = ngx_http_jelou_yajl_parse(&p.yajl, &ngx_http_jelou_parse_callbacks,
+                                   &p, log);
 
     if (rc == NGX_DECLINED) {
-        event->offset = p.json.pos - event->body.data;
-        event->reason = p.json.reason;
+        event->offset = p.yajl.offset;
+        event->reason = p.yajl.reason;
     }
 
     return event->failed ? NGX_ERROR : rc;
 }
 
 
-ngx_int_t
-ngx_http_jelou_parse_member(ngx_str_t *body, const ngx_str_t *name,
-    ngx_http_jelou_value_t *value)
+static int
+ngx_http_jelou_parse_null(void *data)
 {
-    ngx_int_t               rc;
-    ngx_uint_t              first;
-    ngx_http_jelou_json_t   json;
-    ngx_http_jelou_value_t  key, v;
+    ngx_http_jelou_value_t  *value;
 
-    value->type = NGX_HTTP_JELOU_ABSENT;
-
-    rc = ngx_http_jelou_parse_root(&json, body);
-
-    for (first = 1; rc == NGX_OK; first = 0) {
-        rc = ngx_http_jelou_json_member(&json, first, &key);
-
-        if (rc == NGX_DONE) {
-            return ngx_http_jelou_json_end(&json);
-        }
-
-        if (rc == NGX_OK) {
-            rc = ngx_http_jelou_json_value(&json, &v);
-        }
-
-        if (rc != NGX_OK) {
-            break;
-        }
-
-        if ((key.len == name->len || key.escaped)
-            && ngx_http_jelou_parse_is(&key, name))
-        {
-            if (value->type == NGX_HTTP_JELOU_ABSENT) {
-                *value = v;
-
-            } else {
-                value->repeated = 1;
-            }
-        }
-
-        rc = ngx_http_jelou_json_skip(&json, &v);
-    }
-
-    return rc;
+    return ngx_http_jelou_parse_scalar(data, NGX_HTTP_JELOU_LITERAL, &value);
 }
 
 
-static ngx_int_t
-ngx_http_jelou_parse_root(ngx_http_jelou_json_t *json, ngx_str_t *body)
+static int
+ngx_http_jelou_parse_boolean(void *data, int boolean)
 {
-    u_char                  *p, *last;
-    ngx_int_t                rc;
-    ngx_http_jelou_value_t   root;
-
-    last = body->data + body->len;
-
-    ngx_http_jelou_json_init(json, body->data, last);
-
-    p = ngx_http_jelou_text_check(body->data, last);
-
-    if (p) {
-        json->pos = p;
-        json->reason = "malformed UTF-8 or a control character";
-        return NGX_DECLINED;
-    }
-
-    rc = ngx_http_jelou_json_value(json, &root);
-
-    if (rc == NGX_OK && root.type != NGX_HTTP_JELOU_MEMBERS) {
-        json->pos = root.data;
-        json->reason = "not an object";
-        return NGX_DECLINED;
-    }
-
-    return rc;
+    return ngx_http_jelou_parse_null(data);
 }
 
 
-static ngx_uint_t
-ngx_http_jelou_parse_is(ngx_http_jelou_value_t *name, const ngx_str_t *text)
+static int
+ngx_http_jelou_parse_number(void *data, const char *number, size_t len)
 {
-    u_char  decoded[NGX_HTTP_JELOU_NAME_MAX];
+    ngx_http_jelou_value_t  *value;
 
-    if (name->escaped) {
-        return ngx_http_jelou_json_name(name, decoded, sizeof(decoded))
-               == text->len
-               && ngx_memcmp(decoded, text->data, text->len) == 0;
+    if (!ngx_http_jelou_parse_scalar(data, NGX_HTTP_JELOU_NUMBER, &value)) {
+        return 0;
     }
 
-    return ngx_memcmp(name->data, text->data, text->len) == 0;
+    if (value) {
+        value->data = (u_char *) number;
+        value->len = (uint32_t) len;
+    }
+
+    return 1;
 }
 
 
-static ngx_int_t
-ngx_http_jelou_parse_object(ngx_http_jelou_parser_t *p,
-    const ngx_http_jelou_object_t *object, ngx_http_jelou_value_t *values,
-    const ngx_http_jelou_path_t *path)
+static int
+ngx_http_jelou_parse_string(void *data, const unsigned char *string,
+    size_t len)
 {
-    ngx_int_t                       rc;
-    ngx_uint_t                      first, next, unknown;
-    ngx_http_jelou_value_t          name, value;
-    const ngx_http_jelou_member_t  *member;
+    ngx_http_jelou_parser_t  *p = data;
 
-    next = 0;
-    unknown = 0;
+    ngx_str_t                token;
+    ngx_http_jelou_value_t  *value;
 
-    for (first = 1; /* void */ ; first = 0) {
-        rc = ngx_http_jelou_json_member(&p->json, first, &name);
-
-        if (rc == NGX_DONE) {
-            break;
-        }
-
-        if (rc == NGX_OK) {
-            rc = ngx_http_jelou_json_value(&p->json, &value);
-        }
-
-        if (rc != NGX_OK) {
-            return rc;
-        }
-
-        member = ngx_http_jelou_parse_find(object, &name, &next);
-
-        if (member) {
-            rc = ngx_http_jelou_parse_value(p, member, &value, values, path);
-
-        } else {
-            unknown++;
-
-            if (path->parent == NULL && p->shape->exact) {
-                p->event->varied |=
-                         ngx_http_jelou_parse_varied(p->shape->exact, &name);
-            }
-
-            rc = ngx_http_jelou_json_skip(&p->json, &value);
-        }
-
-        if (rc != NGX_OK) {
-            return rc;
-        }
+    if (!ngx_http_jelou_parse_scalar(p, NGX_HTTP_JELOU_STRING, &value)) {
+        return 0;
     }
 
-    if (unknown && p->shape->strict) {
-        ngx_http_jelou_parse_unknown(p->event, path, unknown);
+    if (value) {
+        value->escaped = (uint8_t) ngx_http_jelou_yajl_token(&p->yajl, string,
+                                                             len, p->key,
+                                                             &token);
+        value->data = token.data;
+        value->len = (uint32_t) token.len;
     }
 
-    return NGX_OK;
+    return 1;
 }
 
 
-/* Most senders write the members in the order of the schema. */
-
-static const ngx_http_jelou_member_t *
-ngx_http_jelou_parse_find(const ngx_http_jelou_object_t *object,
-    ngx_http_jelou_value_t *name, ngx_uint_t *next)
+static int
+ngx_http_jelou_parse_start_map(void *data)
 {
-    u_char                          text[NGX_HTTP_JELOU_NAME_MAX], *data;
-    size_t                          len;
+    ngx_http_jelou_parser_t  *p = data;
+
+    ngx_uint_t               index;
+    ngx_http_jelou_frame_t  *f;
+
+    if (!ngx_http_jelou_yajl_open(&p->yajl)) {
+        return 0;
+    }
+
+    f = p->frame;
+
+    if (f == NULL) {
+        ngx_http_jelou_parse_enter(p, p->shape->object, p->event->values);
+        return 1;
+    }
+
+    if (p->skip || f->object) {
+        return ngx_http_jelou_parse_open(p, NGX_HTTP_JELOU_MEMBERS);
+    }
+
+    if (!ngx_http_jelou_parse_next_item(p, &index)) {
+        p->skip = 1;
+        return 1;
+    }
+
+    ngx_memzero(p->item, sizeof(p->item));
+    ngx_http_jelou_parse_enter(p, f->member->object, p->item);
+
+    ngx_str_null(&p->frame->path.name);
+    p->frame->path.index = index;
+
+    return 1;
+}
+
+
+static int
+ngx_http_jelou_parse_key(void *data, const unsigned char *key, size_t len)
+{
+    ngx_http_jelou_parser_t  *p = data;
+
     ngx_uint_t                      i, n;
+    ngx_http_jelou_frame_t         *f;
     const ngx_http_jelou_member_t  *m;
 
-    data = name->data;
-    len = name->len;
-
-    if (name->escaped) {
-        data = text;
-        len = ngx_http_jelou_json_name(name, text, sizeof(text));
+    if (p->skip) {
+        return 1;
     }
 
-    for (n = object->nmembers, i = *next; n; n--, i++) {
+    f = p->frame;
 
-        if (i >= object->nmembers) {
+    /* most senders write the members in the order of the schema */
+
+    for (n = f->object->nmembers, i = f->next; n; n--, i++) {
+
+        if (i >= f->object->nmembers) {
             i = 0;
         }
 
-        m = &object->members[i];
+        m = &f->object->members[i];
 
-        if (len == m->name.len
-            && ngx_memcmp(data, m->name.data, m->name.len) == 0)
-        {
-            *next = i + 1;
-            return m;
+        if (m->name.len == len && ngx_memcmp(m->name.data, key, len) == 0) {
+            f->member = m;
+            f->next = i + 1;
+            p->key = key + len;
+            return 1;
         }
     }
 
-    return NULL;
+    f->member = NULL;
+    f->unknown++;
+
+    if (f == p->frames && p->shape->exact) {
+        p->event->varied |= ngx_http_jelou_parse_varied(p->shape->exact, key,
+                                                        len);
+    }
+
+    return 1;
 }
 
 
-/* Keeps the first value of a member, and reads the rest of any. */
-
-static ngx_int_t
-ngx_http_jelou_parse_value(ngx_http_jelou_parser_t *p,
-    const ngx_http_jelou_member_t *member, ngx_http_jelou_value_t *value,
-    ngx_http_jelou_value_t *values, const ngx_http_jelou_path_t *path)
+static int
+ngx_http_jelou_parse_end_map(void *data)
 {
-    ngx_http_jelou_path_t    inner;
-    ngx_http_jelou_value_t  *v;
+    ngx_http_jelou_parser_t  *p = data;
 
-    v = &values[member->slot];
+    ngx_http_jelou_frame_t  *f;
 
-    if (v->type != NGX_HTTP_JELOU_ABSENT) {
-        v->repeated = 1;
-        return ngx_http_jelou_json_skip(&p->json, value);
+    ngx_http_jelou_yajl_close(&p->yajl);
+
+    if (p->skip) {
+        p->skip--;
+        return 1;
     }
 
-    *v = *value;
+    f = p->frame;
 
-    if (member->object == NULL || value->type != member->type) {
-        return ngx_http_jelou_json_skip(&p->json, value);
+    if (f->unknown && p->shape->strict) {
+        ngx_http_jelou_parse_unknown(p->event, &f->path, f->unknown);
     }
 
-    inner.parent = path;
-    inner.name = member->name;
-
-    if (value->type == NGX_HTTP_JELOU_MEMBERS) {
-        return ngx_http_jelou_parse_object(p, member->object, values, &inner);
+    if (f == p->frames) {
+        return 1;
     }
 
-    return ngx_http_jelou_parse_array(p, member, v, &inner);
+    p->frame--;
+
+    if (p->frame->object) {
+        return 1;
+    }
+
+    return ngx_http_jelou_parse_item(p, p->item, &f->path);
 }
 
 
-static ngx_int_t
-ngx_http_jelou_parse_array(ngx_http_jelou_parser_t *p,
-    const ngx_http_jelou_member_t *member, ngx_http_jelou_value_t *array,
-    const ngx_http_jelou_path_t *path)
+static int
+ngx_http_jelou_parse_start_array(void *data)
 {
-    ngx_int_t               rc;
-    ngx_uint_t              first;
-    ngx_http_jelou_path_t   item;
-    ngx_http_jelou_value_t  value;
+    ngx_http_jelou_parser_t  *p = data;
 
-    item.parent = path;
-    ngx_str_null(&item.name);
+    ngx_http_jelou_value_t  *value;
 
-    for (first = 1; /* void */ ; first = 0) {
-        rc = ngx_http_jelou_json_item(&p->json, first);
-
-        if (rc == NGX_DONE) {
-            return NGX_OK;
-        }
-
-        if (rc == NGX_OK) {
-            rc = ngx_http_jelou_json_value(&p->json, &value);
-        }
-
-        if (rc != NGX_OK) {
-            return rc;
-        }
-
-        item.index = array->len++;
-
-        /* once the verdict and all that is said of it is clear, no work */
-
-        if (p->event->nviolations == NGX_HTTP_JELOU_MAX_VIOLATIONS
-            || (member->limit && item.index >= member->limit))
-        {
-            rc = ngx_http_jelou_json_skip(&p->json, &value);
-
-        } else {
-            rc = ngx_http_jelou_parse_item(p, member, &value, &item);
-        }
-
-        if (rc != NGX_OK) {
-            return rc;
-        }
+    if (!ngx_http_jelou_yajl_open(&p->yajl)) {
+        return 0;
     }
+
+    if (p->skip || (p->frame && p->frame->object)) {
+        return ngx_http_jelou_parse_open(p, NGX_HTTP_JELOU_ARRAY);
+    }
+
+    if (!ngx_http_jelou_parse_scalar(p, NGX_HTTP_JELOU_ARRAY, &value)) {
+        return 0;
+    }
+
+    p->skip = 1;
+
+    return 1;
 }
 
 
-static ngx_int_t
-ngx_http_jelou_parse_item(ngx_http_jelou_parser_t *p,
-    const ngx_http_jelou_member_t *array, ngx_http_jelou_value_t *value,
-    const ngx_http_jelou_path_t *path)
+static int
+ngx_http_jelou_parse_end_array(void *data)
 {
-    ngx_int_t                rc;
-    ngx_http_jelou_value_t  *values;
+    ngx_http_jelou_parser_t  *p = data;
 
-    if (value->type == NGX_HTTP_JELOU_MEMBERS) {
-        values = p->item;
-        ngx_memzero(values, sizeof(p->item));
+    ngx_http_jelou_yajl_close(&p->yajl);
 
-        rc = ngx_http_jelou_parse_object(p, array->object, values, path);
+    if (p->skip) {
+        p->skip--;
 
     } else {
-        values = NULL;
-        rc = ngx_http_jelou_json_skip(&p->json, value);
+        p->frame--;
     }
 
-    if (rc != NGX_OK) {
-        return rc;
+    return 1;
+}
+
+
+/*
+ * A value that has nothing in it, or nothing that is wanted.  Sets *value to
+ * where it belongs, or to NULL if nobody asks for it.  Returns 0 if it must not
+ * be here at all.
+ */
+
+static int
+ngx_http_jelou_parse_scalar(ngx_http_jelou_parser_t *p, ngx_uint_t type,
+    ngx_http_jelou_value_t **value)
+{
+    ngx_http_jelou_path_t    item;
+    ngx_http_jelou_frame_t  *f;
+
+    *value = NULL;
+
+    if (p->skip) {
+        return 1;
     }
 
-    p->shape->item(p->event, array, values, path, p->shape->data);
+    f = p->frame;
 
-    return p->event->failed ? NGX_ERROR : NGX_OK;
+    if (f == NULL) {
+        p->yajl.reason = "not an object";
+        return 0;
+    }
+
+    if (f->object) {
+
+        if (f->member) {
+            *value = ngx_http_jelou_parse_keep(f, type);
+        }
+
+        return 1;
+    }
+
+    if (!ngx_http_jelou_parse_next_item(p, &item.index)) {
+        return 1;
+    }
+
+    item.parent = &f->path;
+    ngx_str_null(&item.name);
+
+    return ngx_http_jelou_parse_item(p, NULL, &item);
+}
+
+
+/* Of a member that is repeated, the first value is kept. */
+
+static ngx_http_jelou_value_t *
+ngx_http_jelou_parse_keep(ngx_http_jelou_frame_t *f, ngx_uint_t type)
+{
+    ngx_http_jelou_value_t  *value;
+
+    value = &f->values[f->member->slot];
+
+    if (value->type != NGX_HTTP_JELOU_ABSENT) {
+        value->repeated = 1;
+        return NULL;
+    }
+
+    value->type = (uint8_t) type;
+
+    return value;
+}
+
+
+/* An object or an array begins that is a member's value or is skipped. */
+
+static int
+ngx_http_jelou_parse_open(ngx_http_jelou_parser_t *p, ngx_uint_t type)
+{
+    ngx_http_jelou_frame_t         *f;
+    ngx_http_jelou_value_t         *value;
+    const ngx_http_jelou_member_t  *m;
+
+    f = p->frame;
+    m = p->skip ? NULL : f->member;
+
+    value = m ? ngx_http_jelou_parse_keep(f, type) : NULL;
+
+    if (value == NULL || m->object == NULL || m->type != type) {
+        p->skip++;
+        return 1;
+    }
+
+    if (type == NGX_HTTP_JELOU_MEMBERS) {
+        ngx_http_jelou_parse_enter(p, m->object, f->values);
+
+    } else {
+        ngx_http_jelou_parse_enter(p, NULL, value);
+        p->frame->member = m;
+    }
+
+    p->frame->path.name = m->name;
+
+    return 1;
+}
+
+
+static void
+ngx_http_jelou_parse_enter(ngx_http_jelou_parser_t *p,
+    const ngx_http_jelou_object_t *object, ngx_http_jelou_value_t *values)
+{
+    ngx_http_jelou_frame_t  *f;
+
+    f = p->frame ? p->frame + 1 : p->frames;
+
+    f->path.parent = p->frame ? &p->frame->path : NULL;
+    f->object = object;
+    f->member = NULL;
+    f->values = values;
+    f->next = 0;
+    f->unknown = 0;
+
+    p->frame = f;
+}
+
+
+/*
+ * Counts an item of the array that is open.  Returns 0 if it need not be looked
+ * at: the verdict, and all that is said of it, is clear.
+ */
+
+static ngx_uint_t
+ngx_http_jelou_parse_next_item(ngx_http_jelou_parser_t *p, ngx_uint_t *index)
+{
+    ngx_http_jelou_frame_t  *f;
+
+    f = p->frame;
+
+    *index = f->values->len++;
+
+    return p->event->nviolations < NGX_HTTP_JELOU_MAX_VIOLATIONS
+           && (f->member->limit == 0 || *index < f->member->limit);
+}
+
+
+static int
+ngx_http_jelou_parse_item(ngx_http_jelou_parser_t *p,
+    ngx_http_jelou_value_t *values, const ngx_http_jelou_path_t *path)
+{
+    p->shape->item(p->event, p->frame->member, values, path, p->shape->data);
+
+    return !p->event->failed;
 }
 
 
@@ -419,32 +516,42 @@ ngx_http_jelou_parse_unknown(ngx_http_jelou_event_t *event,
 
 static ngx_uint_t
 ngx_http_jelou_parse_varied(const ngx_http_jelou_object_t *object,
-    ngx_http_jelou_value_t *name)
+    const unsigned char *key, size_t len)
 {
-    size_t            n;
-    u_char           *p, *last;
-    uint32_t          c;
-    ngx_uint_t        i;
-    const ngx_str_t  *text;
+    size_t                n, size;
+    u_char                c;
+    ngx_uint_t            i;
+    const ngx_str_t      *name;
+    const unsigned char  *p, *last;
 
-    last = name->data + name->len;
+    last = key + len;
 
     for (i = 0; i < object->nmembers; i++) {
-        text = &object->members[i].name;
-        p = name->data;
+        name = &object->members[i].name;
+        p = key;
 
-        for (n = 0; n < text->len && p < last; n++) {
-            c = ngx_http_jelou_text_next(&p, last);
+        for (n = 0; n < name->len && p < last; n++) {
+            c = ngx_tolower(*p);
+            size = 1;
 
-            c = (c == 0x17f) ? 's' : (c == 0x212a) ? 'k'
-                : (c >= 'A' && c <= 'Z') ? (c | 0x20) : c;
+            if (last - p >= 2 && ngx_memcmp(p, "\xc5\xbf", 2) == 0) {
+                c = 's';
+                size = 2;
+            }
 
-            if (c != ngx_tolower(text->data[n])) {
+            if (last - p >= 3 && ngx_memcmp(p, "\xe2\x84\xaa", 3) == 0) {
+                c = 'k';
+                size = 3;
+            }
+
+            if (c != ngx_tolower(name->data[n])) {
                 break;
             }
+
+            p += size;
         }
 
-        if (n == text->len && p == last) {
+        if (n == name->len && p == last) {
             return 1;
         }
     }

@@ -1,7 +1,7 @@
 
 /*
- * Bytes to event: the members that a table names are found in the body and
- * kept as the raw tokens that they are there.
+ * Bytes to event, over yajl: the members that a table names are found in the
+ * body and kept as the raw tokens that they are there.
  */
 
 
@@ -12,14 +12,11 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
-#include "ngx_http_jelou_json.h"
+#include "ngx_http_jelou_yajl.h"
 
 
 #define NGX_HTTP_JELOU_MAX_VIOLATIONS  16
 #define NGX_HTTP_JELOU_RANDOM_LEN      16
-
-/* a token's length is kept in 32 bits */
-#define NGX_HTTP_JELOU_MAX_BODY        (1024 * 1024 * 1024)
 
 
 /* the values of an event: where a member's token is kept */
@@ -72,6 +69,25 @@ enum {
 
     NGX_HTTP_JELOU_ITEM_NVALUES = NGX_HTTP_JELOU_ITEM_CAPTION + 1
 };
+
+
+typedef enum {
+    NGX_HTTP_JELOU_ABSENT = 0,
+    NGX_HTTP_JELOU_STRING,
+    NGX_HTTP_JELOU_NUMBER,
+    NGX_HTTP_JELOU_LITERAL,              /* true, false or null */
+    NGX_HTTP_JELOU_MEMBERS,              /* an object */
+    NGX_HTTP_JELOU_ARRAY
+} ngx_http_jelou_type_e;
+
+
+typedef struct {
+    u_char      *data;          /* the token; of a string, between its quotes */
+    uint32_t     len;           /* its bytes; of an array, its items */
+    uint8_t      type;          /* ngx_http_jelou_type_e */
+    uint8_t      escaped;       /* a string that has escapes */
+    uint8_t      repeated;      /* the member stood there more than once */
+} ngx_http_jelou_value_t;
 
 
 typedef struct ngx_http_jelou_object_s     ngx_http_jelou_object_t;
@@ -188,15 +204,17 @@ typedef struct {
  * memory ran out.
  */
 ngx_int_t ngx_http_jelou_parse(ngx_http_jelou_event_t *event,
-    ngx_http_jelou_shape_t *shape);
+    ngx_http_jelou_shape_t *shape, ngx_log_t *log);
 
 /*
- * Looks for one member of the root and for nothing else: nothing is kept of
- * the others, and nothing is allocated.  Returns NGX_OK and its first value,
- * of type NGX_HTTP_JELOU_ABSENT if there is none, or NGX_DECLINED as above.
+ * Looks for the string that a member of the root has, and for nothing else:
+ * nothing is kept of the others.  Returns NGX_OK with its value; NGX_DECLINED,
+ * as soon as that is sure, if there is none, if it is longer than max bytes, no
+ * string or repeated, or if the body is not JSON; NGX_ERROR if memory ran out.
  */
-ngx_int_t ngx_http_jelou_parse_member(ngx_str_t *body, const ngx_str_t *name,
-    ngx_http_jelou_value_t *value);
+ngx_int_t ngx_http_jelou_parse_string_member(ngx_str_t *body,
+    const ngx_str_t *name, size_t max, ngx_http_jelou_value_t *value,
+    ngx_log_t *log);
 
 /*
  * Adds a violation at path, or at its member if a name of the schema is given.

@@ -692,7 +692,7 @@ ngx_http_jelou_check(ngx_http_jelou_event_t *event,
     shape.item = ngx_http_jelou_check_item;
     shape.data = &check;
 
-    rc = ngx_http_jelou_parse(event, &shape);
+    rc = ngx_http_jelou_parse(event, &shape, log);
 
     if (rc != NGX_OK) {
         return rc == NGX_DECLINED ? NGX_HTTP_JELOU_INVALID_JSON : NGX_ERROR;
@@ -1568,6 +1568,7 @@ ngx_int_t
 ngx_http_jelou_project_id(ngx_http_jelou_event_t *event,
     ngx_http_jelou_schema_t *schema, ngx_str_t *text)
 {
+    size_t                   max;
     ngx_int_t                rc;
     const ngx_str_t         *name;
     ngx_http_jelou_value_t   value;
@@ -1579,18 +1580,12 @@ ngx_http_jelou_project_id(ngx_http_jelou_event_t *event,
         return NGX_OK;
     }
 
-    event->has_project = 1;
-
-    rc = ngx_http_jelou_parse_member(&event->body, name, &value);
-
     /* a token of more bytes is too long in whatever way it is written */
 
-    if (rc == NGX_OK
-        && (value.type != NGX_HTTP_JELOU_STRING || value.repeated
-            || value.len > NGX_HTTP_JELOU_ID_MAX * (sizeof("\\u0000") - 1)))
-    {
-        rc = NGX_DECLINED;
-    }
+    max = NGX_HTTP_JELOU_ID_MAX * (sizeof("\\u0000") - 1);
+
+    rc = ngx_http_jelou_parse_string_member(&event->body, name, max, &value,
+                                            event->pool->log);
 
     if (rc == NGX_OK) {
         rc = ngx_http_jelou_value_decode(event->pool, &value, text);
@@ -1605,6 +1600,7 @@ ngx_http_jelou_project_id(ngx_http_jelou_event_t *event,
     }
 
     event->project = *text;
+    event->has_project = 1;
 
     return NGX_OK;
 }

@@ -92,39 +92,6 @@ ngx_http_jelou_text_ascii(u_char *p, u_char *last)
     return p;
 }
 
-
-u_char *
-ngx_http_jelou_text_plain(u_char *p, u_char *last)
-{
-    int      mask;
-    __m128i  text, low, found;
-
-    while (last - p >= 16) {
-        text = _mm_loadu_si128((__m128i *) p);
-
-        /* the bytes as unsigned ones this time: up to 0x1f */
-
-        low = _mm_cmpeq_epi8(_mm_min_epu8(text, _mm_set1_epi8(0x1f)), text);
-
-        found = _mm_or_si128(low,
-                             _mm_or_si128(
-                               _mm_cmpeq_epi8(text, _mm_set1_epi8('"')),
-                               _mm_cmpeq_epi8(text, _mm_set1_epi8('\\'))));
-
-        mask = _mm_movemask_epi8(found);
-
-        if (mask) {
-            return p + __builtin_ctz(mask);
-        }
-
-        p += 16;
-    }
-
-    while (p < last && *p >= 0x20 && *p != '"' && *p != '\\') { p++; }
-
-    return p;
-}
-
 #else
 
 static u_char *
@@ -142,15 +109,6 @@ ngx_http_jelou_text_ascii(u_char *p, u_char *last)
 
         p += 8;
     }
-
-    return p;
-}
-
-
-u_char *
-ngx_http_jelou_text_plain(u_char *p, u_char *last)
-{
-    while (p < last && *p >= 0x20 && *p != '"' && *p != '\\') { p++; }
 
     return p;
 }

@@ -21,13 +21,6 @@
 u_char *ngx_http_jelou_text_check(u_char *p, u_char *last);
 
 /*
- * Finds the first byte in [p, last) that a string token does not have as it
- * is: a quote, a backslash or a control character.  Returns its address, or
- * last if there is none.
- */
-u_char *ngx_http_jelou_text_plain(u_char *p, u_char *last);
-
-/*
  * Takes the next code point off the string token [*p, last), which is what
  * stands between the quotes of a string that has been parsed, escapes
  * included.  Returns the code point and moves *p behind it; a surrogate

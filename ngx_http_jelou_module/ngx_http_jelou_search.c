@@ -1,0 +1,172 @@
+
+/*
+ * One member of a body's root, over yajl, and nothing else.
+ */
+
+
+#include "ngx_http_jelou_parse.h"
+
+
+typedef struct {
+    ngx_http_jelou_yajl_t     yajl;
+    const ngx_str_t          *name;
+    size_t                    max;
+    ngx_http_jelou_value_t   *value;
+    const unsigned char      *key;      /* behind it, if the next value is the
+                                           member's, or NULL */
+} ngx_http_jelou_search_t;
+
+
+static int ngx_http_jelou_search_null(void *data);
+static int ngx_http_jelou_search_boolean(void *data, int boolean);
+static int ngx_http_jelou_search_number(void *data, const char *number,
+    size_t len);
+static int ngx_http_jelou_search_string(void *data,
+    const unsigned char *string, size_t len);
+static int ngx_http_jelou_search_start_map(void *data);
+static int ngx_http_jelou_search_key(void *data, const unsigned char *key,
+    size_t len);
+static int ngx_http_jelou_search_start_array(void *data);
+static int ngx_http_jelou_search_end(void *data);
+
+
+static const yajl_callbacks  ngx_http_jelou_search_callbacks = {
+    ngx_http_jelou_search_null,
+    ngx_http_jelou_search_boolean,
+    NULL,                                  /* integer */
+    NULL,                                  /* double */
+    ngx_http_jelou_search_number,
+    ngx_http_jelou_search_string,
+    ngx_http_jelou_search_start_map,
+    ngx_http_jelou_search_key,
+    ngx_http_jelou_search_end,
+    ngx_http_jelou_search_start_array,
+    ngx_http_jelou_search_end
+};
+
+
+ngx_int_t
+ngx_http_jelou_parse_string_member(ngx_str_t *body, const ngx_str_t *name,
+    size_t max, ngx_http_jelou_value_t *value, ngx_log_t *log)
+{
+    ngx_int_t                rc;
+    ngx_http_jelou_search_t  search;
+
+    ngx_memzero(value, sizeof(ngx_http_jelou_value_t));
+
+    search.yajl.body = *body;
+    search.name = name;
+    search.max = max;
+    search.value = value;
+    search.key = NULL;
+
+    rc = ngx_http_jelou_yajl_parse(&search.yajl,
+                                   &ngx_http_jelou_search_callbacks, &search,
+                                   log);
+
+    if (rc == NGX_OK && value->type == NGX_HTTP_JELOU_ABSENT) {
+        return NGX_DECLINED;
+    }
+
+    return rc;
+}
+
+
+/* A value that is no string; the callbacks return 0 once there is no answer. */
+
+static int
+ngx_http_jelou_search_null(void *data)
+{
+    ngx_http_jelou_search_t  *search = data;
+
+    return search->yajl.depth && search->key == NULL;
+}
+
+
+static int
+ngx_http_jelou_search_boolean(void *data, int boolean)
+{
+    return ngx_http_jelou_search_null(data);
+}
+
+
+static int
+ngx_http_jelou_search_number(void *data, const char *number, size_t len)
+{
+    return ngx_http_jelou_search_null(data);
+}
+
+
+static int
+ngx_http_jelou_search_string(void *data, const unsigned char *string,
+    size_t len)
+{
+    ngx_http_jelou_search_t  *search = data;
+
+    ngx_str_t                token;
+    ngx_http_jelou_value_t  *value;
+
+    if (search->key == NULL) {
+        return search->yajl.depth > 0;
+    }
+
+    value = search->value;
+
+    value->type = NGX_HTTP_JELOU_STRING;
+    value->escaped = (uint8_t) ngx_http_jelou_yajl_token(&search->yajl, string,
+                                                         len, search->key,
+                                                         &token);
+    value->data = token.data;
+    value->len = (uint32_t) token.len;
+
+    search->key = NULL;
+
+    return token.len <= search->max;
+}
+
+
+static int
+ngx_http_jelou_search_start_map(void *data)
+{
+    ngx_http_jelou_search_t  *search = data;
+
+    return search->key == NULL && ngx_http_jelou_yajl_open(&search->yajl);
+}
+
+
+static int
+ngx_http_jelou_search_key(void *data, const unsigned char *key, size_t len)
+{
+    ngx_http_jelou_search_t  *search = data;
+
+    if (search->yajl.depth == 1
+        && len == search->name->len
+        && ngx_memcmp(key, search->name->data, len) == 0)
+    {
+        search->key = key + len;
+
+        return search->value->type == NGX_HTTP_JELOU_ABSENT;
+    }
+
+    return 1;
+}
+
+
+static int
+ngx_http_jelou_search_start_array(void *data)
+{
+    ngx_http_jelou_search_t  *search = data;
+
+    return search->yajl.depth && ngx_http_jelou_search_start_map(data);
+}
+
+
+static int
+ngx_http_jelou_search_end(void *data)
+{
+    ngx_http_jelou_search_t  *search = data;
+
+    ngx_http_jelou_yajl_close(&search->yajl);
+
+    return 1;
+}
