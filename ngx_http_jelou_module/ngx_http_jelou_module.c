@@ -7,6 +7,8 @@
 #include "ngx_http_jelou_module.h"
 #include "ngx_http_jelou_forward.h"
 #include "ngx_http_jelou_handler.h"
+#include "ngx_http_jelou_handover.h"
+#include "ngx_http_jelou_lint.h"
 #include "ngx_http_jelou_metrics.h"
 #include "ngx_http_jelou_reply.h"
 #include "ngx_http_jelou_rule.h"
@@ -15,7 +17,20 @@
 #include "ngx_http_jelou_variable.h"
 
 
-#define NGX_HTTP_JELOU_DEDUP_TTL  (24 * 60 * 60)
+#define NGX_HTTP_JELOU_DEDUP_TTL       (24 * 60 * 60)
+#define NGX_HTTP_JELOU_DEDUP_WAIT      5000
+#define NGX_HTTP_JELOU_DEDUP_WAIT_MAX  60000
+
+/* how many secrets are counted each by itself */
+
+#define NGX_HTTP_JELOU_SECRETS      100
+#define NGX_HTTP_JELOU_SECRETS_MAX  100000
+
+/* the most that any time, and any zone, may be set to */
+
+#define NGX_HTTP_JELOU_DAYS       365
+#define NGX_HTTP_JELOU_TIME_MAX   (NGX_HTTP_JELOU_DAYS * 24 * 60 * 60)
+#define NGX_HTTP_JELOU_ZONE_MAX   ((uint64_t) 64 * 1024 * 1024 * 1024)
 
 
 static char *ngx_http_jelou_set_endpoint(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -42,9 +57,13 @@ static char *ngx_http_jelou_set_types(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_jelou_set_schemes(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+static char *ngx_http_jelou_set_tolerance(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 static char *ngx_http_jelou_set_enum(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_jelou_set_fixed(ngx_conf_t *cf, void *post, void *data);
+static char *ngx_http_jelou_check_dedup_wait(ngx_conf_t *cf, void *post,
+    void *data);
 
 static ngx_int_t ngx_http_jelou_preconfiguration(ngx_conf_t *cf);
 static ngx_int_t ngx_http_jelou_postconfiguration(ngx_conf_t *cf);
@@ -52,11 +71,16 @@ static void *ngx_http_jelou_create_main_conf(ngx_conf_t *cf);
 static void *ngx_http_jelou_create_loc_conf(ngx_conf_t *cf);
 static char *ngx_http_jelou_merge_loc_conf(ngx_conf_t *cf, void *parent,
     void *child);
+static char *ngx_http_jelou_merge_access(ngx_conf_t *cf,
+    ngx_http_jelou_loc_conf_t *conf);
 static char *ngx_http_jelou_merge_status(ngx_conf_t *cf,
     ngx_http_jelou_loc_conf_t *prev, ngx_http_jelou_loc_conf_t *conf);
-static void ngx_http_jelou_merge_handler(ngx_conf_t *cf,
+static char *ngx_http_jelou_merge_handler(ngx_conf_t *cf,
     ngx_http_jelou_loc_conf_t *prev, ngx_http_jelou_loc_conf_t *conf);
+static void ngx_http_jelou_merge_size(ngx_conf_t *cf);
 static char *ngx_http_jelou_merge_dedup(ngx_conf_t *cf,
+    ngx_http_jelou_loc_conf_t *conf);
+static void ngx_http_jelou_merge_replay(ngx_conf_t *cf,
     ngx_http_jelou_loc_conf_t *conf);
 static char *ngx_http_jelou_merge_types(ngx_conf_t *cf,
     ngx_http_jelou_loc_conf_t *conf);
@@ -64,7 +88,10 @@ static char *ngx_http_jelou_merge_fixed(ngx_conf_t *cf,
     ngx_http_jelou_loc_conf_t *prev, ngx_http_jelou_loc_conf_t *conf);
 static char *ngx_http_jelou_merge_schemes(ngx_conf_t *cf,
     ngx_http_jelou_loc_conf_t *conf);
-static void ngx_http_jelou_cleanup(void *data);
+
+
+static char  ngx_http_jelou_too_long[] =
+    "takes no time of more than " ngx_value(NGX_HTTP_JELOU_DAYS) " days";
 
 
 static ngx_conf_enum_t  ngx_http_jelou_formats[] = {
@@ -97,10 +124,22 @@ static ngx_conf_enum_t  ngx_http_jelou_texts[] = {
 };
 
 
+static ngx_conf_enum_t  ngx_http_jelou_accesses[] = {
+    { ngx_string("none"), NGX_HTTP_JELOU_ACCESS_NONE },
+    { ngx_string("elsewhere"), NGX_HTTP_JELOU_ACCESS_ELSEWHERE },
+    { ngx_null_string, 0 }
+};
+
+
 static ngx_conf_enum_t  ngx_http_jelou_pages[] = {
     { ngx_string("json"), NGX_HTTP_JELOU_STATUS_JSON },
     { ngx_string("prometheus"), NGX_HTTP_JELOU_STATUS_PROMETHEUS },
     { ngx_null_string, 0 }
+};
+
+
+static ngx_conf_post_t  ngx_http_jelou_dedup_wait_bounds = {
+    ngx_http_jelou_check_dedup_wait
 };
 
 
@@ -132,6 +171,13 @@ static ngx_command_t  ngx_http_jelou_commands[] = {
       0,
       NULL },
 
+    { ngx_string("jelou_access"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_jelou_set_enum,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_jelou_loc_conf_t, access),
+      &ngx_http_jelou_accesses },
+
     { ngx_string("jelou_upstream_secret"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
       ngx_http_jelou_set_upstream_secret,
@@ -153,8 +199,15 @@ static ngx_command_t  ngx_http_jelou_commands[] = {
       0,
       NULL },
 
+    { ngx_string("jelou_dedup_wait"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_jelou_loc_conf_t, dedup_wait),
+      &ngx_http_jelou_dedup_wait_bounds },
+
     { ngx_string("jelou_status_zone"),
-      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE12,
       ngx_http_jelou_set_status_zone,
       NGX_HTTP_MAIN_CONF_OFFSET,
       0,
@@ -225,10 +278,10 @@ static ngx_command_t  ngx_http_jelou_commands[] = {
       NULL },
 
     { ngx_string("jelou_timestamp_tolerance"),
-      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
-      ngx_conf_set_msec_slot,
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE12,
+      ngx_http_jelou_set_tolerance,
       NGX_HTTP_LOC_CONF_OFFSET,
-      offsetof(ngx_http_jelou_loc_conf_t, tolerance),
+      0,
       NULL },
 
     { ngx_string("jelou_format"),
@@ -278,69 +331,6 @@ ngx_module_t  ngx_http_jelou_module = {
     NULL,                                  /* exit master */
     NGX_MODULE_V1_PADDING
 };
-
-
-ngx_http_jelou_ctx_t *
-ngx_http_jelou_ctx(ngx_http_request_t *r)
-{
-    ngx_pool_cleanup_t    *cln;
-    ngx_http_jelou_ctx_t  *ctx;
-
-    ctx = ngx_http_get_module_ctx(r, ngx_http_jelou_module);
-
-    if (ctx == NULL && (r->internal || r->filter_finalize)) {
-
-        /* contexts are cleared by internal redirects, clean-ups are not */
-
-        for (cln = r->pool->cleanup; cln; cln = cln->next) {
-            if (cln->handler == ngx_http_jelou_cleanup) {
-                return cln->data;
-            }
-        }
-    }
-
-    return ctx;
-}
-
-
-ngx_http_jelou_ctx_t *
-ngx_http_jelou_ctx_create(ngx_http_request_t *r,
-    ngx_http_jelou_loc_conf_t *jlcf)
-{
-    ngx_pool_cleanup_t    *cln;
-    ngx_http_jelou_ctx_t  *ctx;
-
-    cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_http_jelou_ctx_t));
-    if (cln == NULL) {
-        return NULL;
-    }
-
-    cln->handler = ngx_http_jelou_cleanup;
-
-    ctx = cln->data;
-    ngx_memzero(ctx, sizeof(ngx_http_jelou_ctx_t));
-
-    ctx->conf = jlcf;
-    ctx->http_version = r->http_version;
-
-    ngx_http_set_ctx(r, ctx, ngx_http_jelou_module);
-
-    return ctx;
-}
-
-
-static void
-ngx_http_jelou_cleanup(void *data)
-{
-    ngx_http_jelou_ctx_t  *ctx = data;
-
-    /*
-     * the context is found by this handler, and freed with the pool; an event
-     * that was not delivered until now is not being delivered any more
-     */
-
-    ngx_http_jelou_dedup_cancel(&ctx->flight);
-}
 
 
 static char *
@@ -516,6 +506,10 @@ ngx_http_jelou_set_dedup_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
             ttl = ngx_parse_time(&s, 1);
 
+            if (ttl > NGX_HTTP_JELOU_TIME_MAX) {
+                return ngx_http_jelou_too_long;
+            }
+
             if (ttl != (ngx_int_t) NGX_ERROR && ttl != 0) {
                 continue;
             }
@@ -557,14 +551,16 @@ ngx_http_jelou_set_dedup_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
-/* zone=name:size */
+/* zone=name:size [secrets=number] */
 
 static char *
 ngx_http_jelou_set_status_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_jelou_main_conf_t *jmcf = conf;
 
+    ngx_int_t                      secrets;
     ngx_str_t                     *value, s;
+    ngx_uint_t                     i;
     ngx_http_jelou_status_zone_t  *zone;
 
     if (jmcf->status_zone) {
@@ -572,12 +568,11 @@ ngx_http_jelou_set_status_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     value = cf->args->elts;
+    secrets = NGX_HTTP_JELOU_SECRETS;
+    i = 1;
 
     if (ngx_strncmp(value[1].data, "zone=", 5) != 0) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid parameter \"%V\" in \"%V\" directive",
-                           &value[1], &cmd->name);
-        return NGX_CONF_ERROR;
+        goto invalid;
     }
 
     s.data = value[1].data + 5;
@@ -589,15 +584,39 @@ ngx_http_jelou_set_status_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
+    if (cf->args->nelts == 3) {
+        i = 2;
+
+        if (ngx_strncmp(value[2].data, "secrets=", 8) != 0) {
+            goto invalid;
+        }
+
+        secrets = ngx_atoi(value[2].data + 8, value[2].len - 8);
+
+        if (secrets == NGX_ERROR || secrets > NGX_HTTP_JELOU_SECRETS_MAX) {
+            goto invalid;
+        }
+    }
+
     zone = ngx_pcalloc(cf->pool, sizeof(ngx_http_jelou_status_zone_t));
     if (zone == NULL) {
         return NGX_CONF_ERROR;
     }
 
+    zone->secrets = secrets;
+
     jmcf->status_zone->init = ngx_http_jelou_status_init_zone;
     jmcf->status_zone->data = zone;
 
     return NGX_CONF_OK;
+
+invalid:
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "invalid parameter \"%V\" in \"%V\" directive",
+                       &value[i], &cmd->name);
+
+    return NGX_CONF_ERROR;
 }
 
 
@@ -646,10 +665,14 @@ ngx_http_jelou_add_zone(ngx_conf_t *cf, ngx_command_t *cmd, ngx_str_t *param,
         goto invalid;
     }
 
-    if (size < (ssize_t) (8 * ngx_pagesize)) {
+    if (size < (ssize_t) (8 * ngx_pagesize)
+        || (uint64_t) size > NGX_HTTP_JELOU_ZONE_MAX)
+    {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "zone \"%V\" in \"%V\" directive is too small",
-                           &name, &cmd->name);
+                           "zone \"%V\" in \"%V\" directive is too %s",
+                           &name, &cmd->name,
+                           size < (ssize_t) (8 * ngx_pagesize) ? "small"
+                                                               : "large");
         return NULL;
     }
 
@@ -856,6 +879,59 @@ ngx_http_jelou_set_schemes(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
+/* time [future=time] */
+
+static char *
+ngx_http_jelou_set_tolerance(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_jelou_loc_conf_t *jlcf = conf;
+
+    ngx_int_t   past, future;
+    ngx_str_t  *value, s;
+
+    if (jlcf->tolerance != NGX_CONF_UNSET_MSEC) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    past = ngx_parse_time(&value[1], 0);
+
+    if (past == (ngx_int_t) NGX_ERROR) {
+        return "invalid value";
+    }
+
+    future = past;
+
+    if (cf->args->nelts == 3) {
+
+        if (ngx_strncmp(value[2].data, "future=", 7) != 0 || past == 0) {
+            return "invalid value";
+        }
+
+        s.data = value[2].data + 7;
+        s.len = value[2].len - 7;
+
+        future = ngx_parse_time(&s, 0);
+
+        if (future == (ngx_int_t) NGX_ERROR) {
+            return "invalid value";
+        }
+    }
+
+    if (past / 1000 > NGX_HTTP_JELOU_TIME_MAX
+        || future / 1000 > NGX_HTTP_JELOU_TIME_MAX)
+    {
+        return ngx_http_jelou_too_long;
+    }
+
+    jlcf->tolerance = past;
+    jlcf->future = future;
+
+    return NGX_CONF_OK;
+}
+
+
 /* as ngx_conf_set_enum_slot(), which does not name the directive */
 
 static char *
@@ -903,6 +979,19 @@ ngx_http_jelou_set_fixed(ngx_conf_t *cf, void *post, void *data)
 }
 
 
+static char *
+ngx_http_jelou_check_dedup_wait(ngx_conf_t *cf, void *post, void *data)
+{
+    ngx_msec_t  *wait = data;
+
+    if (*wait > NGX_HTTP_JELOU_DEDUP_WAIT_MAX) {
+        return "is longer than 60 seconds";
+    }
+
+    return NGX_CONF_OK;
+}
+
+
 static ngx_int_t
 ngx_http_jelou_preconfiguration(ngx_conf_t *cf)
 {
@@ -913,24 +1002,12 @@ ngx_http_jelou_preconfiguration(ngx_conf_t *cf)
 static ngx_int_t
 ngx_http_jelou_postconfiguration(ngx_conf_t *cf)
 {
-    ngx_http_handler_pt         *h;
-    ngx_http_core_main_conf_t   *cmcf;
-    ngx_http_jelou_main_conf_t  *jmcf;
+    ngx_http_jelou_lint_pages(cf);
 
-    jmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_jelou_module);
-
-    if (jmcf->status_zone) {
-        cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
-
-        h = ngx_array_push(&cmcf->phases[NGX_HTTP_LOG_PHASE].handlers);
-        if (h == NULL) {
-            return NGX_ERROR;
-        }
-
-        *h = ngx_http_jelou_status_log;
-    }
-
-    if (ngx_http_jelou_forward_init(cf) != NGX_OK) {
+    if (ngx_http_jelou_status_init(cf) != NGX_OK
+        || ngx_http_jelou_handover_init(cf) != NGX_OK
+        || ngx_http_jelou_forward_init(cf) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
@@ -950,7 +1027,10 @@ ngx_http_jelou_create_main_conf(ngx_conf_t *cf)
 
     if (ngx_array_init(&conf->dedup_zones, cf->pool, 4,
                        sizeof(ngx_shm_zone_t *))
-        != NGX_OK)
+        != NGX_OK
+        || ngx_array_init(&conf->endpoints, cf->pool, 4,
+                          sizeof(ngx_http_jelou_endpoint_at_t))
+           != NGX_OK)
     {
         return NULL;
     }
@@ -976,12 +1056,14 @@ ngx_http_jelou_create_loc_conf(ngx_conf_t *cf)
      *     conf->next = NULL;
      *     conf->allowed = 0;
      *     conf->fixed = { NULL };
+     *     conf->future = 0;
      *     conf->endpoint_set = 0;
      */
 
     conf->secrets = NGX_CONF_UNSET_PTR;
     conf->upstream_key = NGX_CONF_UNSET_PTR;
     conf->dedup_zone = NGX_CONF_UNSET_PTR;
+    conf->dedup_wait = NGX_CONF_UNSET_MSEC;
     conf->types = NGX_CONF_UNSET_PTR;
     conf->strict = NGX_CONF_UNSET;
     conf->schemes = NGX_CONF_UNSET_PTR;
@@ -990,6 +1072,7 @@ ngx_http_jelou_create_loc_conf(ngx_conf_t *cf)
     conf->tolerance = NGX_CONF_UNSET_MSEC;
     conf->format = NGX_CONF_UNSET_UINT;
     conf->reply = NGX_CONF_UNSET_UINT;
+    conf->access = NGX_CONF_UNSET_UINT;
     conf->status = NGX_CONF_UNSET_UINT;
 
     return conf;
@@ -1011,6 +1094,8 @@ ngx_http_jelou_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     }
 
     ngx_conf_merge_ptr_value(conf->dedup_zone, prev->dedup_zone, NULL);
+    ngx_conf_merge_msec_value(conf->dedup_wait, prev->dedup_wait,
+                              NGX_HTTP_JELOU_DEDUP_WAIT);
 
     ngx_conf_merge_value(conf->strict, prev->strict, 0);
     ngx_conf_merge_uint_value(conf->conversation_events,
@@ -1018,11 +1103,20 @@ ngx_http_jelou_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
                               NGX_HTTP_JELOU_CONVERSATION_ON);
     ngx_conf_merge_uint_value(conf->text, prev->text, NGX_HTTP_JELOU_TEXT_ANY);
     ngx_conf_merge_ptr_value(conf->schemes, prev->schemes, NULL);
+
+    if (conf->tolerance == NGX_CONF_UNSET_MSEC) {
+        conf->future = prev->future;
+    }
+
     ngx_conf_merge_msec_value(conf->tolerance, prev->tolerance, 0);
     ngx_conf_merge_uint_value(conf->format, prev->format,
                               NGX_HTTP_JELOU_FORMAT_EVENT);
     ngx_conf_merge_uint_value(conf->reply, prev->reply,
                               NGX_HTTP_JELOU_REPLY_CONTRACT);
+
+    if (conf->access == NGX_CONF_UNSET_UINT) {
+        conf->access = prev->access;
+    }
 
     if (conf->types == NGX_CONF_UNSET_PTR) {
         conf->types_place = prev->types_place;
@@ -1059,7 +1153,43 @@ ngx_http_jelou_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         return NGX_CONF_ERROR;
     }
 
-    if (conf->schema.endpoint->is_signed && conf->secrets == NULL) {
+    if (ngx_http_jelou_merge_access(cf, conf) != NGX_CONF_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    if (ngx_http_jelou_merge_handler(cf, prev, conf) != NGX_CONF_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_http_jelou_merge_size(cf);
+
+    if (ngx_http_jelou_lint_cache(cf, conf) != NGX_CONF_OK
+        || ngx_http_jelou_lint_add(cf) != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    if (ngx_http_jelou_merge_dedup(cf, conf) != NGX_CONF_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    return ngx_http_jelou_merge_types(cf, conf);
+}
+
+
+/*
+ * An endpoint that Jelou signs for has a secret.  Of another one somebody must
+ * have said who may send: most of what could check that cannot be seen from here.
+ */
+
+static char *
+ngx_http_jelou_merge_access(ngx_conf_t *cf, ngx_http_jelou_loc_conf_t *conf)
+{
+    if (conf->secrets) {
+        return NGX_CONF_OK;
+    }
+
+    if (conf->schema.endpoint->is_signed) {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                       "\"jelou_endpoint %V\" needs a \"jelou_secret\" "
                       "or a \"jelou_secret_file\" in %s:%ui",
@@ -1068,13 +1198,17 @@ ngx_http_jelou_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         return NGX_CONF_ERROR;
     }
 
-    ngx_http_jelou_merge_handler(cf, prev, conf);
-
-    if (ngx_http_jelou_merge_dedup(cf, conf) != NGX_CONF_OK) {
+    if (conf->access == NGX_CONF_UNSET_UINT) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"jelou_endpoint %V\" without a \"jelou_secret\" needs "
+                      "\"jelou_access elsewhere\", if something else checks who "
+                      "may send, or \"jelou_access none\" in %s:%ui",
+                      &conf->schema.endpoint->name, conf->endpoint_place.file,
+                      conf->endpoint_place.line);
         return NGX_CONF_ERROR;
     }
 
-    return ngx_http_jelou_merge_types(cf, conf);
+    return NGX_CONF_OK;
 }
 
 
@@ -1129,10 +1263,12 @@ ngx_http_jelou_merge_status(ngx_conf_t *cf, ngx_http_jelou_loc_conf_t *prev,
 /*
  * The location's own content handler comes after ours.  The modules of nginx
  * that set one have merged their configuration already.  Inside an "if" there
- * need not be one, and the location's handler is called all the same.
+ * need not be one, and the location's handler is called all the same.  A location
+ * without one answers by itself: that must be meant, and an endpoint that is
+ * inherited is not.
  */
 
-static void
+static char *
 ngx_http_jelou_merge_handler(ngx_conf_t *cf, ngx_http_jelou_loc_conf_t *prev,
     ngx_http_jelou_loc_conf_t *conf)
 {
@@ -1145,9 +1281,40 @@ ngx_http_jelou_merge_handler(ngx_conf_t *cf, ngx_http_jelou_loc_conf_t *prev,
 
     } else if (clcf->noname) {
         conf->next = prev->next;
+
+    } else if (!conf->endpoint_set) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "location \"%V\" inherits \"jelou_endpoint %V\" and has "
+                      "no handler that events go on to: give it one, or "
+                      "\"jelou_endpoint\" of its own, in %s:%ui",
+                      &clcf->name, &conf->schema.endpoint->name,
+                      conf->endpoint_place.file, conf->endpoint_place.line);
+        return NGX_CONF_ERROR;
     }
 
     clcf->handler = ngx_http_jelou_handler;
+
+    return NGX_CONF_OK;
+}
+
+
+/*
+ * nginx looks at the size before it reads a body, and while a chunked one grows.
+ * A module can refuse neither as early: so nginx's limit is at most our own.
+ */
+
+static void
+ngx_http_jelou_merge_size(ngx_conf_t *cf)
+{
+    ngx_http_core_loc_conf_t  *clcf;
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if (clcf->client_max_body_size == 0
+        || clcf->client_max_body_size > NGX_HTTP_JELOU_MAX_BODY)
+    {
+        clcf->client_max_body_size = NGX_HTTP_JELOU_MAX_BODY;
+    }
 }
 
 
@@ -1179,7 +1346,44 @@ ngx_http_jelou_merge_dedup(ngx_conf_t *cf, ngx_http_jelou_loc_conf_t *conf)
         return NGX_CONF_ERROR;
     }
 
+    ngx_http_jelou_merge_replay(cf, conf);
+
     return NGX_CONF_OK;
+}
+
+
+/*
+ * An event may be dated into the future: whoever has recorded it can send it
+ * from that early until it is too old, and it must be known as long.
+ */
+
+static void
+ngx_http_jelou_merge_replay(ngx_conf_t *cf, ngx_http_jelou_loc_conf_t *conf)
+{
+    time_t                        window;
+    ngx_http_core_loc_conf_t     *clcf;
+    ngx_http_jelou_dedup_zone_t  *zone;
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    /* the endpoint whose events have a time is that of conversations */
+
+    if (conf->tolerance == 0 || conf->schema.endpoint->conversation == NULL
+        || clcf->noname)
+    {
+        return;
+    }
+
+    zone = conf->dedup_zone->data;
+    window = (conf->tolerance + conf->future + 999) / 1000;
+
+    if (zone->ttl < window) {
+        ngx_log_error(NGX_LOG_WARN, cf->log, 0,
+                      "zone \"%V\" of \"jelou_dedup\" forgets after %T s what "
+                      "\"jelou_timestamp_tolerance\" takes for %T s, in %s:%ui",
+                      &zone->name, zone->ttl, window, conf->dedup_place.file,
+                      conf->dedup_place.line);
+    }
 }
 
 

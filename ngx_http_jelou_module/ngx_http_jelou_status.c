@@ -13,9 +13,10 @@
 
 /* a row is looked for in so many places, then it is one of the others */
 
-#define NGX_HTTP_JELOU_PROBES  64
+#define NGX_HTTP_JELOU_PROBES  128
 
 
+static ngx_int_t ngx_http_jelou_status_log(ngx_http_request_t *r);
 static void ngx_http_jelou_status_count(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx, ngx_http_jelou_status_sh_t *sh,
     ngx_uint_t endpoint, ngx_uint_t result);
@@ -82,16 +83,18 @@ ngx_http_jelou_status_init_zone(ngx_shm_zone_t *shm_zone, void *data)
         return NGX_ERROR;
     }
 
-    /* all the rest is for secrets */
+    /* all the rest is for secrets, or what they need of it */
 
-    size = shpool->pfree * ngx_pagesize;
+    sh->nmatches = ngx_min(shpool->pfree * ngx_pagesize
+                           / sizeof(ngx_http_jelou_match_t),
+                           zone->secrets);
 
-    sh->matches = ngx_slab_calloc(shpool, size);
+    sh->matches = ngx_slab_calloc(shpool, sh->nmatches
+                                          * sizeof(ngx_http_jelou_match_t));
     if (sh->matches == NULL) {
         return NGX_ERROR;
     }
 
-    sh->nmatches = size / sizeof(ngx_http_jelou_match_t);
     sh->since = ngx_time();
 
     shpool->data = sh;
@@ -140,7 +143,40 @@ ngx_http_jelou_status_answered(ngx_http_request_t *r,
 }
 
 
+/*
+ * The handler is the first one of its phase: what it makes of a request that has
+ * ended without an answer is in the access log as well.
+ */
+
 ngx_int_t
+ngx_http_jelou_status_init(ngx_conf_t *cf)
+{
+    ngx_uint_t                  i;
+    ngx_array_t                *handlers;
+    ngx_http_handler_pt        *h;
+    ngx_http_core_main_conf_t  *cmcf;
+
+    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
+
+    handlers = &cmcf->phases[NGX_HTTP_LOG_PHASE].handlers;
+
+    if (ngx_array_push(handlers) == NULL) {
+        return NGX_ERROR;
+    }
+
+    h = handlers->elts;
+
+    for (i = handlers->nelts - 1; i; i--) {
+        h[i] = h[i - 1];
+    }
+
+    h[0] = ngx_http_jelou_status_log;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
 ngx_http_jelou_status_log(ngx_http_request_t *r)
 {
     ngx_uint_t                     result;
@@ -154,27 +190,26 @@ ngx_http_jelou_status_log(ngx_http_request_t *r)
     }
 
     ctx = ngx_http_jelou_ctx(r);
+
+    if (ctx) {
+        ngx_http_jelou_result_conclude(r, ctx);
+    }
+
     result = ngx_http_jelou_result(r);
 
-    if (ctx == NULL && result == NGX_HTTP_JELOU_RESULT_NONE) {
+    if (result == NGX_HTTP_JELOU_RESULT_NONE) {
         return NGX_OK;
     }
 
-    /* nginx was told to close the connection instead of an answer */
+    jmcf = ngx_http_get_module_main_conf(r, ngx_http_jelou_module);
 
-    if (result == NGX_HTTP_JELOU_RESULT_NONE) {
-        result = ngx_http_jelou_result_of(NGX_HTTP_JELOU_INTERNAL_ERROR);
-
-    } else if (result == NGX_HTTP_JELOU_RESULT_ACCEPTED
-               && ctx && !ctx->delivered)
-    {
-        result = ngx_http_jelou_result_of(NGX_HTTP_JELOU_UPSTREAM_FAILED);
+    if (jmcf->status_zone == NULL) {
+        return NGX_OK;
     }
 
     jlcf = ctx ? ctx->conf
                : ngx_http_get_module_loc_conf(r, ngx_http_jelou_module);
 
-    jmcf = ngx_http_get_module_main_conf(r, ngx_http_jelou_module);
     zone = jmcf->status_zone->data;
 
     ngx_http_jelou_status_count(r, ctx, zone->sh,
@@ -203,7 +238,7 @@ ngx_http_jelou_status_count(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx,
     ngx_http_jelou_add(&c->bytes[NGX_HTTP_JELOU_BYTES_BODY],
                        ctx->event.body.len);
 
-    if (ctx->secret) {
+    if (ctx->secret && sh->nmatches) {
         ngx_http_jelou_status_secret(ctx, sh, endpoint);
     }
 

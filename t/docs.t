@@ -70,6 +70,9 @@ my %default = (
     (map { ("jelou_$_->[0]" => $_->[1] ? 'on' : 'off') }
          map { [$_ =~ /conf->(\w+),.*?(\d+)\z/s] }
              $code{module} =~ /_merge_value\((.*?)\)/sg),
+    jelou_dedup_wait =>
+        $code{module} =~ /define NGX_HTTP_JELOU_DEDUP_WAIT +(\d+)000\n/
+        ? "${1}s" : undef,
     jelou_timestamp_tolerance =>
         $code{module} =~ /msec_value\(conf->tolerance, prev->tolerance, (\d+)\)/,
     jelou_field  => $code{module} =~ /defaults\[\] = \{\s*ngx_string\("(\w+)"/,
@@ -114,7 +117,7 @@ my %choice = (
         my $enum = $_;
         ("jelou_$enum" => [map { lc } grep { defined } map { $name{$_} }
             grep { /_\U$enum\E_/ } keys %name]);
-    } qw(format reply status)),
+    } qw(format reply status access)),
 );
 
 # what a directive that has no list of values takes
@@ -127,9 +130,10 @@ my %syntax = (
     jelou_field               => 'string',
     jelou_object              => 'string',
     jelou_event_type          => 'string',
-    jelou_timestamp_tolerance => 'time',
+    jelou_timestamp_tolerance => 'time [future=time]',
     jelou_dedup_zone          => 'zone=name:size [ttl=time]',
     jelou_dedup               => 'zone=name [key=string] | off',
+    jelou_dedup_wait          => 'time',
     jelou_redis_pass          => 'address',
     jelou_redis_stream        => 'name [maxlen=number]',
     jelou_redis_dedup         => 'time [key=string] | off',
@@ -138,7 +142,7 @@ my %syntax = (
     (map { ("jelou_redis_$_" => 'number') } qw(db next_upstream_tries)),
     (map { ("jelou_redis_$_" => 'time') }
          qw(connect_timeout send_timeout read_timeout next_upstream_timeout)),
-    jelou_status_zone         => 'zone=name:size',
+    jelou_status_zone         => 'zone=name:size [secrets=number]',
 );
 
 my %context = (MAIN => 'http', SRV => 'server', LOC => 'location');
@@ -627,6 +631,7 @@ subtest 'documented values' => sub {
     my %value = (
         secret => ['a-secret-value-x'], string => ['"a b"'],
         path => ['/etc/nginx/jelou.secrets'], time => [qw(0 30s 12h 1d)],
+        'time [future=time]' => ['0', '30s', '12h future=5m', '1d future=0'],
         'secret | off' => [qw(a-secret-value-x off)],
         'zone=name:size [ttl=time]' => ['zone=z:1m', 'zone=z:1m ttl=7d'],
         'zone=name [key=string] | off' =>
@@ -636,11 +641,15 @@ subtest 'documented values' => sub {
         'time [key=string] | off' => ['1h', '1d key=$request_id', 'off'],
         'path | off' => [qw(/etc/nginx/jelou.redis off)],
         size => [qw(4k 8192)], number => [0, 3],
-        'zone=name:size' => ['zone=z:64k'],
+        'zone=name:size [secrets=number]' =>
+            ['zone=z:64k', 'zone=z:64k secrets=0', 'zone=z:64k secrets=1000'],
     );
 
     for my $name (sort keys %flags) {
-        for my $value (@{ $choice{$name} // $value{$syntax{$name}} }) {
+        my @values = $name eq 'jelou_dedup_wait' ? qw(0 30s 60s)
+                   : @{ $choice{$name} // $value{$syntax{$name}} };
+
+        for my $value (@values) {
             is($nginx->check(with("$name $value", 'message')), '',
                "$name $value");
         }

@@ -149,7 +149,7 @@ none
 [warn] jelou refused a request: SIGNATURE_MISSING
 [warn] jelou refused a request: SIGNATURE_MISMATCH
 [info] jelou refused a request: INVALID_EVENT: 1 violation, the first at "/value/id": is required
-[info] jelou refused a request: INVALID_JSON: not an object at byte 0 of 2
+[info] jelou refused a request: INVALID_JSON: not an object at byte 1 of 2
 [info] jelou refused a request: METHOD_NOT_ALLOWED
 
 
@@ -408,7 +408,7 @@ qr{^POST /with(?:\?room=r-1|/x\?y) HTTP}
 "Content-Length: $length\n!X-Jelou-Signature"
 --- log
 [warn] jelou refused a request: SIGNATURE_MISMATCH
-[info] jelou refused a request: INVALID_JSON: not JSON at byte 0 of 1
+[info] jelou refused a request: INVALID_JSON: not JSON at byte 1 of 1
 
 
 === proxy_set_body, proxy_set_header, proxy_pass_request_body, proxy_method

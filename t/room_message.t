@@ -606,7 +606,7 @@ qr/jelou|\[(?:warn|error|crit)\]/
     refused('', '400 INVALID_JSON',
             log => 'INVALID_JSON: not JSON at byte 0 of 0'),
     refused('[]', '400 INVALID_JSON',
-            log => 'INVALID_JSON: not an object at byte 0 of 2'),
+            log => 'INVALID_JSON: not an object at byte 1 of 2'),
 ]
 
 
