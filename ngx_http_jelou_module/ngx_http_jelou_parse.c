@@ -158,10 +158,18 @@ ngx_http_jelou_parse_string(void *data, const unsigned char *string,
         return 0;
     }
 
-    if (value) {
-        value->escaped = (uint8_t) ngx_http_jelou_yajl_token(&p->yajl, string,
-                                                             len, p->key,
-                                                             &token);
+    if (value == NULL) {
+        return 1;
+    }
+
+    if (ngx_http_jelou_yajl_as_is(&p->yajl, string)) {
+        value->data = (u_char *) string;
+        value->len = (uint32_t) len;
+
+    } else {
+        ngx_http_jelou_yajl_token(&p->yajl, p->key, &token);
+
+        value->escaped = 1;
         value->data = token.data;
         value->len = (uint32_t) token.len;
     }

@@ -126,7 +126,12 @@ ngx_http_jelou_rule_id(ngx_str_t *value, const ngx_http_jelou_member_t *member,
 
     p = value->data;
     last = p + value->len;
-    seen = 0;
+
+    /* most are of these alone */
+
+    while (p < last && *p > 0x20 && *p < 0x7f) { p++; }
+
+    seen = (p > value->data);
 
     while (p < last) {
         kind = ngx_http_jelou_char(&p, last);

@@ -821,8 +821,15 @@ ngx_http_jelou_check_members(ngx_http_jelou_check_t *check,
         m = &object->members[i];
         v = &values[m->slot];
 
-        if (!ngx_http_jelou_check_place(check, m, values, &required)) {
-            ngx_http_jelou_check_foreign(check, m, values, path);
+        required = m->flags & NGX_HTTP_JELOU_REQUIRED;
+
+        if ((m->flags & NGX_HTTP_JELOU_BY_TYPE)
+            && !ngx_http_jelou_check_place(check, m, values, &required))
+        {
+            if (v->type != NGX_HTTP_JELOU_ABSENT) {
+                ngx_http_jelou_check_foreign(check, m, values, path);
+            }
+
             continue;
         }
 
@@ -862,8 +869,8 @@ ngx_http_jelou_check_members(ngx_http_jelou_check_t *check,
 
 
 /*
- * Whether the member has a place here: a message type decides about those
- * that are BY_TYPE.  As long as none is known, each that some type has may be
+ * Whether a member that is BY_TYPE has a place here, and whether it must be
+ * there: the message type decides.  As long as none is known, each that some type has may be
  * there, and is checked.
  */
 
@@ -876,12 +883,6 @@ ngx_http_jelou_check_place(ngx_http_jelou_check_t *check,
     ngx_uint_t                        i;
     const ngx_http_jelou_variant_t   *t;
     const ngx_http_jelou_endpoint_t  *endpoint;
-
-    *required = member->flags & NGX_HTTP_JELOU_REQUIRED;
-
-    if (!(member->flags & NGX_HTTP_JELOU_BY_TYPE)) {
-        return 1;
-    }
 
     if (member->flags & NGX_HTTP_JELOU_INSTEAD) {
         return check->schema->conversation

@@ -112,10 +112,15 @@ ngx_http_jelou_search_string(void *data, const unsigned char *string,
 
     value = search->value;
 
+    token.data = (u_char *) string;
+    token.len = len;
+
+    if (!ngx_http_jelou_yajl_as_is(&search->yajl, string)) {
+        ngx_http_jelou_yajl_token(&search->yajl, search->key, &token);
+        value->escaped = 1;
+    }
+
     value->type = NGX_HTTP_JELOU_STRING;
-    value->escaped = (uint8_t) ngx_http_jelou_yajl_token(&search->yajl, string,
-                                                         len, search->key,
-                                                         &token);
     value->data = token.data;
     value->len = (uint32_t) token.len;
 

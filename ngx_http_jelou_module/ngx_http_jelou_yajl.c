@@ -64,7 +64,7 @@ ngx_http_jelou_yajl_parse(ngx_http_jelou_yajl_t *yajl,
     const yajl_callbacks *callbacks, void *data, ngx_log_t *log)
 {
     size_t                   size;
-    u_char                  *p;
+    u_char                  *p, *used;
     ngx_int_t                rc;
     ngx_http_jelou_arena_t   arena;
     ngx_http_jelou_pages_t   pages;
@@ -97,12 +97,20 @@ ngx_http_jelou_yajl_parse(ngx_http_jelou_yajl_t *yajl,
 
     rc = ngx_http_jelou_yajl_guarded(yajl, callbacks, data, &arena, log);
 
+    /* of the last block, no more than a token has been written to */
+
+    used = arena.pos;
+
+    if (arena.block && (size_t) (used - arena.block) > yajl->body.len + 1) {
+        used = arena.block + yajl->body.len + 1;
+    }
+
     if (pages.data) {
-        pages.used = arena.pos - arena.start;
+        pages.used = used - arena.start;
         ngx_http_jelou_pages_free(&pages);
 
     } else {
-        ngx_explicit_memzero(arena.start, arena.pos - arena.start);
+        ngx_explicit_memzero(arena.start, used - arena.start);
     }
 
     return rc;
@@ -235,32 +243,22 @@ ngx_http_jelou_yajl_free(void *data, void *block)
 
 
 /*
- * yajl hands strings over as they are in the body, or decoded copies: those are
- * looked for, since yajl does not decode lone surrogates.  The token ends before
- * the quote that yajl has read last.  The opening quote is the first behind that
- * of the value's key, if this is a value and the key has no escapes; looking
- * back from the end, it is the first that no backslash precedes.
+ * yajl hands strings over as they are in the body, or decoded copies; of those
+ * the token is looked for, since yajl does not decode lone surrogates.  It ends
+ * before the quote that yajl has read last.  The opening quote is the first
+ * behind that of the value's key, if this is a value and the key has no escapes;
+ * looking back from the end, it is the first that no backslash precedes.
  */
 
-ngx_uint_t
+void
 ngx_http_jelou_yajl_token(ngx_http_jelou_yajl_t *yajl,
-    const unsigned char *string, size_t len, const unsigned char *key,
-    ngx_str_t *token)
+    const unsigned char *key, ngx_str_t *token)
 {
-    u_char  *p, *start, *last;
+    u_char  *p, *last;
 
-    start = yajl->body.data;
-    last = start + yajl->body.len;
+    last = yajl->body.data + yajl_get_bytes_consumed(yajl->handle) - 1;
 
-    if (string >= start && string <= last) {
-        token->data = (u_char *) string;
-        token->len = len;
-        return 0;
-    }
-
-    last = start + yajl_get_bytes_consumed(yajl->handle) - 1;
-
-    if (key >= start && key <= last) {
+    if (key && ngx_http_jelou_yajl_as_is(yajl, key)) {
         for (p = (u_char *) key + 1; *p != '"'; p++) { /* void */ }
 
     } else {
@@ -269,6 +267,4 @@ ngx_http_jelou_yajl_token(ngx_http_jelou_yajl_t *yajl,
 
     token->data = p + 1;
     token->len = last - token->data;
-
-    return 1;
 }

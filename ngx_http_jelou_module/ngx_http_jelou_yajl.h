@@ -48,12 +48,21 @@ ngx_int_t ngx_http_jelou_yajl_parse(ngx_http_jelou_yajl_t *yajl,
 
 /*
  * Sets *token to what stands between the quotes in the body, of the string that
- * a callback has just got.  If the string is a value, key is the end of its
- * key as the callback got that, and else NULL.  Returns 1 if it has escapes.
+ * a callback has just got as a decoded copy.  If the string is a value, key is
+ * the end of its key as the callback got that, and else NULL.
  */
-ngx_uint_t ngx_http_jelou_yajl_token(ngx_http_jelou_yajl_t *yajl,
-    const unsigned char *string, size_t len, const unsigned char *key,
-    ngx_str_t *token);
+void ngx_http_jelou_yajl_token(ngx_http_jelou_yajl_t *yajl,
+    const unsigned char *key, ngx_str_t *token);
+
+
+/* Whether text that a callback has got stands in the body as it is. */
+
+static ngx_inline ngx_uint_t
+ngx_http_jelou_yajl_as_is(ngx_http_jelou_yajl_t *yajl,
+    const unsigned char *text)
+{
+    return (size_t) (text - yajl->body.data) <= yajl->body.len;
+}
 
 
 /* Returns 0 if what begins is nested too deep. */
