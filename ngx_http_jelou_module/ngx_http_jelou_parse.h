@@ -207,16 +207,6 @@ ngx_int_t ngx_http_jelou_parse(ngx_http_jelou_event_t *event,
     ngx_http_jelou_shape_t *shape, ngx_log_t *log);
 
 /*
- * Looks for the string that a member of the root has, and for nothing else:
- * nothing is kept of the others.  Returns NGX_OK with its value; NGX_DECLINED,
- * as soon as that is sure, if there is none, if it is longer than max bytes, no
- * string or repeated, or if the body is not JSON; NGX_ERROR if memory ran out.
- */
-ngx_int_t ngx_http_jelou_parse_string_member(ngx_str_t *body,
-    const ngx_str_t *name, size_t max, ngx_http_jelou_value_t *value,
-    ngx_log_t *log);
-
-/*
  * Adds a violation at path, or at its member if a name of the schema is given.
  * Of one place only the first violation is kept, and
  * NGX_HTTP_JELOU_MAX_VIOLATIONS in all.  The message is kept by reference.

@@ -1,7 +1,7 @@
 
 /*
- * The endpoints as data: tables of members, types and rules, and the one
- * checker that reads them.
+ * What the tables of the endpoints are made of, and the one checker that reads
+ * them.
  */
 
 
@@ -11,6 +11,22 @@
 
 #include "ngx_http_jelou_error.h"
 #include "ngx_http_jelou_parse.h"
+
+
+/* the flags of a member */
+
+#define NGX_HTTP_JELOU_REQUIRED    0x01
+#define NGX_HTTP_JELOU_FIXED       0x02    /* the configuration's value, whose
+                                              index is the limit */
+#define NGX_HTTP_JELOU_TYPE        0x04    /* names the message type */
+#define NGX_HTTP_JELOU_BY_TYPE     0x08    /* the message type tells */
+#define NGX_HTTP_JELOU_SAME        0x10    /* as the value whose slot is the
+                                              limit */
+#define NGX_HTTP_JELOU_RAW         0x20    /* the rule takes the token */
+#define NGX_HTTP_JELOU_MADE        0x40    /* one is made if absent */
+#define NGX_HTTP_JELOU_UNIQUE      0x80    /* among the items */
+#define NGX_HTTP_JELOU_INSTEAD     0x100   /* it stands there only without the
+                                              value whose slot is the limit */
 
 
 /* the values that an endpoint's configuration fixes */
@@ -31,7 +47,9 @@ typedef struct {
 } ngx_http_jelou_fixed_t;
 
 
-/* what a message type has; the bits are 1 << slot */
+#define ngx_http_jelou_bit(slot)   ((uint32_t) 1 << (slot))
+
+/* what a message type has, in bits of slots */
 
 struct ngx_http_jelou_variant_s {
     ngx_str_t                       name;       /* in the request */

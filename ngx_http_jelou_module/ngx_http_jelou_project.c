@@ -1,10 +1,13 @@
 
 /*
- * One member of a body's root, over yajl, and nothing else.
+ * The project that a body names, over yajl, and nothing else of it: a secret is
+ * chosen by it before anything is proven.
  */
 
 
-#include "ngx_http_jelou_parse.h"
+#include "ngx_http_jelou_schema.h"
+#include "ngx_http_jelou_rule.h"
+#include "ngx_http_jelou_yajl.h"
 
 
 typedef struct {
@@ -17,6 +20,10 @@ typedef struct {
 } ngx_http_jelou_search_t;
 
 
+static const ngx_str_t *ngx_http_jelou_project_name(
+    const ngx_http_jelou_endpoint_t *endpoint);
+static ngx_int_t ngx_http_jelou_search(ngx_str_t *body, const ngx_str_t *name,
+    size_t max, ngx_http_jelou_value_t *value, ngx_log_t *log);
 static int ngx_http_jelou_search_null(void *data);
 static int ngx_http_jelou_search_boolean(void *data, int boolean);
 static int ngx_http_jelou_search_number(void *data, const char *number,
@@ -45,9 +52,83 @@ static const yajl_callbacks  ngx_http_jelou_search_callbacks = {
 };
 
 
+ngx_uint_t
+ngx_http_jelou_has_project(const ngx_http_jelou_endpoint_t *endpoint)
+{
+    return ngx_http_jelou_project_name(endpoint) != NULL;
+}
+
+
+static const ngx_str_t *
+ngx_http_jelou_project_name(const ngx_http_jelou_endpoint_t *endpoint)
+{
+    ngx_uint_t                      i;
+    const ngx_http_jelou_object_t  *object;
+
+    object = endpoint->kind->object;
+
+    for (i = 0; i < object->nmembers; i++) {
+        if (object->members[i].slot == NGX_HTTP_JELOU_PROJECT_ID) {
+            return &object->members[i].name;
+        }
+    }
+
+    return NULL;
+}
+
+
 ngx_int_t
-ngx_http_jelou_parse_string_member(ngx_str_t *body, const ngx_str_t *name,
-    size_t max, ngx_http_jelou_value_t *value, ngx_log_t *log)
+ngx_http_jelou_project_id(ngx_http_jelou_event_t *event,
+    ngx_http_jelou_schema_t *schema, ngx_str_t *text)
+{
+    size_t                   max;
+    ngx_int_t                rc;
+    const ngx_str_t         *name;
+    ngx_http_jelou_value_t   value;
+
+    name = ngx_http_jelou_project_name(schema->endpoint);
+
+    if (event->has_project || name == NULL) {
+        *text = event->project;
+        return NGX_OK;
+    }
+
+    /* a token of more bytes is too long in whatever way it is written */
+
+    max = NGX_HTTP_JELOU_ID_MAX * (sizeof("\\u0000") - 1);
+
+    rc = ngx_http_jelou_search(&event->body, name, max, &value,
+                               event->pool->log);
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_jelou_value_decode(event->pool, &value, text);
+    }
+
+    if (rc == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    if (rc != NGX_OK || ngx_http_jelou_rule_id(text, NULL, schema)) {
+        ngx_str_null(text);
+    }
+
+    event->project = *text;
+    event->has_project = 1;
+
+    return NGX_OK;
+}
+
+
+/*
+ * Looks for the string that a member of the root has: nothing is kept of the
+ * others.  Returns NGX_OK with its value; NGX_DECLINED, as soon as that is sure,
+ * if there is none, if it is longer than max bytes, no string or repeated, or if
+ * the body is not JSON; NGX_ERROR if memory ran out.
+ */
+
+static ngx_int_t
+ngx_http_jelou_search(ngx_str_t *body, const ngx_str_t *name, size_t max,
+    ngx_http_jelou_value_t *value, ngx_log_t *log)
 {
     ngx_int_t                rc;
     ngx_http_jelou_search_t  search;
