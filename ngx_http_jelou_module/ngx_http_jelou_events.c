@@ -480,7 +480,7 @@ static const ngx_http_jelou_member_t  ngx_http_jelou_bots[] = {
       NGX_HTTP_JELOU_SAME, NULL, NULL, NGX_HTTP_JELOU_BOT_ID,
       ngx_null_string },
 
-    ngx_http_jelou_string("title", TITLE, NGX_HTTP_JELOU_BY_TYPE, NULL),
+    ngx_http_jelou_string("title", TITLE, 0, NULL),
     ngx_http_jelou_object("buttonText", BUTTON,
                           NGX_HTTP_JELOU_BY_TYPE|NGX_HTTP_JELOU_MADE,
                           &ngx_http_jelou_button_object),
@@ -495,11 +495,10 @@ static const ngx_http_jelou_object_t  ngx_http_jelou_bots_object =
 static const ngx_http_jelou_variant_t  ngx_http_jelou_bot_types[] = {
 
     { ngx_string("text"), ngx_string("list"), 1,
-      ngx_http_jelou_has(ITEMS),
-      ngx_http_jelou_has(TITLE)|ngx_http_jelou_has(BUTTON), 0, 0 },
+      ngx_http_jelou_has(ITEMS), ngx_http_jelou_has(BUTTON), 0, 0 },
 
     { ngx_string("text"), ngx_string("text"), 0,
-      0, ngx_http_jelou_has(TITLE), 0, 0 }
+      0, 0, 0, 0 }
 };
 
 static const ngx_http_jelou_piece_t  ngx_http_jelou_option_event[] = {
