@@ -111,7 +111,7 @@ sub message {
     my ($type, $content) = @_;
 
     return { raw => post(<<"END", path => '/message', keepalive => 1) };
-{"field":"messages","object":"message_event","event_type":"message","timestamp":1,
+{"field":"messages","object":"message_event","event_type":"message","timestamp":1776134278574,
 "project_id":"p","room_id":"r","contact":{"id":"u"},"conversation":{"id":"c"},
 "bot":{"id":"b"},"value":{"id":"m-@{[ ++$n ]}","type":"$type","content":$content}}
 END
