@@ -17,7 +17,7 @@ use Jelou::Redis;
 use Jelou::Server;
 use Jelou::Upstream;
 use Test::More;
-use Time::HiRes qw(time);
+use Time::HiRes qw(sleep time);
 
 my $unusable = Jelou::Faults->unusable;
 
@@ -66,7 +66,7 @@ my @cases = (
         case($endpoint, 'access_log logs/all all;' . $key, 200, alone => 1),
     } @Jelou::Messages::Endpoints),
 
-    # bodies in a file, in chunks, and larger than what is there for yajl
+    # bodies in a file, in chunks, and large
 
     case('incoming_message', "client_body_buffer_size 16k; $pass"
          . ' jelou_dedup zone=seen;', 200, change => $large,
@@ -168,6 +168,12 @@ my @cases = (
     case('bot_message', "$queue jelou_redis_dedup 1h"
          . ' key=$http_idempotency_key;', '200 replayed', queue => 'once',
          again => 1),
+    case('message', "$queue jelou_redis_dedup 1h;", 200, queue => 'once',
+         fresh => 1, system => 'system'),
+    case('bot_message', 'jelou_redis_pass authenticated; jelou_redis_db 3;'
+         . ' jelou_redis_stream events limit=100000; jelou_redis_auth_file auth;'
+         . ' jelou_redis_dedup 1h key=$http_idempotency_key;', 200,
+         queue => 'once', db => 3, fresh => 1, system => 'system'),
     case('message', "$queue jelou_redis_dedup 1h;", '422 MESSAGE_ID_REUSED',
          queue => 'once', again => 1, change => sub { "$_[0] " }),
 );
@@ -275,6 +281,11 @@ sub one {
     ask($port, raw($i, $id, 1)) if $case->{again};
     $redis->command(qw(SCRIPT FLUSH)) if $case->{flush};
 
+    if ($case->{fresh}) {
+        $redis->command(qw(CLIENT KILL TYPE normal SKIPME yes));
+        sleep 0.01;
+    }
+
     $faults->fail($worker, $kinds, $n, $times);
 
     my $said = verdict(ask($port, $raw));
@@ -284,7 +295,11 @@ sub one {
 
     $what .= " ($seen->{name})";
 
+    # a command that was lost with its connection is sent once more
+
     my $good = $said eq $case->{want} || $said eq '500 INTERNAL_ERROR'
+               || $said eq '200 replayed' && ($case->{queue} // '') eq 'once'
+                  && $case->{want} eq '200'
                || $said eq 'none' || $said eq 'cut off 500'
                || $said =~ /^500 UPSTREAM_FAILED/
                   && ($case->{want} =~ /^200|UPSTREAM/ || $case->{queue})

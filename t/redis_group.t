@@ -218,6 +218,7 @@ like(join("\n", log_lines()), qr/\A\[error\] jelou: redis refused AUTH: ERR, \d 
 $first->command(qw(CONFIG SET requirepass a-password));
 delete @$first{qw(socket buffer)};
 is(ask('password', id => '"m-1"')->{status}, 200, 'it has one now');
+$first->command(qw(AUTH a-password));
 $first->command(qw(CONFIG SET requirepass), '');
 
 
