@@ -30,13 +30,15 @@ includes() {
     done
 
     echo "$1$root/build/nginx"
+
+    find ngx_http_jelou_module -type d | sed "s,^,-I$root/,"
 }
 
 # each COMMAND...: with each of the module's files, as many at a time as there
 # are processors
 
 each() {
-    printf '%s\n' ngx_http_jelou_module/*.c | xargs -P "$(nproc)" -n 1 "$@"
+    find ngx_http_jelou_module -name '*.c' | xargs -P "$(nproc)" -n 1 "$@"
 }
 
 

@@ -3,7 +3,7 @@
 # Writes bodies that are meant to cost much, each with its signature beside it,
 # and plain texts of the same size to compare them with:
 #
-#     hostile.pl DIRECTORY SECRET
+#     hostile.pl DIRECTORY SECRET SIZE
 #
 # Prints a line for each: its name, its path, the status that a signed one gets,
 # and the text that it is compared with.  NAME.json is a body, NAME.sig the
@@ -14,10 +14,9 @@ use warnings;
 
 use Digest::SHA qw(hmac_sha256_hex);
 
-my ($dir, $secret) = @ARGV;
+my ($dir, $secret, $size) = @ARGV;
 
-my $size = 1_000_000;
-my $huge = 8_400_000;
+my $huge = 8.4 * $size;
 
 
 # filled(HEAD, UNIT, TAIL, BYTES): as many units as there is room for
@@ -84,7 +83,7 @@ my @bodies = (
     ['own-name',      'incoming', 422, more('"user_id":"",')],
     ['own-escaped',   'incoming', 422, more('"\u0075ser_id":"",')],
     ['numbers',       'incoming', 200, inside('1')],
-    ['long-number',   'incoming', 200, inside('1' x 999_000)],
+    ['long-number',   'incoming', 200, inside('1' x ($size - 1000))],
     ['strings',       'incoming', 200, inside('""')],
     ['literals',      'incoming', 200, inside('null')],
     ['arrays',        'incoming', 200, inside('[]')],

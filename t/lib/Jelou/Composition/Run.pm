@@ -120,7 +120,7 @@ sub sample {
     my %o = @_;
 
     my @orders = $o{order} ? $o{order}
-               : $jelou eq '' || !@modules ? 'static' : ('first', 'last');
+               : $jelou eq '' ? 'static' : @modules ? ('first', 'last') : 'alone';
 
     my $both = sub { my $c = shift; map { [$c, $_] } @orders };
 
@@ -173,7 +173,7 @@ sub run {
 
     start_backends();
 
-    for my $order (qw(static first last)) {
+    for my $order (qw(static alone first last)) {
         my @mine = map { $_->[0] } grep { $_->[1] eq $order } @all;
 
         while (my @batch = splice @mine, 0, $Batch) {
@@ -288,10 +288,12 @@ sub one {
     my $port = $Jelou::Port{$c->{http} eq 'h2' ? 'PORT_1' : 'SERVER'};
 
     for my $i (1, 2) {
-        my %try = (answer => ask($c->{http}, $port, $e{post}->($i)));
+        my %try = (answer => ask($c->{http}, $port, $e{post}->($i)),
+                   replay => $i == 2 && $e{route}{says} eq 'success'
+                             && $c->{dedup} eq 'dedup');
 
         $try{results} = results($n, $i);
-        $try{records} = records_of(\%e, $i);
+        $try{records} = records_of({ %e, %try });
         $try{queued}  = $redis->command('XLEN', "s$n")
             if $c->{taker} eq 'queue';
         $try{log} = [log_lines()];
@@ -322,7 +324,7 @@ sub results {
 
     my (@results, $until);
 
-    $until = time + 2;
+    $until = time + 5;
 
     while (1) {
         push @results, grep { $_->{path} eq "/$n" && $_->{try} eq $try }
@@ -357,10 +359,10 @@ sub log_lines { return lines('log', "$nginx->{dir}/error.log") }
 # What stands aside may be a moment later.
 
 sub records_of {
-    my ($e, $try) = @_;
+    my $try = shift;
 
-    my @want  = Jelou::Composition::Oracle::aside($e);
-    my $until = time + 1;
+    my @want  = Jelou::Composition::Oracle::aside($try);
+    my $until = time + (Jelou::Composition::Oracle::loose($try->{c}) ? 0.5 : 5);
     my @records;
 
     while (1) {
