@@ -76,7 +76,9 @@ typedef struct {
 
     ngx_str_t                    fixed[NGX_HTTP_JELOU_NFIXED];
     ngx_flag_t                   strict;
-    ngx_flag_t                   conversation_events;
+    ngx_uint_t                   conversation_events;
+    ngx_uint_t                   text;
+    ngx_array_t                 *schemes;    /* of ngx_str_t; NULL: defaults */
     ngx_msec_t                   tolerance;  /* of timestamps, ms; 0: off */
     ngx_msec_t                   future;     /* of those that are to come */
     ngx_uint_t                   format;

@@ -101,7 +101,7 @@ sub redis_defaults {
     );
 }
 
-my ($endpoints) = $code{schema} =~ /ngx_http_jelou_endpoints\[\] = \{(.*?)^\};/ms;
+my ($endpoints) = $code{events} =~ /ngx_http_jelou_endpoints\[\] = \{(.*?)^\};/ms;
 
 my @endpoints = $endpoints =~ /\{ ngx_string\("(\w+)"\)/g;
 
@@ -111,7 +111,9 @@ my %choice = (
         my $enum = $_;
         ("jelou_$enum" => [map { lc } grep { defined } map { $name{$_} }
             grep { /_\U$enum\E_/ } keys %name]);
-    } qw(format reply status access)),
+    } qw(format reply status access text)),
+    jelou_conversation_events => [map { lc $name{$_} } grep { /_CONVERSATION_/ }
+                                  keys %name],
 );
 
 # what a directive that has no list of values takes
@@ -121,6 +123,7 @@ my %syntax = (
     jelou_secret_file         => 'path',
     jelou_upstream_secret     => 'secret | off',
     jelou_types               => 'type',
+    jelou_media_schemes       => 'scheme',
     jelou_field               => 'string',
     jelou_object              => 'string',
     jelou_event_type          => 'string',
@@ -332,13 +335,27 @@ subtest errors => sub {
 
     my @said = section($text, 'Violations') =~ /^\| `(.+?)` \|/mg;
     my %text = map { $_ => 1 }
-               "@code{qw(schema parse rule)}" =~ /ngx_string\("((?:must|is) [^"]+)"/g;
+               "@code{qw(events check items parse rule)}"
+               =~ /ngx_string\("((?:must|is|has) [^"]+)"/g;
 
-    same([grep { !/^must be "/ } @said], [keys %text], 'violations');
+    # those that have a value, or a number
+
+    $text{'must be an https or http URL'} = $text{'must be an https URL'} = 1
+        if $code{rule} =~ /"must be an https URL".*"must be an https or http URL"/s;
+
+    my $varies = qr/^(?:must be "|must be a URL of: |has \d+ members )/;
+
+    same([grep { !/$varies/ } @said], [keys %text], 'violations');
+    is(scalar(grep { /$varies/ } @said), 3, 'and those that vary');
+    like($code{module}, qr/"must be a URL of: "/, 'the one of schemes');
+    like($code{parse}, qr/"has %ui member%s outside the schema"/,
+         'the one of members outside the schema');
     is(scalar(grep { $_ eq qq(must be "$default{jelou_field}") } @said), 1,
        'the violation of a fixed value');
 
-    my @reasons = $code{parse} =~ /reason = [^;"]*"([^"]+)"/g;
+    my @reasons = join('', $code{parse}, $code{yajl},
+                       slurp('ngx_http_jelou_module/ngx_http_jelou_yajl.h'))
+                  =~ /reason = [^;"]*"([^"]+)"/g;
 
     same([grep { index($text, "`$_`") < 0 } @reasons], [],
          'why a body is not JSON');
@@ -350,7 +367,7 @@ subtest errors => sub {
 
 my %macro;    # name => [parameters, body]
 
-while ($code{schema} =~ /^#define (\w+)(?:\(([^)]*)\))?((?:.*\\\n)*.*)$/mg) {
+while ($code{events} =~ /^#define (\w+)(?:\(([^)]*)\))?((?:.*\\\n)*.*)$/mg) {
     my ($name, $parameters, $body) = ($1, $2 // '', $3);
 
     $macro{$name} = [[split /,\s*/, $parameters], $body =~ s/\\\n/\n/gr];
@@ -377,7 +394,7 @@ sub expanded {
 sub table {
     my ($type, $name) = @_;
 
-    return $code{schema} =~ /ngx_http_jelou_$type  $name\[\] = \{(.*?)^\};/ms
+    return $code{events} =~ /ngx_http_jelou_$type  $name\[\] = \{(.*?)^\};/ms
            ? $1 : die "no table $name\n";
 }
 
@@ -386,7 +403,7 @@ sub table {
 sub members {
     my ($object, $prefix) = @_;
 
-    my ($name) = $code{schema} =~ /\b$object =\s*ngx_http_jelou_members\((\w+)\)/
+    my ($name) = $code{events} =~ /\b$object =\s*ngx_http_jelou_members\((\w+)\)/
         or die "no object $object\n";
 
     my $rows = expanded(table('member_t', $name), 'ngx_http_jelou_timestamp');
@@ -397,13 +414,15 @@ sub members {
     {
         my ($macro, $member, $slot, $rest) = ($1 // '', $2, $3, $4);
 
+        $rest .= '_BY_TYPE' if $macro eq 'url';
+
         my $type = $macro eq 'object' || $macro eq 'array' ? $macro
                    : $rest =~ /_NUMBER\b/ ? 'number' : 'string';
 
         # a member that no type has belongs to another kind of event
 
         next if $rest =~ /_BY_TYPE\b/
-                && $code{schema} !~ /ngx_http_jelou_has\($slot\)/;
+                && $code{events} !~ /ngx_http_jelou_has\($slot\)/;
 
         push @members, ["$prefix$member", $type,
                         $macro =~ /^(?:id|fixed)$/ || $rest =~ /_REQUIRED\b/
@@ -443,8 +462,8 @@ sub names {
     return @names;
 }
 
-my %kind = $code{schema} =~ /\b(\w+_kind) = \{\s*&(\w+),/g;
-my %event_of = $code{schema} =~ /\b(\w+_kind) = \{\s*&\w+,\s*(\w+),/g;
+my %kind = $code{events} =~ /\b(\w+_kind) = \{\s*&(\w+),/g;
+my %event_of = $code{events} =~ /\b(\w+_kind) = \{\s*&\w+,\s*(\w+),/g;
 
 # section of events.md => kind; variants of an endpoint
 
@@ -635,7 +654,8 @@ subtest 'documented values' => sub {
         'zone=name:size [ttl=time]' => ['zone=z:1m', 'zone=z:1m ttl=7d'],
         'zone=name [key=string] | off' =>
             ['zone=seen', 'zone=seen key=$request_id', 'off'],
-        type => [], address => [qw(queue 127.0.0.1 127.0.0.1:6379 unix:/r.sock $arg_to)],
+        type => [], scheme => ['https', 'https http s3'],
+         address => [qw(queue 127.0.0.1 127.0.0.1:6379 unix:/r.sock $arg_to)],
         'name [limit=number | maxlen=number]' =>
             ['events', '"a:{$uri}" maxlen=1000', 'events limit=1000'],
         'time [key=string] | off' => ['1h', '1d key=$request_id', 'off'],

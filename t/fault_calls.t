@@ -66,7 +66,7 @@ my @cases = (
         case($endpoint, 'access_log logs/all all;' . $key, 200, alone => 1),
     } @Jelou::Messages::Endpoints),
 
-    # bodies in a file, in chunks, and larger than what is there for yajl
+    # bodies in a file, in chunks, and large
 
     case('incoming_message', "client_body_buffer_size 16k; $pass"
          . ' jelou_dedup zone=seen;', 200, change => $large,

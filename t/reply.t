@@ -340,7 +340,7 @@ bodies(4)
 
 === no byte of a large answer gets out: in a temporary file
 --- directives
-proxy_store            $TEST_NGINX_SERVROOT/stored-$request_id;
+proxy_store            $TEST_NGINX_SERVROOT/html/stored-$request_id;
 --- requests eval
 events(3)
 --- upstream_answer eval

@@ -39,6 +39,8 @@ sub modules {
     my %has = map { $_ => 1 } @modules;
     my @no  = grep { !$has{$_} } qw(lua js echo more subs image);
 
+    Jelou::Composition::early_hints(knows_early_hints());
+
     Jelou::Composition::without(taker => \@no, filter => \@no);
 
     # Debian's Lua, in an nginx that was built otherwise, sends its header before
@@ -51,6 +53,15 @@ sub modules {
     }
 
     return;
+}
+
+# Since 1.29 nginx knows what comes before an answer.
+
+sub knows_early_hints {
+    my ($major, $minor) =
+        `$ENV{TEST_NGINX_BINARY} -v 2>&1` =~ m{nginx/(\d+)\.(\d+)\.};
+
+    return $major * 1000 + $minor >= 1029;
 }
 
 sub load {
@@ -189,16 +200,7 @@ sub start_backends {
     $Jelou::Upstream = Jelou::Composition::Application->start("$dir/record");
     $redis = Jelou::Redis->start(port => $Jelou::Port{PORT_3});
 
-    Jelou::Composition::early_hints(version() >= 1_029_000);
-
     return;
-}
-
-sub version {
-    my ($major, $minor, $patch) =
-        `$ENV{TEST_NGINX_BINARY} -v 2>&1` =~ m{nginx/(\d+)\.(\d+)\.(\d+)};
-
-    return $major * 1e6 + $minor * 1e3 + $patch;
 }
 
 
