@@ -1158,7 +1158,7 @@ ngx_http_jelou_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
 /*
  * An endpoint that Jelou signs for has a secret.  Of another one somebody must
- * have said who may send: most of what could check that cannot be seen from here.
+ * have said who may send: most of what could check that cannot be seen here.
  */
 
 static char *
@@ -1180,8 +1180,8 @@ ngx_http_jelou_merge_access(ngx_conf_t *cf, ngx_http_jelou_loc_conf_t *conf)
     if (conf->access == NGX_CONF_UNSET_UINT) {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                       "\"jelou_endpoint %V\" without a \"jelou_secret\" needs "
-                      "\"jelou_access elsewhere\", if something else checks who "
-                      "may send, or \"jelou_access none\" in %s:%ui",
+                      "\"jelou_access elsewhere\", if something else checks "
+                      "who may send, or \"jelou_access none\" in %s:%ui",
                       &conf->schema.endpoint->name, conf->endpoint_place.file,
                       conf->endpoint_place.line);
         return NGX_CONF_ERROR;
@@ -1242,9 +1242,9 @@ ngx_http_jelou_merge_status(ngx_conf_t *cf, ngx_http_jelou_loc_conf_t *prev,
 /*
  * The location's own content handler comes after ours.  The modules of nginx
  * that set one have merged their configuration already.  Inside an "if" there
- * need not be one, and the location's handler is called all the same.  A location
- * without one answers by itself: that must be meant, and an endpoint that is
- * inherited is not.
+ * need not be one, and the location's handler is called all the same.  A
+ * location without one answers by itself: that must be meant, and an endpoint
+ * that is inherited is not.
  */
 
 static char *
@@ -1278,8 +1278,9 @@ ngx_http_jelou_merge_handler(ngx_conf_t *cf, ngx_http_jelou_loc_conf_t *prev,
 
 
 /*
- * nginx looks at the size before it reads a body, and while a chunked one grows.
- * A module can refuse neither as early: so nginx's limit is at most our own.
+ * nginx looks at the size before it reads a body, and while a chunked one
+ * grows.  A module can refuse neither as early: so nginx's limit is at most our
+ * own.
  */
 
 static void
