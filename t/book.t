@@ -584,7 +584,7 @@ subtest 'development.md: a new event' => sub {
 
     # The tables go before that of the endpoints, the last one is a row of it.
 
-    my $file = "$copy/ngx_http_jelou_module/ngx_http_jelou_events.c";
+    my $file = "$copy/ngx_http_jelou_module/event/ngx_http_jelou_events.c";
     my $text = slurp($file);
     my $row  = pop @code;
 

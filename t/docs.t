@@ -354,7 +354,7 @@ subtest errors => sub {
        'the violation of a fixed value');
 
     my @reasons = join('', $code{parse}, $code{yajl},
-                       slurp('ngx_http_jelou_module/ngx_http_jelou_yajl.h'))
+                       slurp('ngx_http_jelou_module/event/ngx_http_jelou_yajl.h'))
                   =~ /reason = [^;"]*"([^"]+)"/g;
 
     same([grep { index($text, "`$_`") < 0 } @reasons], [],

@@ -27,11 +27,11 @@ log=$copy/build/mutant.log
 # there are
 
 mutant() {
-    perl - "$mutants" "$sources/ngx_http_jelou_" "$@" <<'END'
+    perl - "$mutants" "$sources" "$@" <<'END'
         use strict;
         use warnings;
 
-        my ($list, $prefix, $n, $what) = @ARGV;
+        my ($list, $sources, $n, $what) = @ARGV;
 
         sub slurp { local (@ARGV, $/) = @_; return scalar <> }
 
@@ -60,7 +60,9 @@ mutant() {
             exit;
         }
 
-        my $text = slurp("$prefix$file.c");
+        my ($path) = grep { -e } glob "$sources/{,*/}ngx_http_jelou_$file.c"
+            or die "mutant $n: no such file: $file\n";
+        my $text = slurp($path);
         my $count = () = $text =~ /\Q$old\E/g;
 
         $count == 1 or die "mutant $n: found $count times in $file.c\n";
@@ -73,7 +75,7 @@ mutant() {
 
         $text =~ s/\Q$old\E/$new/;
 
-        open my $out, '>', "$prefix$file.c" or die "$!\n";
+        open my $out, '>', $path or die "$!\n";
         print $out $text;
         close $out or die "$!\n";
 END
