@@ -532,7 +532,7 @@ for my $tool (qw(curl openssl)) {
 ($code, $out, $err) = command(@signed, '--timeout', 0, 'message', $base);
 like($err, qr/^jelou-send: --timeout 0: a number from 1 on here$/m, '--timeout 0');
 
-my ($version) = Jelou::Server::slurp('ngx_http_jelou_module/ngx_http_jelou_module.h')
+my ($version) = Jelou::Server::slurp('ngx_http_jelou_module/ngx_http_jelou_ctx.h')
                 =~ /NGX_HTTP_JELOU_VERSION +"(.+)"/;
 
 is((command('--version'))[1], "jelou-send $version\n", "the module's version");

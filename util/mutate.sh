@@ -60,7 +60,7 @@ mutant() {
             exit;
         }
 
-        my ($path) = glob "$sources/{,*/}ngx_http_jelou_$file.c"
+        my ($path) = grep { -e } glob "$sources/{,*/}ngx_http_jelou_$file.c"
             or die "mutant $n: no such file: $file\n";
         my $text = slurp($path);
         my $count = () = $text =~ /\Q$old\E/g;

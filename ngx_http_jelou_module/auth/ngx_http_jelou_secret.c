@@ -6,7 +6,6 @@
 
 #include "ngx_http_jelou_secret.h"
 #include "ngx_http_jelou_id.h"
-#include "ngx_http_jelou_module.h"
 
 #include <openssl/crypto.h>
 
@@ -120,6 +119,27 @@ ngx_http_jelou_secrets_add(ngx_conf_t *cf, ngx_http_jelou_secrets_t *secrets,
     }
 
     return ngx_http_jelou_secret_nobody(cf, secrets);
+}
+
+
+ngx_http_complex_value_t *
+ngx_http_jelou_complex_value(ngx_conf_t *cf, ngx_str_t *value)
+{
+    ngx_http_complex_value_t          *cv;
+    ngx_http_compile_complex_value_t   ccv;
+
+    cv = ngx_palloc(cf->pool, sizeof(ngx_http_complex_value_t));
+    if (cv == NULL) {
+        return NULL;
+    }
+
+    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
+
+    ccv.cf = cf;
+    ccv.value = value;
+    ccv.complex_value = cv;
+
+    return ngx_http_compile_complex_value(&ccv) == NGX_OK ? cv : NULL;
 }
 
 

@@ -81,6 +81,13 @@ u_char *ngx_http_jelou_secret_load(ngx_conf_t *cf, ngx_str_t *name,
     const char *directive, size_t *len);
 
 /*
+ * Compiles a directive's value, which may have variables.  Returns NULL, with a
+ * log line, if it cannot be, or if memory ran out.
+ */
+ngx_http_complex_value_t *ngx_http_jelou_complex_value(ngx_conf_t *cf,
+    ngx_str_t *value);
+
+/*
  * Makes a key of a constant in the directive of that name, to be freed with
  * the configuration.  Returns NULL, with a log line, if it is no good secret.
  */

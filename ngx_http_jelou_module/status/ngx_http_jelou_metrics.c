@@ -8,7 +8,6 @@
 
 
 #include "ngx_http_jelou_metrics.h"
-#include "ngx_http_jelou_answer.h"
 #include "ngx_http_jelou_rule.h"
 #include "ngx_http_jelou_status.h"
 #include "ngx_http_jelou_text.h"

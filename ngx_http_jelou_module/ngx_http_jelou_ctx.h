@@ -1,12 +1,11 @@
 
 /*
- * What the rooms of the corridor share: the configuration of a location and
- * the state of a request.
+ * What a location and a request carry, for all that works on a request.
  */
 
 
-#ifndef _NGX_HTTP_JELOU_MODULE_H_INCLUDED_
-#define _NGX_HTTP_JELOU_MODULE_H_INCLUDED_
+#ifndef _NGX_HTTP_JELOU_CTX_H_INCLUDED_
+#define _NGX_HTTP_JELOU_CTX_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -217,15 +216,15 @@ ngx_http_jelou_ctx_t *ngx_http_jelou_ctx(ngx_http_request_t *r);
 ngx_http_jelou_ctx_t *ngx_http_jelou_ctx_create(ngx_http_request_t *r,
     ngx_http_jelou_loc_conf_t *jlcf);
 
-/*
- * Compiles a directive's value, which may have variables.  Returns NULL, with a
- * log line, if it cannot be, or if memory ran out.
- */
-ngx_http_complex_value_t *ngx_http_jelou_complex_value(ngx_conf_t *cf,
-    ngx_str_t *value);
-
 /* Notes where in the configuration a directive stands. */
 void ngx_http_jelou_here(ngx_conf_t *cf, ngx_http_jelou_place_t *place);
 
+/*
+ * Adds a field to the answer's header; key and value stay where they are.
+ * Returns NGX_OK, or NGX_ERROR if memory ran out.
+ */
+ngx_int_t ngx_http_jelou_add_header(ngx_http_request_t *r,
+    const ngx_str_t *key, const ngx_str_t *value);
 
-#endif /* _NGX_HTTP_JELOU_MODULE_H_INCLUDED_ */
+
+#endif /* _NGX_HTTP_JELOU_CTX_H_INCLUDED_ */
