@@ -27,11 +27,11 @@ log=$copy/build/mutant.log
 # there are
 
 mutant() {
-    perl - "$mutants" "$sources/ngx_http_jelou_" "$@" <<'END'
+    perl - "$mutants" "$sources" "$@" <<'END'
         use strict;
         use warnings;
 
-        my ($list, $prefix, $n, $what) = @ARGV;
+        my ($list, $sources, $n, $what) = @ARGV;
 
         sub slurp { local (@ARGV, $/) = @_; return scalar <> }
 
@@ -60,7 +60,11 @@ mutant() {
             exit;
         }
 
-        my $text = slurp("$prefix$file.c");
+        # a folder of the sources, or one in it
+
+        my ($path) = grep { -e } glob "$sources/{,*/}ngx_http_jelou_$file.c";
+
+        my $text = slurp($path // die "mutant $n: no $file.c\n");
         my $count = () = $text =~ /\Q$old\E/g;
 
         $count == 1 or die "mutant $n: found $count times in $file.c\n";
@@ -73,7 +77,7 @@ mutant() {
 
         $text =~ s/\Q$old\E/$new/;
 
-        open my $out, '>', "$prefix$file.c" or die "$!\n";
+        open my $out, '>', $path or die "$!\n";
         print $out $text;
         close $out or die "$!\n";
 END

@@ -219,7 +219,7 @@ ngx_http_jelou_redis_command_fixed(ngx_conf_t *cf,
     ngx_http_jelou_loc_conf_t     *jlcf;
     ngx_http_jelou_redis_piece_t   pieces[5];
 
-    static ngx_str_t  formats[] = {
+    static const ngx_str_t  formats[] = {
         ngx_string("event"), ngx_string("raw"), ngx_string("cloudevents")
     };
 
