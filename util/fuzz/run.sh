@@ -37,7 +37,7 @@ core='core/ngx_string core/ngx_palloc core/ngx_list core/ngx_array
       os/unix/ngx_time'
 
 module='parse schema rule text format id signature secret request pages
-        redis_reply'
+        redis_reply redis_pipeline redis_outcome'
 
 
 # compile OBJECT SOURCE FLAG...
@@ -54,7 +54,8 @@ compile() {
     done
 
     clang -g -O1 -fno-omit-frame-pointer -D_GNU_SOURCE -DNGX_DEBUG_PALLOC=1 \
-        "-I$objs" "-I$root/ngx_http_jelou_module" "$@" -c "$file" -o "$object"
+        "-I$objs" "-I$root/ngx_http_jelou_module" \
+        "-I$root/ngx_http_jelou_module/queue" "$@" -c "$file" -o "$object"
 }
 
 
@@ -73,8 +74,8 @@ build() {
         echo "$@"
         clang --version
         dpkg-query -W libyajl-dev libhiredis-dev libssl-dev libjansson-dev
-        cat "$objs/inputs" "$root"/ngx_http_jelou_module/* \
-            "$fuzz"/*.[ch] "$fuzz/run.sh"
+        find "$root/ngx_http_jelou_module" -type f -exec cat {} +
+        cat "$objs/inputs" "$fuzz"/*.[ch] "$fuzz/run.sh"
     } | cksum >"$out/inputs.new"
 
     ! cmp -s "$out/inputs.new" "$out/inputs" || return 0
@@ -91,7 +92,8 @@ build() {
     for file in $module; do
         # shellcheck disable=SC2086
         compile "$out/module-$file.o" \
-            "$root/ngx_http_jelou_module/ngx_http_jelou_$file.c" \
+            "$(find "$root/ngx_http_jelou_module" \
+                    -name "ngx_http_jelou_$file.c")" \
             -Wall -Wextra -Wno-unused-parameter -Werror $2
     done
 
@@ -266,7 +268,7 @@ coverage() {
 
     llvm-profdata merge -o "$out/all.profdata" "$out"/*.profraw
     llvm-cov report "$@" -instr-profile "$out/all.profdata" \
-        "$root"/ngx_http_jelou_module/*.c >"$out/report"
+        "$root"/ngx_http_jelou_module >"$out/report"
 
     # the file's name, its lines, those that were not reached
 
