@@ -51,7 +51,7 @@ sub section {
 
 # Directives
 
-my ($anywhere) = $code{redis_module} =~ /define NGX_HTTP_JELOU_REDIS_ANYWHERE\s*\\\n\s*(\S+)/;
+my ($anywhere) = $code{redis_module} =~ /define NGX_HTTP_JELOU_REDIS_ANYWHERE\s*\\\n\s*\((\S+)\)/;
 
 my %flags = (
     $code{module} =~ /\{ ngx_string\("(jelou_\w+)"\),\s*([A-Z_0-9|\s]+?),/g,
