@@ -99,6 +99,7 @@ modules="http-lua http-js http-echo http-headers-more-filter http-subs-filter
 
 install_modules() {
     ! foreign_nginx || return 0
+    [ "$(id -u)" = 0 ] || return 0
 
     wanted=
 
