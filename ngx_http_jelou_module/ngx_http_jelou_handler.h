@@ -1,6 +1,6 @@
 
 /*
- * The corridor: every step of a request, in order.
+ * The way of a request: every step, in order.
  */
 
 

@@ -4,7 +4,7 @@
 # branches they run:
 #
 #     sh util/coverage.sh
-#     sh util/coverage.sh t/signature.t t/schema.t
+#     sh util/coverage.sh t/auth/signature.t t/event/schema.t
 #
 # Without files, all of t/ is run; at least 95 % of the lines and 85 % of the
 # branches must have been, and util/uncovered has to explain the lines that were

@@ -56,7 +56,8 @@ mutant() {
         my ($old, $new) = map { join "\n", @{ $part{$_} } } '-', '+';
 
         if ($what eq 'tests') {
-            print join ' ', map { "t/$_.t" } map { split } @{ $part{'='} };
+            print join ' ', map { grep { -e } glob "t/{,*/}$_.t" }
+                            map { split } @{ $part{'='} };
             exit;
         }
 
@@ -178,7 +179,7 @@ restore
 # installs and builds what tests need
 
 say "building"
-sh "$copy/util/test.sh" t/types.t >"$log" 2>&1 ||
+sh "$copy/util/test.sh" t/event/types.t >"$log" 2>&1 ||
     { cat "$log" >&2; die "a test fails without a mutant"; }
 
 JELOU_TEST_DIR=$copy/build/test

@@ -192,7 +192,7 @@ ngx_http_jelou_secret_valid(ngx_conf_t *cf, ngx_str_t *value,
 }
 
 
-/* Of a directive's value: it would be a secret, and another one than is meant. */
+/* A directive's value that would be a secret, and another one than is meant */
 
 static ngx_int_t
 ngx_http_jelou_secret_meant(ngx_conf_t *cf, ngx_str_t *value)
@@ -517,8 +517,8 @@ ngx_http_jelou_secret_line(ngx_http_jelou_file_t *file, u_char *p,
 
 
 /*
- * What is written in the format of another program's file is read as this one's,
- * and then nobody has the secret.
+ * What is written in the format of another program's file is read as this
+ * one's, and then nobody has the secret.
  */
 
 static void
@@ -542,8 +542,8 @@ ngx_http_jelou_secret_other_format(ngx_http_jelou_file_t *file, ngx_str_t *id,
 
     if (what) {
         ngx_conf_log_error(NGX_LOG_WARN, file->cf, 0,
-                           "\"jelou_secret_file\": the line in \"%V\":%ui looks "
-                           "like %s", file->name, file->line, what);
+                           "\"jelou_secret_file\": the line in \"%V\":%ui "
+                           "looks like %s", file->name, file->line, what);
     }
 }
 

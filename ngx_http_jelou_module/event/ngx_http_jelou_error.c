@@ -60,8 +60,8 @@
       ngx_string(header), ngx_string(value) }
 
 /*
- * HTTP wants a challenge in each 401.  No registered scheme has the signature in
- * a field of its own: the scheme is the field's name.
+ * HTTP wants a challenge in each 401.  No registered scheme has the signature
+ * in a field of its own: the scheme is the field's name.
  */
 
 #define ngx_http_jelou_unsigned(...)                                          \
@@ -416,7 +416,8 @@ ngx_http_jelou_error_compose(ngx_pool_t *pool, ngx_uint_t status,
         return NULL;
     }
 
-    e->body.len = ngx_sprintf(e->body.data, format, &s->reason, status, status, &e->key)
+    e->body.len = ngx_sprintf(e->body.data, format, &s->reason, status, status,
+                              &e->key)
                   - e->body.data;
 
     e->status_line.data = e->body.data + e->body.len;

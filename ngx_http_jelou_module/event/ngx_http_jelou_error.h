@@ -14,7 +14,7 @@
 
 
 /*
- * What a step of the corridor returns instead of NGX_OK or NGX_ERROR when it
+ * What a step of a request returns instead of NGX_OK or NGX_ERROR when it
  * refuses the request.  The order is that of the catalogue in error.c.
  */
 typedef enum {

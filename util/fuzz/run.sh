@@ -37,7 +37,8 @@ core='core/ngx_string core/ngx_palloc core/ngx_list core/ngx_array
       os/unix/ngx_time'
 
 module='yajl parse project events check items value rule text format id
-        signature secret request pages redis_reply'
+        signature secret request pages redis_reply
+        redis_pipeline redis_outcome'
 
 
 # compile OBJECT SOURCE FLAG...

@@ -121,6 +121,9 @@ for my $case (
      "location = /backup {\n$pass\n}\n", leads('/backup')],
     ['a URI among many', 'error_page 503 = /backup;',
      "${static}location = /backup {\n$pass\n}\n", leads('/backup')],
+    ['a URI behind exact ones', 'error_page 503 = /backup;',
+     join('', map { "location = $_ { }\n" } qw(/b /ba /bac))
+     . "location = /backup {\n$pass\n}\n", leads('/backup')],
     ['a URI that is a prefix', 'error_page 503 = /backup/a;',
      "${static}location /backup/a {\n$pass\n}\n", leads('/backup/a')],
     ['a URI that is behind a prefix', 'error_page 503 = /backup/a/b;',

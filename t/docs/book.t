@@ -643,7 +643,7 @@ END
 
 subtest 'tests that are named' => sub {
     for my $page (sort keys %doc) {
-        while ($doc{$page} =~ /`(t\/\w+\.t)`(?:: \*(.+?)\*(?= \||$))?/mg) {
+        while ($doc{$page} =~ /`(t\/[\w\/]+\.t)`(?:: \*(.+?)\*(?= \||$))?/mg) {
             my ($file, $name) = ($1, $2);
 
             ok(-e $file, "$page: $file") or next;
@@ -658,7 +658,7 @@ subtest 'tests that are named' => sub {
     my @rows = $promises =~ /^\| (?!Promise|---)(.*) \|$/mg;
 
     cmp_ok(scalar @rows, '>=', 30, 'the promises are found');
-    is_deeply([grep { !/`t\/\w+\.t`: \*.+\*$/ } @rows], [], 'each has a test');
+    is_deeply([grep { !/`t\/[\w\/]+\.t`: \*.+\*$/ } @rows], [], 'each has a test');
 };
 
 

@@ -240,7 +240,7 @@ __DATA__
 
 === longer
 --- directives
-    jelou_timestamp_tolerance  366d;
+    jelou_timestamp_tolerance  366d future=5m;
 --- must_die
 --- error_log
 [emerg]

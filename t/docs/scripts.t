@@ -118,7 +118,7 @@ subtest 'test.sh: a clone with the name of the project' => sub {
     my $path = programs(prove => 'echo "[$JELOU_TEST_DIR]"; cd -P '
                                  . '"$JELOU_TEST_DIR" && pwd');
 
-    my ($status, $said) = said("PATH=$path sh $clone/util/test.sh t/basic.t");
+    my ($status, $said) = said("PATH=$path sh $clone/util/test.sh t/request/basic.t");
 
     is($status, 0, 'it succeeds');
     like($said, qr/^\[[^\n]+\]\n\Q$clone\E\/build\/test$/m,

@@ -7,7 +7,7 @@
 
 const fs = require("fs");
 const util = require("util");
-const { HTTP } = require(`${__dirname}/../build/node_modules/cloudevents`);
+const { HTTP } = require(`${__dirname}/../../build/node_modules/cloudevents`);
 
 const headers = { "content-type": "application/cloudevents+json" };
 

@@ -249,7 +249,7 @@ for my $what (sort keys %looks) {
 }
 
 check("no assignment: $_", "$_\n", '')
-    for "${A}=", "${A}==", "p-1 ${A}==", "=$A", "$A:", "a-b=$A", "a.b=$A",
+    for "${A}=", "${A}==", "0123456789abcdef==", "p-1 ${A}==", "=$A", "$A:", "a-b=$A", "a.b=$A",
         "$A\\{}[]", "p-1 {$A}", "p-1 0123456789abcdef=";
 
 check('twice', "$D\n", qq([emerg] "jelou_secret_file" directive is duplicate )

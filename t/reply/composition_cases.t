@@ -1,5 +1,5 @@
 # What an endpoint's compositions do in time, and which ones nginx -t refuses: what
-# t/composition.t, one request after the other, cannot have.
+# t/reply/composition.t, one request after the other, cannot have.
 
 use strict;
 use warnings;

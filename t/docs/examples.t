@@ -533,7 +533,7 @@ subtest 'cloudevents-sink.conf' => sub {
 
     # The broker's ingress, played by the CloudEvents library
 
-    my $pid = open2(my $out, my $in, 'node', "$Root/t/cloudevents.js");
+    my $pid = open2(my $out, my $in, 'node', "$Root/t/event/cloudevents.js");
 
     print $in map { "$_\n" } @events;
     close $in;
