@@ -48,8 +48,6 @@ static ngx_int_t ngx_http_jelou_redis_conn_greeted(
 static void ngx_http_jelou_redis_conn_rest(ngx_http_jelou_redis_conn_t *conn);
 static void ngx_http_jelou_redis_conn_timeout(
     ngx_http_jelou_redis_conn_t *conn);
-static void ngx_http_jelou_redis_conn_fail(ngx_http_jelou_redis_conn_t *conn,
-    ngx_err_t err, const char *what, ngx_str_t *detail);
 static void ngx_http_jelou_redis_conn_close(ngx_http_jelou_redis_conn_t *conn,
     ngx_http_jelou_redis_result_e result, ngx_uint_t blame);
 static void ngx_http_jelou_redis_conn_free(ngx_http_jelou_redis_conn_t *conn);
@@ -148,8 +146,8 @@ ngx_http_jelou_redis_conn_connect(ngx_http_jelou_redis_conn_t *conn)
 
     c->data = conn;
     c->pool = conn->pool;
-    c->read->handler = ngx_http_jelou_redis_read_handler;
-    c->write->handler = ngx_http_jelou_redis_write_handler;
+
+    ngx_http_jelou_redis_conn_listen(conn);
 
     ngx_add_timer(c->read, conn->target->settings->connect_timeout);
 
@@ -158,6 +156,14 @@ ngx_http_jelou_redis_conn_connect(ngx_http_jelou_redis_conn_t *conn)
     }
 
     return NGX_OK;
+}
+
+
+void
+ngx_http_jelou_redis_conn_listen(ngx_http_jelou_redis_conn_t *conn)
+{
+    conn->peer.connection->read->handler = ngx_http_jelou_redis_read_handler;
+    conn->peer.connection->write->handler = ngx_http_jelou_redis_write_handler;
 }
 
 
@@ -205,6 +211,22 @@ ngx_http_jelou_redis_conn_connected(ngx_http_jelou_redis_conn_t *conn)
         return;
     }
 
+#if (NGX_HTTP_SSL)
+
+    if (conn->target->settings->ssl) {
+        ngx_http_jelou_redis_ssl_handshake(conn);
+        return;
+    }
+
+#endif
+
+    ngx_http_jelou_redis_conn_begin(conn);
+}
+
+
+void
+ngx_http_jelou_redis_conn_begin(ngx_http_jelou_redis_conn_t *conn)
+{
     if (ngx_http_jelou_redis_conn_hello(conn) != NGX_OK
         || ngx_http_jelou_redis_conn_send(conn) != NGX_OK)
     {
@@ -681,6 +703,13 @@ ngx_http_jelou_redis_conn_timeout(ngx_http_jelou_redis_conn_t *conn)
         }
     }
 
+    ngx_http_jelou_redis_conn_late(conn);
+}
+
+
+void
+ngx_http_jelou_redis_conn_late(ngx_http_jelou_redis_conn_t *conn)
+{
     (void) ngx_http_jelou_redis_say(conn->target, &conn->name,
                                     &conn->target->log, NGX_ETIMEDOUT,
                                     conn->ready ? "redis does not answer"
@@ -691,7 +720,7 @@ ngx_http_jelou_redis_conn_timeout(ngx_http_jelou_redis_conn_t *conn)
 }
 
 
-static void
+void
 ngx_http_jelou_redis_conn_fail(ngx_http_jelou_redis_conn_t *conn,
     ngx_err_t err, const char *what, ngx_str_t *detail)
 {
@@ -713,6 +742,20 @@ ngx_http_jelou_redis_conn_close(ngx_http_jelou_redis_conn_t *conn,
     if (conn->flush.posted) {
         ngx_delete_posted_event(&conn->flush);
     }
+
+#if (NGX_HTTP_SSL)
+
+    if (conn->peer.connection->ssl) {
+
+        /* what Redis would answer to that is nobody's */
+
+        conn->peer.connection->ssl->no_wait_shutdown = 1;
+        conn->peer.connection->ssl->no_send_shutdown = 1;
+
+        (void) ngx_ssl_shutdown(conn->peer.connection);
+    }
+
+#endif
 
     /* the pool is freed with what is in it, after the last look at it */
 

@@ -50,6 +50,14 @@ typedef struct {
     ngx_str_t                     select;    /* likewise */
     ngx_str_t                     script;    /* likewise */
 
+#if (NGX_HTTP_SSL)
+    ngx_ssl_t                    *ssl;       /* NULL: no TLS */
+    ngx_str_t                     ssl_name;  /* empty: the group's */
+    ngx_flag_t                    ssl_server_name;
+    ngx_flag_t                    ssl_verify;
+    ngx_flag_t                    ssl_session_reuse;
+#endif
+
     ngx_http_conf_ctx_t          *ctx;       /* of any location */
     ngx_queue_t                   targets;   /* of this worker, */
     ngx_queue_t                   groups;    /*   and addresses that it has */
@@ -87,6 +95,10 @@ struct ngx_http_jelou_redis_target_s {
     ngx_uint_t                        nservers;
     ngx_http_jelou_redis_result_e     result;    /* of the last server */
     ngx_event_t                       next;      /* goes on with it */
+
+#if (NGX_HTTP_SSL)
+    ngx_ssl_session_t                *session;   /* of TLS, the last one */
+#endif
 
     ngx_log_t                         log;
     ngx_http_jelou_redis_said_t       said[NGX_HTTP_JELOU_REDIS_NCAUSES];
@@ -175,6 +187,26 @@ ngx_http_jelou_redis_conn_t *ngx_http_jelou_redis_conn_open(
 /* Puts a command into the next write.  Returns NGX_OK, or NGX_ERROR. */
 ngx_int_t ngx_http_jelou_redis_conn_put(ngx_http_jelou_redis_conn_t *conn,
     ngx_http_jelou_redis_cmd_t *cmd);
+
+/* What is answered before anything else goes out: the way is open for it. */
+void ngx_http_jelou_redis_conn_begin(ngx_http_jelou_redis_conn_t *conn);
+
+/* Gives the connection up, and logs why. */
+void ngx_http_jelou_redis_conn_fail(ngx_http_jelou_redis_conn_t *conn,
+    ngx_err_t err, const char *what, ngx_str_t *detail);
+
+/* The same, for what has not come in time. */
+void ngx_http_jelou_redis_conn_late(ngx_http_jelou_redis_conn_t *conn);
+
+/* Takes the connection's events. */
+void ngx_http_jelou_redis_conn_listen(ngx_http_jelou_redis_conn_t *conn);
+
+#if (NGX_HTTP_SSL)
+
+/* Makes a connection one of TLS, and begins. */
+void ngx_http_jelou_redis_ssl_handshake(ngx_http_jelou_redis_conn_t *conn);
+
+#endif
 
 /* The connection has become ready. */
 void ngx_http_jelou_redis_target_ready(ngx_http_jelou_redis_conn_t *conn);
