@@ -36,6 +36,8 @@ static ngx_int_t ngx_http_jelou_redis_conn_test(ngx_connection_t *c,
     ngx_err_t *err);
 static ngx_int_t ngx_http_jelou_redis_conn_hello(
     ngx_http_jelou_redis_conn_t *conn);
+static ngx_int_t ngx_http_jelou_redis_conn_add(
+    ngx_http_jelou_redis_conn_t *conn, ngx_str_t *text);
 static u_char *ngx_http_jelou_redis_conn_reserve(
     ngx_http_jelou_redis_conn_t *conn, size_t len);
 static ngx_int_t ngx_http_jelou_redis_conn_send(
@@ -73,6 +75,8 @@ ngx_http_jelou_redis_conn_open(ngx_http_jelou_redis_target_t *target,
 
     conn->pool = pool;
     conn->target = target;
+
+    ngx_queue_init(&conn->waiting);
 
     if (ngx_http_jelou_redis_conn_init(conn, sockaddr, socklen, name) != NGX_OK
         || ngx_http_jelou_redis_conn_connect(conn) != NGX_OK)
@@ -264,8 +268,6 @@ ngx_http_jelou_redis_conn_test(ngx_connection_t *c, ngx_err_t *err)
 static ngx_int_t
 ngx_http_jelou_redis_conn_hello(ngx_http_jelou_redis_conn_t *conn)
 {
-    u_char                           *p;
-    uint64_t                          number;
     ngx_str_t                        *text[3];
     ngx_uint_t                        i;
     ngx_http_jelou_redis_settings_t  *settings;
@@ -282,19 +284,37 @@ ngx_http_jelou_redis_conn_hello(ngx_http_jelou_redis_conn_t *conn)
             continue;
         }
 
-        p = ngx_http_jelou_redis_conn_reserve(conn, text[i]->len);
-
-        if (p == NULL
-            || ngx_http_jelou_redis_pipeline_add(&conn->pipeline, NULL,
-                                                 &number, &conn->target->log)
-               != NGX_OK)
-        {
+        if (ngx_http_jelou_redis_conn_add(conn, text[i]) != NGX_OK) {
             return NGX_ERROR;
         }
 
-        conn->last->buf->last = ngx_cpymem(p, text[i]->data, text[i]->len);
         conn->hello++;
     }
+
+    return NGX_OK;
+}
+
+
+/* A command as it is, whose reply is nobody's. */
+
+static ngx_int_t
+ngx_http_jelou_redis_conn_add(ngx_http_jelou_redis_conn_t *conn,
+    ngx_str_t *text)
+{
+    u_char    *p;
+    uint64_t   number;
+
+    p = ngx_http_jelou_redis_conn_reserve(conn, text->len);
+
+    if (p == NULL
+        || ngx_http_jelou_redis_pipeline_add(&conn->pipeline, NULL, &number,
+                                             &conn->target->log)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    conn->last->buf->last = ngx_cpymem(p, text->data, text->len);
 
     return NGX_OK;
 }
@@ -363,6 +383,16 @@ ngx_http_jelou_redis_conn_put(ngx_http_jelou_redis_conn_t *conn,
 {
     u_char            *p;
     ngx_connection_t  *c;
+
+    static ngx_str_t  asking = ngx_string("*1" CRLF "$6" CRLF "ASKING" CRLF);
+
+    if (cmd->asking) {
+        cmd->asking = 0;
+
+        if (ngx_http_jelou_redis_conn_add(conn, &asking) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
 
     p = ngx_http_jelou_redis_conn_reserve(conn,
                  ngx_http_jelou_redis_pieces_len(cmd->pieces, cmd->npieces));

@@ -96,6 +96,12 @@ struct ngx_http_jelou_redis_target_s {
     ngx_http_jelou_redis_result_e     result;    /* of the last server */
     ngx_event_t                       next;      /* goes on with it */
 
+    /* of a cluster, as its redirections tell; NULL: it is none so far */
+
+    ngx_http_jelou_redis_conn_t     **slots;
+    ngx_queue_t                       later;     /* commands to try again */
+    ngx_event_t                       again;     /* tries them */
+
 #if (NGX_HTTP_SSL)
     ngx_ssl_session_t                *session;   /* of TLS, the last one */
 #endif
@@ -116,6 +122,7 @@ struct ngx_http_jelou_redis_conn_s {
     ngx_uint_t                        hello;     /* replies before it is ready,
                                                     to come */
     ngx_uint_t                        refused;   /* in which walk */
+    ngx_queue_t                       waiting;   /* for it to be ready */
 
     ngx_chain_t                      *out;       /* what is to be sent */
     ngx_chain_t                      *last;      /* the end of it */
@@ -174,7 +181,38 @@ ngx_int_t ngx_http_jelou_redis_say(ngx_http_jelou_redis_target_t *target,
     ngx_str_t *detail);
 
 
-/* Between the two files that connections are made of. */
+/* Between the files that connections are made of. */
+
+/*
+ * Sends a command the way that is known, or lets it wait.  Returns what
+ * ngx_http_jelou_redis_send() does.
+ */
+ngx_int_t ngx_http_jelou_redis_put(ngx_http_jelou_redis_target_t *target,
+    ngx_http_jelou_redis_cmd_t *cmd);
+
+/* Lets a command wait in one of the target's queues. */
+ngx_int_t ngx_http_jelou_redis_wait(ngx_http_jelou_redis_target_t *target,
+    ngx_queue_t *queue, ngx_http_jelou_redis_cmd_t *cmd);
+
+/* The connection to an address, or NULL. */
+ngx_http_jelou_redis_conn_t *ngx_http_jelou_redis_find(
+    ngx_http_jelou_redis_target_t *target, struct sockaddr *sockaddr,
+    socklen_t socklen);
+
+/* The connection that has the command's slot, or NULL if that is not known. */
+ngx_http_jelou_redis_conn_t *ngx_http_jelou_redis_slot(
+    ngx_http_jelou_redis_target_t *target, ngx_http_jelou_redis_cmd_t *cmd);
+
+/*
+ * Follows a redirection.  Returns NGX_DECLINED if the reply is none, or cannot
+ * be followed; else NGX_OK, and the command is on its way.
+ */
+ngx_int_t ngx_http_jelou_redis_redirect(ngx_http_jelou_redis_conn_t *conn,
+    ngx_http_jelou_redis_cmd_t *cmd, ngx_http_jelou_redis_reply_t *reply);
+
+/* Forgets a connection; NULL forgets the command's slot only. */
+void ngx_http_jelou_redis_forget(ngx_http_jelou_redis_target_t *target,
+    ngx_http_jelou_redis_conn_t *conn, ngx_http_jelou_redis_cmd_t *cmd);
 
 /*
  * Opens a connection; the address is copied.  Returns NULL, with a log line, if
