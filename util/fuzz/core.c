@@ -5,6 +5,8 @@
 
 #include "core.h"
 
+#include <openssl/rand.h>
+
 
 #define LOG_MAX  (256 * 1024)
 
@@ -30,25 +32,53 @@ ngx_rbtree_t              ngx_event_timer_rbtree = {
 };
 
 
-void __wrap___sanitizer_cov_trace_pc(void);
+static uint64_t        core_random;
 
 
-/* each edge of the module's code calls this */
+const char *__asan_default_options(void);
+int __wrap_RAND_bytes(unsigned char *buf, int num);
 
-void
-__wrap___sanitizer_cov_trace_pc(void)
+
+/*
+ * What the module has is in heap.c: what is freed of libFuzzer's own memory
+ * need not be kept for long.
+ */
+
+const char *
+__asan_default_options(void)
 {
-    core.edges++;
+    return "quarantine_size_mb=4:malloc_context_size=4";
 }
 
 
 void
 core_reset(size_t fail)
 {
+    int  compare = core.compare;
+
     ngx_memzero(&core, sizeof(core_t));
 
+    core.compare = compare;
     core.fail = fail;
     core_nlines = 0;
+    core_random = 1;
+}
+
+
+/* Each call's bytes are others, and a run's are the same when it is repeated. */
+
+int
+__wrap_RAND_bytes(unsigned char *buf, int num)
+{
+    if (++core.calls == core.fail) {
+        return 0;
+    }
+
+    for (int i = 0; i < num; i++) {
+        buf[i] = (unsigned char) random_next(&core_random);
+    }
+
+    return 1;
 }
 
 
@@ -104,18 +134,14 @@ ngx_calloc(size_t size, ngx_log_t *log)
 void *
 ngx_memalign(size_t alignment, size_t size, ngx_log_t *log)
 {
-    void  *p;
-
     (void) log;
 
     core.calls++;
     core.bytes += size;
 
-    if (core.calls == core.fail || posix_memalign(&p, alignment, size) != 0) {
-        return NULL;
-    }
+    require(alignment <= 16, "an alignment of %zu", alignment);
 
-    return p;
+    return core.calls == core.fail ? NULL : malloc(size);
 }
 
 #endif

@@ -19,8 +19,9 @@
 typedef struct {
     uint64_t   edges;         /* of the module's code that were run */
     size_t     bytes;         /* asked for */
-    size_t     calls;         /* of the allocator */
-    size_t     fail;          /* the call that fails, from 1, or 0 */
+    size_t     calls;         /* that may fail: for memory, randomness */
+    size_t     fail;          /* the one that fails, from 1, or 0 */
+    int        compare;       /* libFuzzer is told what is compared */
 } core_t;
 
 extern core_t     core;

@@ -45,32 +45,44 @@ static int
 is(str_t token, const char *s)
 {
     int    lone;
-    str_t  text;
+    str_t  text, other = string(s);
 
-    (void) token_decode(token, &text, &lone);
+    /* an escape is at most six times as long as what it stands for */
 
-    return !lone && str_equal(text, string(s));
+    if (token.len < other.len || token.len > 6 * other.len) {
+        return 0;
+    }
+
+    token_decode(token, &text, &lone);
+
+    return !lone && str_equal(text, other);
 }
 
 
 static int
 in(const char *list, str_t token)
 {
-    int    lone;
-    char   word[32];
-    str_t  text;
+    int          lone;
+    str_t        text, one;
+    const char  *word;
 
-    (void) token_decode(token, &text, &lone);
+    token_decode(token, &text, &lone);
 
-    if (lone || text.len > sizeof(word) - 3
-        || memchr(text.data, ' ', text.len) || memchr(text.data, 0, text.len))
-    {
+    if (lone) {
         return 0;
     }
 
-    snprintf(word, sizeof(word), " %.*s ", (int) text.len, text.data);
+    for (word = list; *word == ' '; word += one.len) {
 
-    return text.len && strstr(list, word) != NULL;
+        one.data = (const uint8_t *) ++word;
+        one.len = strcspn(word, " ");
+
+        if (one.len && str_equal(text, one)) {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 

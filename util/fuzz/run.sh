@@ -38,6 +38,19 @@ core='core/ngx_string core/ngx_palloc core/ngx_list core/ngx_array
 module='parse schema rule text format id signature secret request pages
         redis_reply'
 
+# What of the harness has no memory of the module's in its hands: it runs
+# without sanitizers
+
+plain='edges heap model mutate tree'
+
+# What libFuzzer is told of comparisons
+
+compared=
+for size in 1 2 4 8; do
+    compared="$compared __sanitizer_cov_trace_cmp$size"
+    compared="$compared __sanitizer_cov_trace_const_cmp$size"
+done
+
 
 # compile OBJECT SOURCE FLAG...
 
@@ -53,7 +66,7 @@ compile() {
     done
 
     clang -g -O1 -fno-omit-frame-pointer -D_GNU_SOURCE -DNGX_DEBUG_PALLOC=1 \
-        "-I$objs" "-I$root/ngx_http_jelou_module" "$@" -c "$file" -o "$object"
+        -include "$fuzz/heap.h" "-I$objs" "-I$root/ngx_http_jelou_module" "$@" -c "$file" -o "$object"
 }
 
 
@@ -95,16 +108,22 @@ build() {
     done
 
     for file in "$fuzz"/*.c; do
+        file=$(basename "$file" .c)
+
+        case " $plain " in
+            *" $file "*) flags=-O2 ;;
+            *) flags=$3 ;;
+        esac
+
         # shellcheck disable=SC2086
-        compile "$out/fuzz-$(basename "$file" .c).o" "$file" \
-            -Wall -Wextra -Werror $3
+        compile "$out/fuzz-$file.o" "$fuzz/$file.c" \
+            -Wall -Wextra -Werror $flags
     done
 
-    link "$out" body "$4" tree core model mutate body
-    link "$out" signature "$4" tree core signature
-    link "$out" secrets "$4 -Wl,--wrap=ngx_http_jelou_hmac" tree core secrets
-
-    link "$out" redis "$4" tree core redis
+    link "$out" body "$4" model mutate body
+    link "$out" signature "$4" signature
+    link "$out" secrets "$4 -Wl,--wrap=ngx_http_jelou_hmac" secrets
+    link "$out" redis "$4" redis
 
     for target in $bodies; do
         ln -f "$out/body" "$out/$target"
@@ -127,8 +146,16 @@ link() {
         shift
     done
 
+    for file in core edges heap tree; do
+        set -- "$@" "$out/fuzz-$file.o"
+    done
+
+    for name in RAND_bytes __sanitizer_cov_trace_pc $compared; do
+        flags="$flags -Wl,--wrap=$name"
+    done
+
     # shellcheck disable=SC2086
-    clang $flags -Wl,--wrap=__sanitizer_cov_trace_pc "$out"/nginx-*.o \
+    clang $flags "$out"/nginx-*.o \
         "$out"/module-*.o "$@" -ljansson -lyajl -lhiredis -lcrypto \
         -o "$out/$target"
 }
