@@ -54,11 +54,8 @@ __asan_default_options(void)
 void
 core_reset(size_t fail)
 {
-    int  compare = core.compare;
-
     ngx_memzero(&core, sizeof(core_t));
 
-    core.compare = compare;
     core.fail = fail;
     core_nlines = 0;
     core_random = 1;

@@ -21,7 +21,6 @@ typedef struct {
     size_t     bytes;         /* asked for */
     size_t     calls;         /* that may fail: for memory, randomness */
     size_t     fail;          /* the one that fails, from 1, or 0 */
-    int        compare;       /* libFuzzer is told what is compared */
 } core_t;
 
 extern core_t     core;
