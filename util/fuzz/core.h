@@ -17,7 +17,6 @@
 
 
 typedef struct {
-    uint64_t   edges;         /* of the module's code that were run */
     size_t     bytes;         /* asked for */
     size_t     calls;         /* that may fail: for memory, randomness */
     size_t     fail;          /* the one that fails, from 1, or 0 */
@@ -33,6 +32,9 @@ extern size_t     core_nlines;
 
 /* Forgets what was counted and logged, and lets the fail-th call fail. */
 void core_reset(size_t fail);
+
+/* How many pieces of the module's code were run since the last call. */
+uint64_t core_steps(void);
 
 /* A copy of the text that ends where its memory does. */
 u_char *core_copy(str_t text);

@@ -44,18 +44,25 @@ string(const char *s)
 static int
 is(str_t token, const char *s)
 {
-    int    lone;
-    str_t  text, other = string(s);
+    int     lone;
+    str_t   text;
+    size_t  i;
 
-    /* an escape is at most six times as long as what it stands for */
+    /* most tokens have no escape, and are another word from the start */
 
-    if (token.len < other.len || token.len > 6 * other.len) {
-        return 0;
+    for (i = 0; i < token.len && token.data[i] != '\\'; i++) {
+        if (s[i] == '\0' || token.data[i] != (uint8_t) s[i]) {
+            return 0;
+        }
+    }
+
+    if (i == token.len) {
+        return s[i] == '\0';
     }
 
     token_decode(token, &text, &lone);
 
-    return !lone && str_equal(text, other);
+    return !lone && str_equal(text, string(s));
 }
 
 
@@ -75,7 +82,8 @@ in(const char *list, str_t token)
     for (word = list; *word == ' '; word += one.len) {
 
         one.data = (const uint8_t *) ++word;
-        one.len = strcspn(word, " ");
+
+        for (one.len = 0; word[one.len] && word[one.len] != ' '; one.len++) { }
 
         if (one.len && str_equal(text, one)) {
             return 1;
@@ -771,12 +779,31 @@ check_option(model_t *m, str_t place, tree_t *item)
 }
 
 
+static str_t
+item_place(const char *name, size_t i)
+{
+    text_t  out;
+    size_t  tens;
+
+    text_init(&out, 32);
+    text_byte(&out, '/');
+    text_add(&out, string(name));
+    text_byte(&out, '/');
+
+    for (tens = 1; i / tens >= 10; tens *= 10) { }
+
+    for ( /* void */ ; tens; tens /= 10) {
+        text_byte(&out, (uint8_t) ('0' + i / tens % 10));
+    }
+
+    return text_str(&out);
+}
+
+
 static void
 check_items(model_t *m, tree_t *root, const char *name,
     void (*check)(model_t *, str_t, tree_t *))
 {
-    char     index[24];
-    str_t    place;
     size_t   i;
     tree_t  *array, *item;
 
@@ -787,14 +814,11 @@ check_items(model_t *m, tree_t *root, const char *name,
     }
 
     for (i = 0, item = array->child; item; item = item->next, i++) {
-        snprintf(index, sizeof(index), "%zu", i);
-        place = pointer(pointer(str(""), string(name)), string(index));
-
         if (item->type == TREE_OBJECT) {
-            check(m, place, item);
+            check(m, item_place(name, i), item);
 
         } else {
-            wrong(m, place);
+            wrong(m, item_place(name, i));
         }
     }
 }

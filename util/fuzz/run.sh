@@ -41,7 +41,7 @@ module='parse schema rule text format id signature secret request pages
 # What of the harness has no memory of the module's in its hands: it runs
 # without sanitizers
 
-plain='edges heap model mutate tree'
+plain='heap model mutate steps tree'
 
 # What has bodies that are changed as trees: to tell libFuzzer what is compared
 # would double the time, and does not find more
@@ -70,8 +70,8 @@ compile() {
 # build DIRECTORY MODULE-FLAGS OTHER-FLAGS LINK-FLAGS
 #
 # nginx's own code has undefined behaviour that is harmless, and is not what
-# is looked for: it has no UBSan.  The edges of the module are counted twice,
-# by libFuzzer and, through trace-pc, by the harness.
+# is looked for: it has no UBSan.  What of the module is run is counted twice,
+# by libFuzzer and, with the counters of a profile, by the harness.
 
 build() {
     out=$1
@@ -148,11 +148,11 @@ link() {
         shift
     done
 
-    for file in core edges heap tree; do
+    for file in core heap steps tree; do
         set -- "$@" "$out/fuzz-$file.o"
     done
 
-    for name in memcpy RAND_bytes __sanitizer_cov_trace_pc; do
+    for name in memcpy RAND_bytes; do
         flags="$flags -Wl,--wrap=$name"
     done
 
@@ -166,7 +166,7 @@ link() {
 
 build_fuzzers() {
     build "$dir" "-fsanitize=fuzzer-no-link,address,undefined
-                  -fno-sanitize-recover=all -fsanitize-coverage=trace-pc" \
+                  -fno-sanitize-recover=all -fprofile-instr-generate" \
         "-fsanitize=address" "-fsanitize=fuzzer,address,undefined"
 }
 

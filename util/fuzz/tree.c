@@ -105,15 +105,23 @@ random_next(uint64_t *seed)
 }
 
 
-/* FNV-1a */
+/* FNV-1a, of eight bytes at a time */
 
 uint64_t
 random_seed(str_t text)
 {
-    uint64_t  h = 0xcbf29ce484222325ULL;
+    size_t    i;
+    uint64_t  h, word;
 
-    for (size_t i = 0; i < text.len; i++) {
-        h = (h ^ text.data[i]) * 0x100000001b3ULL;
+    h = 0xcbf29ce484222325ULL;
+
+    for (i = 0; i < text.len; i += sizeof(word)) {
+        word = 0;
+        memcpy(&word, text.data + i,
+               text.len - i < sizeof(word) ? text.len - i : sizeof(word));
+
+        h = (h ^ word) * 0x100000001b3ULL;
+        h ^= h >> 32;
     }
 
     return h ? h : 1;
@@ -657,7 +665,14 @@ token_points(str_t token, uint32_t *points)
     for (n = 0, p = token.data; p < last; points[n++] = c) {
 
         if (*p != '\\') {
-            p += utf8_read(p, last, &c);
+
+            if (*p < 0x80) {
+                c = *p++;
+
+            } else {
+                p += utf8_read(p, last, &c);
+            }
+
             continue;
         }
 
