@@ -16,6 +16,17 @@
 #define NGX_HTTP_JELOU_KEY_REST                                               \
     (NGX_HTTP_JELOU_KEY_LEN - sizeof(ngx_rbtree_key_t))
 
+/*
+ * An entry that has been in flight for so many seconds may be that of a dead
+ * worker: one is asked for, at a system call's cost.
+ */
+
+#define NGX_HTTP_JELOU_SUSPECT   2
+
+/* how many of them are given back when the zone's counts are asked for */
+
+#define NGX_HTTP_JELOU_REAP      1000
+
 #define NGX_HTTP_JELOU_FLYING    0
 #define NGX_HTTP_JELOU_LANDED    1
 
@@ -62,6 +73,8 @@ static ngx_http_jelou_entry_t *ngx_http_jelou_dedup_insert(
     ngx_http_jelou_dedup_zone_t *zone, u_char *key, u_char *body, time_t now);
 static ngx_http_jelou_entry_t *ngx_http_jelou_dedup_alloc(
     ngx_http_jelou_dedup_zone_t *zone, time_t now);
+static ngx_uint_t ngx_http_jelou_dedup_reap(ngx_http_jelou_dedup_zone_t *zone,
+    ngx_queue_t *queue, time_t now, ngx_uint_t max);
 static void ngx_http_jelou_dedup_remove(ngx_http_jelou_dedup_zone_t *zone,
     ngx_http_jelou_entry_t *entry);
 static ngx_rbtree_key_t ngx_http_jelou_dedup_node_key(u_char *key);
@@ -425,14 +438,13 @@ ngx_http_jelou_dedup_insert(ngx_http_jelou_dedup_zone_t *zone, u_char *key,
 
 /*
  * Takes memory from what has expired if that is easily found, from the slab,
- * or from the oldest that is done; from one in flight only if its worker is
- * dead or its time is over.
+ * or from the oldest that is done; never from one whose worker lives and whose
+ * time is not over.
  */
 
 static ngx_http_jelou_entry_t *
 ngx_http_jelou_dedup_alloc(ngx_http_jelou_dedup_zone_t *zone, time_t now)
 {
-    ngx_uint_t                  i;
     ngx_queue_t                *q;
     ngx_rbtree_node_t          *node;
     ngx_http_jelou_entry_t     *entry;
@@ -440,16 +452,8 @@ ngx_http_jelou_dedup_alloc(ngx_http_jelou_dedup_zone_t *zone, time_t now)
 
     sh = zone->sh;
 
-    for (i = 0; i < 2 && !ngx_queue_empty(&sh->done); i++) {
-        q = ngx_queue_last(&sh->done);
-        entry = ngx_queue_data(q, ngx_http_jelou_entry_t, queue);
-
-        if ((time_t) entry->expires > now) {
-            break;
-        }
-
-        ngx_http_jelou_dedup_remove(zone, entry);
-    }
+    (void) ngx_http_jelou_dedup_reap(zone, &sh->done, now, 2);
+    (void) ngx_http_jelou_dedup_reap(zone, &sh->flight, now, 2);
 
     node = ngx_slab_alloc_locked(zone->shpool, ngx_http_jelou_entry_size);
 
@@ -461,20 +465,73 @@ ngx_http_jelou_dedup_alloc(ngx_http_jelou_dedup_zone_t *zone, time_t now)
         sh->evictions++;
 
         node = ngx_slab_alloc_locked(zone->shpool, ngx_http_jelou_entry_size);
-
-    } else if (node == NULL && !ngx_queue_empty(&sh->flight)) {
-        q = ngx_queue_last(&sh->flight);
-        entry = ngx_queue_data(q, ngx_http_jelou_entry_t, queue);
-
-        if (ngx_http_jelou_dedup_expired(entry, now)) {
-            ngx_http_jelou_dedup_remove(zone, entry);
-
-            node = ngx_slab_alloc_locked(zone->shpool,
-                                         ngx_http_jelou_entry_size);
-        }
     }
 
     return node ? ngx_http_jelou_entry(node) : NULL;
+}
+
+
+/*
+ * Removes up to max of the oldest entries of a queue that have expired, and
+ * returns how many.  Those in flight are by age as well, but not by worker: one
+ * that is alive may be before one that is not, so that some more are looked at.
+ */
+
+static ngx_uint_t
+ngx_http_jelou_dedup_reap(ngx_http_jelou_dedup_zone_t *zone,
+    ngx_queue_t *queue, time_t now, ngx_uint_t max)
+{
+    ngx_uint_t               n, looks;
+    ngx_queue_t             *q, *prev;
+    ngx_http_jelou_entry_t  *entry;
+
+    n = 0;
+
+    for (q = ngx_queue_last(queue), looks = 2 * max;
+         q != ngx_queue_sentinel(queue) && n < max && looks;
+         q = prev, looks--)
+    {
+        prev = ngx_queue_prev(q);
+        entry = ngx_queue_data(q, ngx_http_jelou_entry_t, queue);
+
+        if (entry->state == NGX_HTTP_JELOU_FLYING
+            && (time_t) entry->expires - NGX_HTTP_JELOU_FLIGHT_TIME
+               + NGX_HTTP_JELOU_SUSPECT > now)
+        {
+            break;
+        }
+
+        if (ngx_http_jelou_dedup_expired(entry, now)) {
+            ngx_http_jelou_dedup_remove(zone, entry);
+            n++;
+
+        } else if (entry->state != NGX_HTTP_JELOU_FLYING) {
+            break;
+        }
+    }
+
+    return n;
+}
+
+
+void
+ngx_http_jelou_dedup_counts(ngx_http_jelou_dedup_zone_t *zone,
+    ngx_http_jelou_dedup_counts_t *counts)
+{
+    time_t  now;
+
+    now = ngx_time();
+
+    ngx_shmtx_lock(&zone->shpool->mutex);
+
+    (void) ngx_http_jelou_dedup_reap(zone, &zone->sh->flight, now,
+                                     NGX_HTTP_JELOU_REAP);
+
+    counts->entries = zone->sh->entries;
+    counts->in_flight = zone->sh->in_flight;
+    counts->evictions = zone->sh->evictions;
+
+    ngx_shmtx_unlock(&zone->shpool->mutex);
 }
 
 

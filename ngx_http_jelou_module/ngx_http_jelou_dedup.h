@@ -44,6 +44,13 @@ typedef struct {
 } ngx_http_jelou_dedup_zone_t;
 
 
+typedef struct {
+    ngx_uint_t                    entries;
+    ngx_uint_t                    in_flight;
+    ngx_uint_t                    evictions;
+} ngx_http_jelou_dedup_counts_t;
+
+
 /* an entry that this worker has put in flight */
 
 typedef struct {
@@ -90,6 +97,13 @@ void ngx_http_jelou_dedup_done(ngx_http_jelou_flight_t *flight,
 
 /* Ends a flight that was none, so that the sender's retry is delivered. */
 void ngx_http_jelou_dedup_cancel(ngx_http_jelou_flight_t *flight);
+
+/*
+ * Copies the zone's counts.  What workers that have died left in flight is given
+ * back before.
+ */
+void ngx_http_jelou_dedup_counts(ngx_http_jelou_dedup_zone_t *zone,
+    ngx_http_jelou_dedup_counts_t *counts);
 
 
 #endif /* _NGX_HTTP_JELOU_DEDUP_H_INCLUDED_ */

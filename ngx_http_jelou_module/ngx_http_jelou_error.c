@@ -116,9 +116,12 @@ static ngx_http_jelou_error_t  ngx_http_jelou_errors[] = {
     ngx_http_jelou_refusal(NGX_LOG_INFO, 415, "Unsupported Media Type",
         "415.1", "UNSUPPORTED_MEDIA_TYPE", "unsupported_media_type",
         "Unsupported media type",
-        "The body must be application/json without a Content-Encoding.",
-        "Send Content-Type: application/json and no Content-Encoding.",
-        "Envíe Content-Type: application/json y ningún Content-Encoding.",
+        "The body must be application/json in UTF-8 without a "
+        "Content-Encoding.",
+        "Send Content-Type: application/json, with no charset but utf-8, and "
+        "no Content-Encoding.",
+        "Envíe Content-Type: application/json, sin otro charset que utf-8, y "
+        "ningún Content-Encoding.",
         NGX_HTTP_JELOU_NOT_SENT),
 
     ngx_http_jelou_refusal(NGX_LOG_INFO, 413, "Payload Too Large",
@@ -172,12 +175,12 @@ static ngx_http_jelou_error_t  ngx_http_jelou_errors[] = {
         "cambios.",
         NGX_HTTP_JELOU_NOT_SENT),
 
-    { 409, NGX_LOG_INFO,
+    { 500, NGX_LOG_INFO,
       ngx_string("DUPLICATE_IN_FLIGHT"), ngx_string("duplicate_in_flight"),
-      ngx_string("409 Conflict"),
+      ngx_string("500 Internal Server Error"),
       ngx_string(ngx_http_jelou_texts(
-        "Duplicate in flight", "Conflict", "409",
-        "409.1", "DUPLICATE_IN_FLIGHT",
+        "Duplicate in flight", "Internal Server Error", "500",
+        "500.3", "DUPLICATE_IN_FLIGHT",
         "The same message is being processed at this moment.",
         "Send the same event again after a second.",
         "Envíe el mismo evento de nuevo después de un segundo.",

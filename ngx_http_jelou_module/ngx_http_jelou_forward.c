@@ -10,9 +10,6 @@
 #include "ngx_http_jelou_request.h"
 
 
-#define NGX_HTTP_JELOU_CLOUDEVENTS  "application/cloudevents+json"
-
-
 /* what is allocated at once for the body that goes on */
 
 typedef struct {
@@ -28,11 +25,17 @@ static const ngx_http_jelou_piece_t *ngx_http_jelou_forward_pieces(
     ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx);
 static void ngx_http_jelou_forward_body(ngx_http_request_t *r,
     ngx_http_jelou_forward_t *f, ngx_str_t *event);
-static void ngx_http_jelou_forget_variables(ngx_http_request_t *r);
+static ngx_int_t ngx_http_jelou_forget_variables(ngx_http_request_t *r);
 static ngx_int_t ngx_http_jelou_forward_raw(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx);
 static ngx_int_t ngx_http_jelou_forward_headers(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx, ngx_http_jelou_forward_t *f);
+static ngx_uint_t ngx_http_jelou_forward_drops(
+    ngx_http_jelou_loc_conf_t *jlcf, ngx_table_elt_t *h);
+static ngx_uint_t ngx_http_jelou_forward_condition(ngx_http_request_t *r,
+    ngx_table_elt_t *h);
+static ngx_uint_t ngx_http_jelou_forward_folds(ngx_table_elt_t *h,
+    const char *name, ngx_uint_t *exact);
 static void ngx_http_jelou_forward_header(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx, ngx_http_jelou_forward_t *f,
     ngx_table_elt_t *h, ngx_table_elt_t *copy);
@@ -117,7 +120,9 @@ ngx_http_jelou_forward(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 
     ngx_http_jelou_forward_body(r, f, &ctx->forwarded);
 
-    ngx_http_jelou_forget_variables(r);
+    if (ngx_http_jelou_forget_variables(r) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
     return ngx_http_jelou_forward_headers(r, ctx, f);
 }
@@ -174,12 +179,34 @@ ngx_http_jelou_forward_body(ngx_http_request_t *r, ngx_http_jelou_forward_t *f,
 }
 
 
-static void
+/*
+ * A subrequest in the background (mirror) shares the variables, and has the body
+ * that was received: whoever came first would decide for both.
+ */
+
+static ngx_int_t
 ngx_http_jelou_forget_variables(ngx_http_request_t *r)
 {
+    size_t                       size;
     ngx_uint_t                   i;
     ngx_http_variable_value_t   *v;
+    ngx_http_core_main_conf_t   *cmcf;
     ngx_http_jelou_main_conf_t  *jmcf;
+
+    if (r->preserve_body || r->posted_requests) {
+        cmcf = ngx_http_get_module_main_conf(r, ngx_http_core_module);
+
+        size = cmcf->variables.nelts * sizeof(ngx_http_variable_value_t);
+
+        v = ngx_palloc(r->pool, size);
+        if (v == NULL) {
+            return NGX_ERROR;
+        }
+
+        ngx_memcpy(v, r->variables, size);
+
+        r->variables = v;
+    }
 
     jmcf = ngx_http_get_module_main_conf(r, ngx_http_jelou_module);
 
@@ -189,10 +216,15 @@ ngx_http_jelou_forget_variables(ngx_http_request_t *r)
         v->valid = 0;
         v->not_found = 0;
     }
+
+    return NGX_OK;
 }
 
 
-/* The body goes on as it came, and its signature if none replaces it. */
+/*
+ * The body goes on as it came, and its signature if none replaces it.  The
+ * content type is not signed: what goes on is what was checked.
+ */
 
 static ngx_int_t
 ngx_http_jelou_forward_raw(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
@@ -201,16 +233,16 @@ ngx_http_jelou_forward_raw(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 
     ctx->forwarded = ctx->event.body;
 
-    if (ctx->conf->upstream_key == NULL) {
-        return NGX_OK;
-    }
-
     f = ngx_pcalloc(r->pool, sizeof(ngx_http_jelou_forward_t));
     if (f == NULL) {
         return NGX_ERROR;
     }
 
     f->body.bufs = ctx->body;
+
+    if (ngx_http_jelou_forget_variables(r) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
     return ngx_http_jelou_forward_headers(r, ctx, f);
 }
@@ -250,13 +282,8 @@ ngx_http_jelou_forward_headers(ngx_http_request_t *r,
 
         for (i = 0; i < part->nelts; i++) {
 
-            /* the client's signature is that of other bytes */
-
-            if (h[i].key.len == ngx_http_jelou_signature_key.len
-                && ngx_memcmp(h[i].lowcase_key,
-                              ngx_http_jelou_signature_key.data,
-                              ngx_http_jelou_signature_key.len)
-                   == 0)
+            if (ngx_http_jelou_forward_drops(ctx->conf, &h[i])
+                || ngx_http_jelou_forward_condition(r, &h[i]))
             {
                 continue;
             }
@@ -284,17 +311,106 @@ ngx_http_jelou_forward_headers(ngx_http_request_t *r,
 }
 
 
+/*
+ * What does not go on: the client's signature, which is that of other bytes
+ * unless these are the very ones; a content coding, of which there is none; and
+ * whatever an application that makes variables of names would take for a field
+ * that says something of the body.
+ */
+
+static ngx_uint_t
+ngx_http_jelou_forward_drops(ngx_http_jelou_loc_conf_t *jlcf,
+    ngx_table_elt_t *h)
+{
+    ngx_uint_t  exact;
+
+    switch (h->key.len) {
+
+    case sizeof("x-jelou-signature") - 1:
+
+        if (ngx_http_jelou_forward_folds(h, "x-jelou-signature", &exact)) {
+            return !exact
+                   || jlcf->format != NGX_HTTP_JELOU_FORMAT_RAW
+                   || jlcf->upstream_key;
+        }
+
+        return ngx_http_jelou_forward_folds(h, "transfer-encoding", &exact)
+               && !exact;
+
+    case sizeof("content-encoding") - 1:
+        return ngx_http_jelou_forward_folds(h, "content-encoding", &exact);
+
+    case sizeof("content-length") - 1:
+        return ngx_http_jelou_forward_folds(h, "content-length", &exact)
+               && !exact;
+
+    case sizeof("content-type") - 1:
+        return ngx_http_jelou_forward_folds(h, "content-type", &exact)
+               && !exact;
+    }
+
+    return 0;
+}
+
+
+/* An event is no resource: it has neither an age nor ranges. */
+
+static ngx_uint_t
+ngx_http_jelou_forward_condition(ngx_http_request_t *r, ngx_table_elt_t *h)
+{
+    return h == r->headers_in.if_modified_since
+           || h == r->headers_in.if_unmodified_since
+           || h == r->headers_in.if_match
+           || h == r->headers_in.if_none_match
+           || h == r->headers_in.if_range
+           || h == r->headers_in.range;
+}
+
+
+/*
+ * Whether a field's name becomes that name where every character but letters
+ * and digits becomes the same one: in CGI's variables "-" and "_" do, in PHP's
+ * "." too.  The names are equally long.
+ */
+
+static ngx_uint_t
+ngx_http_jelou_forward_folds(ngx_table_elt_t *h, const char *name,
+    ngx_uint_t *exact)
+{
+    u_char      ch;
+    ngx_uint_t  i;
+
+    *exact = 1;
+
+    for (i = 0; i < h->key.len; i++) {
+        ch = h->lowcase_key[i];
+
+        if (ch == (u_char) name[i]) {
+            continue;
+        }
+
+        if (name[i] != '-' || (ch >= 'a' && ch <= 'z')
+            || (ch >= '0' && ch <= '9'))
+        {
+            return 0;
+        }
+
+        *exact = 0;
+    }
+
+    return 1;
+}
+
+
 /* The fields that say something of the body. */
 
 static void
 ngx_http_jelou_forward_header(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx,
     ngx_http_jelou_forward_t *f, ngx_table_elt_t *h, ngx_table_elt_t *copy)
 {
-    if (ctx->conf->format == NGX_HTTP_JELOU_FORMAT_RAW) {
-        return;
-    }
-
-    if (h == r->headers_in.content_length) {
+    if (h == r->headers_in.content_length
+        && ctx->conf->format != NGX_HTTP_JELOU_FORMAT_RAW)
+    {
         copy->value.data = f->length;
         copy->value.len = ngx_sprintf(f->length, "%uz", ctx->forwarded.len)
                           - f->length;
@@ -302,10 +418,14 @@ ngx_http_jelou_forward_header(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx,
         r->headers_in.content_length = copy;
     }
 
-    if (h == r->headers_in.content_type
-        && ctx->conf->format == NGX_HTTP_JELOU_FORMAT_CLOUD)
-    {
-        ngx_str_set(&copy->value, NGX_HTTP_JELOU_CLOUDEVENTS);
+    if (h == r->headers_in.content_type) {
+
+        if (ctx->conf->format == NGX_HTTP_JELOU_FORMAT_CLOUD) {
+            ngx_str_set(&copy->value, "application/cloudevents+json");
+
+        } else {
+            ngx_str_set(&copy->value, "application/json");
+        }
 
         r->headers_in.content_type = copy;
     }

@@ -1,50 +1,34 @@
 
 /*
- * The corridor: every step of a request, in order.
+ * The way of a request, in order.
  */
 
 
 #include "ngx_http_jelou_handler.h"
 #include "ngx_http_jelou_forward.h"
+#include "ngx_http_jelou_handover.h"
 #include "ngx_http_jelou_idempotency.h"
 #include "ngx_http_jelou_reply.h"
 #include "ngx_http_jelou_request.h"
 #include "ngx_http_jelou_status.h"
 
 
-/* a step lets the request on with NGX_OK; anything else ends its way */
-
-typedef ngx_int_t (*ngx_http_jelou_step_pt)(ngx_http_request_t *r,
+static ngx_int_t ngx_http_jelou_begin(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx);
-
-
 static void ngx_http_jelou_body_handler(ngx_http_request_t *r);
-static ngx_int_t ngx_http_jelou_redirected(ngx_http_request_t *r,
+static ngx_int_t ngx_http_jelou_judge(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx);
+static void ngx_http_jelou_deliver(ngx_http_request_t *r);
 static ngx_int_t ngx_http_jelou_verify(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx);
 static ngx_int_t ngx_http_jelou_allow_types(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx);
 static ngx_int_t ngx_http_jelou_allow_time(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx);
-static ngx_int_t ngx_http_jelou_hand_over(ngx_http_request_t *r,
-    ngx_http_jelou_ctx_t *ctx, ngx_http_handler_pt next);
 static ngx_int_t ngx_http_jelou_refuse(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx, ngx_int_t rc);
 static void ngx_http_jelou_log_refusal(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx);
-
-
-static ngx_http_jelou_step_pt  ngx_http_jelou_steps[] = {
-    ngx_http_jelou_request_body,
-    ngx_http_jelou_verify,
-    ngx_http_jelou_request_event,
-    ngx_http_jelou_allow_types,
-    ngx_http_jelou_allow_time,
-    ngx_http_jelou_idempotency,
-    ngx_http_jelou_forward,
-    NULL
-};
 
 
 ngx_int_t
@@ -52,25 +36,36 @@ ngx_http_jelou_handler(ngx_http_request_t *r)
 {
     ngx_int_t                   rc;
     ngx_http_jelou_ctx_t       *ctx;
+    ngx_http_core_loc_conf_t   *clcf;
     ngx_http_jelou_loc_conf_t  *jlcf;
 
-    if (r != r->main) {
+    if (r != r->main || r->post_action) {
         ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                      "jelou: an endpoint does not serve subrequests");
+                      "jelou: an endpoint does not serve %s",
+                      r->post_action ? "post_action" : "subrequests");
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     ctx = ngx_http_jelou_ctx(r);
-
-    if (ctx) {
-        return ngx_http_jelou_redirected(r, ctx);
-    }
-
     jlcf = ngx_http_get_module_loc_conf(r, ngx_http_jelou_module);
 
-    ctx = ngx_http_jelou_ctx_create(r, jlcf);
     if (ctx == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        ctx = ngx_http_jelou_ctx_create(r, jlcf);
+        if (ctx == NULL) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+    }
+
+    ctx->uri_changes = r->uri_changes;
+
+    if (ngx_http_jelou_begin(r, ctx) != NGX_OK) {
+        return ngx_http_jelou_take_over(r, ctx);
+    }
+
+    ctx->conf = jlcf;
+
+    if (r->internal) {
+        ngx_http_jelou_restore_post(r);
     }
 
     rc = ngx_http_jelou_request_path(r, ctx);
@@ -83,6 +78,11 @@ ngx_http_jelou_handler(ngx_http_request_t *r)
         return ngx_http_jelou_refuse(r, ctx, rc);
     }
 
+    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+
+    ctx->max_body = clcf->client_max_body_size;
+    ctx->reading = 1;
+
     rc = ngx_http_read_client_request_body(r, ngx_http_jelou_body_handler);
 
     if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
@@ -93,68 +93,124 @@ ngx_http_jelou_handler(ngx_http_request_t *r)
 }
 
 
+/*
+ * Returns NGX_OK if nothing of the request has been decided yet, or NGX_DECLINED.
+ */
+
+static ngx_int_t
+ngx_http_jelou_begin(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
+{
+    if (ctx->who == NGX_HTTP_JELOU_BY_NOBODY && !ctx->reading) {
+
+        if (ngx_http_jelou_request_discarded(r)) {
+            ctx->error = ngx_http_jelou_error(NGX_HTTP_JELOU_PAYLOAD_TOO_LARGE);
+            return NGX_DECLINED;
+        }
+
+        return NGX_OK;
+    }
+
+    if (ctx->who == NGX_HTTP_JELOU_BY_PAGE && !ctx->reading
+        && ctx->state == NGX_HTTP_JELOU_CHECKING)
+    {
+        /*
+         * another endpoint's location has been left before the event was
+         * looked at, because of a limit for instance
+         */
+
+        ctx->who = NGX_HTTP_JELOU_BY_NOBODY;
+        ctx->error = NULL;
+
+        return NGX_OK;
+    }
+
+    return NGX_DECLINED;
+}
+
+
 static void
 ngx_http_jelou_body_handler(ngx_http_request_t *r)
 {
-    ngx_int_t                rc;
-    ngx_http_jelou_ctx_t    *ctx;
-    ngx_http_jelou_step_pt  *step;
+    ngx_int_t              rc;
+    ngx_http_jelou_ctx_t  *ctx;
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_jelou_module);
+
+    ctx->reading = 0;
     ctx->began = ngx_http_jelou_status_clock(r);
-    rc = NGX_ERROR;
 
-    for (step = ngx_http_jelou_steps; *step; step++) {
-        rc = (*step)(r, ctx);
-
-        if (rc != NGX_OK) {
-            break;
-        }
-    }
+    rc = ngx_http_jelou_judge(r, ctx);
 
     ctx->decided = ngx_http_jelou_status_clock(r);
 
+    if (rc != NGX_OK) {
+        ngx_http_finalize_request(r, ngx_http_jelou_refuse(r, ctx, rc));
+        return;
+    }
+
+    ngx_http_jelou_deliver(r);
+}
+
+
+/* Returns NGX_OK if the event may be delivered, a refusal or NGX_ERROR. */
+
+static ngx_int_t
+ngx_http_jelou_judge(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_http_jelou_request_body(r, ctx);
+
     if (rc == NGX_OK) {
+        rc = ngx_http_jelou_verify(r, ctx);
+    }
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_jelou_request_event(r, ctx);
+    }
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_jelou_allow_types(r, ctx);
+    }
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_jelou_allow_time(r, ctx);
+    }
+
+    return rc;
+}
+
+
+/* Called again as long as another try to deliver the event is in progress. */
+
+static void
+ngx_http_jelou_deliver(ngx_http_request_t *r)
+{
+    ngx_int_t              rc;
+    ngx_http_jelou_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_jelou_module);
+
+    rc = ngx_http_jelou_idempotency(r, ctx);
+
+    if (rc == NGX_AGAIN) {
+        ngx_http_jelou_wait(r, ctx, ngx_http_jelou_deliver);
+        return;
+    }
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_jelou_forward(r, ctx);
+    }
+
+    if (rc == NGX_OK || rc == NGX_DONE) {
         ctx->state = NGX_HTTP_JELOU_ACCEPTED;
         rc = ngx_http_jelou_hand_over(r, ctx, ctx->conf->next);
-
-    } else if (rc == NGX_DONE) {
-        ctx->state = NGX_HTTP_JELOU_ACCEPTED;
-        rc = ngx_http_jelou_reply(r, ctx);
 
     } else {
         rc = ngx_http_jelou_refuse(r, ctx, rc);
     }
 
     ngx_http_finalize_request(r, rc);
-}
-
-
-/*
- * An internal redirect has brought the request to an endpoint once more, by
- * error_page for instance.  Its body may have been replaced, so that it must
- * not be verified again; nor must a refused one get further than before.
- */
-
-static ngx_int_t
-ngx_http_jelou_redirected(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
-{
-    ngx_http_jelou_loc_conf_t  *jlcf;
-
-    ngx_http_set_ctx(r, ctx, ngx_http_jelou_module);
-
-    /* the event stays what it was, only its next handler is another one */
-
-    if (ctx->state == NGX_HTTP_JELOU_ACCEPTED && !ctx->refused) {
-        jlcf = ngx_http_get_module_loc_conf(r, ngx_http_jelou_module);
-        return ngx_http_jelou_hand_over(r, ctx, jlcf->next);
-    }
-
-    if (ctx->error) {
-        return ctx->error->status;
-    }
-
-    return r->err_status ? r->err_status : NGX_HTTP_INTERNAL_SERVER_ERROR;
 }
 
 
@@ -236,32 +292,6 @@ ngx_http_jelou_allow_time(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 }
 
 
-static ngx_int_t
-ngx_http_jelou_hand_over(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx,
-    ngx_http_handler_pt next)
-{
-    ngx_int_t  rc;
-
-    /* what another handler has said before this one */
-
-    ctx->queued = 0;
-    ctx->quiet = 0;
-
-    if (next && !ctx->replayed) {
-        ctx->handed = 1;
-        rc = next(r);
-
-        /* the request cannot have ended: this call is part of it */
-
-        ngx_http_jelou_request_done(ctx);
-
-        return rc;
-    }
-
-    return ngx_http_jelou_reply(r, ctx);
-}
-
-
 /* An error is never a verdict: whatever is not a refusal is a 500. */
 
 static ngx_int_t
@@ -272,6 +302,7 @@ ngx_http_jelou_refuse(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx,
         rc = NGX_HTTP_JELOU_INTERNAL_ERROR;
     }
 
+    ctx->who = NGX_HTTP_JELOU_BY_MODULE;
     ctx->state = NGX_HTTP_JELOU_REFUSED;
     ctx->error = ngx_http_jelou_error(rc);
 

@@ -11,12 +11,23 @@
 #include "ngx_http_jelou_request.h"
 
 
+/* how often the end of another try is looked for, in ms */
+
+#define NGX_HTTP_JELOU_WAIT_MIN  10
+#define NGX_HTTP_JELOU_WAIT_MAX  320
+
+
+static ngx_uint_t ngx_http_jelou_may_wait(ngx_http_jelou_ctx_t *ctx);
+static void ngx_http_jelou_wait_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_http_jelou_idempotency_text(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx, ngx_http_complex_value_t *value,
     ngx_str_t *text);
 static u_char *ngx_http_jelou_idempotency_part(u_char *p, ngx_str_t *part);
 static ngx_int_t ngx_http_jelou_idempotency_ids(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx, ngx_str_t *ids);
+
+
+static ngx_uint_t  ngx_http_jelou_nwaiting;      /* of this worker */
 
 
 ngx_int_t
@@ -55,7 +66,8 @@ ngx_http_jelou_idempotency(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
                                                                : NGX_ERROR;
 
     case NGX_HTTP_JELOU_DEDUP_IN_FLIGHT:
-        return NGX_HTTP_JELOU_DUPLICATE_IN_FLIGHT;
+        return ngx_http_jelou_may_wait(ctx)
+               ? NGX_AGAIN : NGX_HTTP_JELOU_DUPLICATE_IN_FLIGHT;
 
     case NGX_HTTP_JELOU_DEDUP_REUSED:
         return NGX_HTTP_JELOU_MESSAGE_ID_REUSED;
@@ -64,6 +76,105 @@ ngx_http_jelou_idempotency(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
         ctx->quiet = 1;
         return NGX_ERROR;
     }
+}
+
+
+/* Waiting requests are bounded: they hold connections that others need. */
+
+static ngx_uint_t
+ngx_http_jelou_may_wait(ngx_http_jelou_ctx_t *ctx)
+{
+    if (ctx->waiting) {
+        return (ngx_msec_int_t) (ctx->wait_until - ngx_current_msec) > 0;
+    }
+
+    if (ctx->conf->dedup_wait == 0
+        || ngx_http_jelou_nwaiting >= ngx_cycle->connection_n / 4)
+    {
+        return 0;
+    }
+
+    ngx_http_jelou_nwaiting++;
+
+    ctx->waiting = 1;
+    ctx->wait_until = ngx_current_msec + ctx->conf->dedup_wait;
+    ctx->wait_step = NGX_HTTP_JELOU_WAIT_MIN;
+
+    return 1;
+}
+
+
+void
+ngx_http_jelou_wait_done(ngx_http_jelou_ctx_t *ctx)
+{
+    if (ctx->waiting) {
+        ctx->waiting = 0;
+        ngx_http_jelou_nwaiting--;
+    }
+}
+
+
+/* As limit_req delays a request, but in the content phase. */
+
+void
+ngx_http_jelou_wait(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx,
+    ngx_http_event_handler_pt handler)
+{
+    ngx_msec_t         left;
+    ngx_connection_t  *c;
+
+    c = r->connection;
+
+    left = ctx->wait_until - ngx_current_msec;
+    left = ngx_min(left, ctx->wait_step);
+
+    ctx->wait_step = ngx_min(2 * ctx->wait_step, NGX_HTTP_JELOU_WAIT_MAX);
+    ctx->wait_handler = handler;
+
+    if (c->read->ready) {
+        ngx_post_event(c->read, &ngx_posted_events);
+
+    } else if (ngx_handle_read_event(c->read, 0) != NGX_OK) {
+        ngx_http_finalize_request(r, NGX_HTTP_INTERNAL_SERVER_ERROR);
+        return;
+    }
+
+    r->read_event_handler = ngx_http_test_reading;
+    r->write_event_handler = ngx_http_jelou_wait_handler;
+
+    c->write->delayed = 1;
+    ngx_add_timer(c->write, left);
+}
+
+
+static void
+ngx_http_jelou_wait_handler(ngx_http_request_t *r)
+{
+    ngx_connection_t      *c;
+    ngx_http_jelou_ctx_t  *ctx;
+
+    c = r->connection;
+
+    if (c->write->delayed) {
+
+        if (ngx_handle_write_event(c->write, 0) != NGX_OK) {
+            ngx_http_finalize_request(r, NGX_HTTP_INTERNAL_SERVER_ERROR);
+        }
+
+        return;
+    }
+
+    if (ngx_handle_read_event(c->read, 0) != NGX_OK) {
+        ngx_http_finalize_request(r, NGX_HTTP_INTERNAL_SERVER_ERROR);
+        return;
+    }
+
+    r->read_event_handler = ngx_http_block_reading;
+    r->write_event_handler = ngx_http_request_empty_handler;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_jelou_module);
+
+    ctx->wait_handler(r);
 }
 
 

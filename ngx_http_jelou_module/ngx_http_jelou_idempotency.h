@@ -14,10 +14,18 @@
 
 /*
  * Puts the event in flight.  Returns NGX_OK if it is to be forwarded, NGX_DONE
- * if it was delivered before, a refusal, or NGX_ERROR.
+ * if it was delivered before, NGX_AGAIN if the end of another try is worth
+ * waiting for, a refusal, or NGX_ERROR.
  */
 ngx_int_t ngx_http_jelou_idempotency(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx);
+
+/*
+ * Calls the handler after a short time, in which the sender may leave: then the
+ * request ends.
+ */
+void ngx_http_jelou_wait(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx,
+    ngx_http_event_handler_pt handler);
 
 /*
  * Computes the SHA-256 of the body as received into ctx->event.digest, once,

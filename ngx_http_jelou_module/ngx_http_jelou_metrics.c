@@ -8,7 +8,7 @@
 
 
 #include "ngx_http_jelou_metrics.h"
-#include "ngx_http_jelou_reply.h"
+#include "ngx_http_jelou_answer.h"
 #include "ngx_http_jelou_rule.h"
 #include "ngx_http_jelou_status.h"
 #include "ngx_http_jelou_text.h"
@@ -577,11 +577,12 @@ static ngx_int_t
 ngx_http_jelou_snapshot_zones(ngx_http_request_t *r,
     ngx_http_jelou_snapshot_t *s)
 {
-    ngx_uint_t                    i;
-    ngx_shm_zone_t              **shm_zone;
-    ngx_http_jelou_view_t        *view;
-    ngx_http_jelou_main_conf_t   *jmcf;
-    ngx_http_jelou_dedup_zone_t  *zone;
+    ngx_uint_t                       i;
+    ngx_shm_zone_t                 **shm_zone;
+    ngx_http_jelou_view_t           *view;
+    ngx_http_jelou_main_conf_t      *jmcf;
+    ngx_http_jelou_dedup_zone_t     *zone;
+    ngx_http_jelou_dedup_counts_t    counts;
 
     jmcf = ngx_http_get_module_main_conf(r, ngx_http_jelou_module);
 
@@ -596,10 +597,12 @@ ngx_http_jelou_snapshot_zones(ngx_http_request_t *r,
             return NGX_ERROR;
         }
 
-        view->zone[NGX_HTTP_JELOU_ZONE_ENTRIES] = zone->sh->entries;
-        view->zone[NGX_HTTP_JELOU_ZONE_IN_FLIGHT] = zone->sh->in_flight;
+        ngx_http_jelou_dedup_counts(zone, &counts);
+
+        view->zone[NGX_HTTP_JELOU_ZONE_ENTRIES] = counts.entries;
+        view->zone[NGX_HTTP_JELOU_ZONE_IN_FLIGHT] = counts.in_flight;
         view->zone[NGX_HTTP_JELOU_ZONE_CAPACITY] = zone->capacity;
-        view->zone[NGX_HTTP_JELOU_ZONE_EVICTIONS] = zone->sh->evictions;
+        view->zone[NGX_HTTP_JELOU_ZONE_EVICTIONS] = counts.evictions;
     }
 
     return NGX_OK;

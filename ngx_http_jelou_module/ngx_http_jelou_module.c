@@ -7,6 +7,7 @@
 #include "ngx_http_jelou_module.h"
 #include "ngx_http_jelou_forward.h"
 #include "ngx_http_jelou_handler.h"
+#include "ngx_http_jelou_handover.h"
 #include "ngx_http_jelou_metrics.h"
 #include "ngx_http_jelou_reply.h"
 #include "ngx_http_jelou_status.h"
@@ -14,7 +15,9 @@
 #include "ngx_http_jelou_variable.h"
 
 
-#define NGX_HTTP_JELOU_DEDUP_TTL  (24 * 60 * 60)
+#define NGX_HTTP_JELOU_DEDUP_TTL       (24 * 60 * 60)
+#define NGX_HTTP_JELOU_DEDUP_WAIT      5000
+#define NGX_HTTP_JELOU_DEDUP_WAIT_MAX  60000
 
 
 static char *ngx_http_jelou_set_endpoint(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -42,6 +45,8 @@ static char *ngx_http_jelou_set_types(ngx_conf_t *cf, ngx_command_t *cmd,
 static char *ngx_http_jelou_set_enum(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_jelou_set_fixed(ngx_conf_t *cf, void *post, void *data);
+static char *ngx_http_jelou_check_dedup_wait(ngx_conf_t *cf, void *post,
+    void *data);
 
 static ngx_int_t ngx_http_jelou_preconfiguration(ngx_conf_t *cf);
 static ngx_int_t ngx_http_jelou_postconfiguration(ngx_conf_t *cf);
@@ -53,13 +58,13 @@ static char *ngx_http_jelou_merge_status(ngx_conf_t *cf,
     ngx_http_jelou_loc_conf_t *prev, ngx_http_jelou_loc_conf_t *conf);
 static void ngx_http_jelou_merge_handler(ngx_conf_t *cf,
     ngx_http_jelou_loc_conf_t *prev, ngx_http_jelou_loc_conf_t *conf);
+static void ngx_http_jelou_merge_size(ngx_conf_t *cf);
 static char *ngx_http_jelou_merge_dedup(ngx_conf_t *cf,
     ngx_http_jelou_loc_conf_t *conf);
 static char *ngx_http_jelou_merge_types(ngx_conf_t *cf,
     ngx_http_jelou_loc_conf_t *conf);
 static char *ngx_http_jelou_merge_fixed(ngx_conf_t *cf,
     ngx_http_jelou_loc_conf_t *prev, ngx_http_jelou_loc_conf_t *conf);
-static void ngx_http_jelou_cleanup(void *data);
 
 
 static ngx_conf_enum_t  ngx_http_jelou_formats[] = {
@@ -81,6 +86,11 @@ static ngx_conf_enum_t  ngx_http_jelou_pages[] = {
     { ngx_string("json"), NGX_HTTP_JELOU_STATUS_JSON },
     { ngx_string("prometheus"), NGX_HTTP_JELOU_STATUS_PROMETHEUS },
     { ngx_null_string, 0 }
+};
+
+
+static ngx_conf_post_t  ngx_http_jelou_dedup_wait_bounds = {
+    ngx_http_jelou_check_dedup_wait
 };
 
 
@@ -132,6 +142,13 @@ static ngx_command_t  ngx_http_jelou_commands[] = {
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
       NULL },
+
+    { ngx_string("jelou_dedup_wait"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_jelou_loc_conf_t, dedup_wait),
+      &ngx_http_jelou_dedup_wait_bounds },
 
     { ngx_string("jelou_status_zone"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
@@ -244,69 +261,6 @@ ngx_module_t  ngx_http_jelou_module = {
     NULL,                                  /* exit master */
     NGX_MODULE_V1_PADDING
 };
-
-
-ngx_http_jelou_ctx_t *
-ngx_http_jelou_ctx(ngx_http_request_t *r)
-{
-    ngx_pool_cleanup_t    *cln;
-    ngx_http_jelou_ctx_t  *ctx;
-
-    ctx = ngx_http_get_module_ctx(r, ngx_http_jelou_module);
-
-    if (ctx == NULL && (r->internal || r->filter_finalize)) {
-
-        /* contexts are cleared by internal redirects, clean-ups are not */
-
-        for (cln = r->pool->cleanup; cln; cln = cln->next) {
-            if (cln->handler == ngx_http_jelou_cleanup) {
-                return cln->data;
-            }
-        }
-    }
-
-    return ctx;
-}
-
-
-ngx_http_jelou_ctx_t *
-ngx_http_jelou_ctx_create(ngx_http_request_t *r,
-    ngx_http_jelou_loc_conf_t *jlcf)
-{
-    ngx_pool_cleanup_t    *cln;
-    ngx_http_jelou_ctx_t  *ctx;
-
-    cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_http_jelou_ctx_t));
-    if (cln == NULL) {
-        return NULL;
-    }
-
-    cln->handler = ngx_http_jelou_cleanup;
-
-    ctx = cln->data;
-    ngx_memzero(ctx, sizeof(ngx_http_jelou_ctx_t));
-
-    ctx->conf = jlcf;
-    ctx->http_version = r->http_version;
-
-    ngx_http_set_ctx(r, ctx, ngx_http_jelou_module);
-
-    return ctx;
-}
-
-
-static void
-ngx_http_jelou_cleanup(void *data)
-{
-    ngx_http_jelou_ctx_t  *ctx = data;
-
-    /*
-     * the context is found by this handler, and freed with the pool; an event
-     * that was not delivered until now is not being delivered any more
-     */
-
-    ngx_http_jelou_dedup_cancel(&ctx->flight);
-}
 
 
 static char *
@@ -828,6 +782,19 @@ ngx_http_jelou_set_fixed(ngx_conf_t *cf, void *post, void *data)
 }
 
 
+static char *
+ngx_http_jelou_check_dedup_wait(ngx_conf_t *cf, void *post, void *data)
+{
+    ngx_msec_t  *wait = data;
+
+    if (*wait > NGX_HTTP_JELOU_DEDUP_WAIT_MAX) {
+        return "is longer than 60 seconds";
+    }
+
+    return NGX_CONF_OK;
+}
+
+
 static ngx_int_t
 ngx_http_jelou_preconfiguration(ngx_conf_t *cf)
 {
@@ -838,24 +805,10 @@ ngx_http_jelou_preconfiguration(ngx_conf_t *cf)
 static ngx_int_t
 ngx_http_jelou_postconfiguration(ngx_conf_t *cf)
 {
-    ngx_http_handler_pt         *h;
-    ngx_http_core_main_conf_t   *cmcf;
-    ngx_http_jelou_main_conf_t  *jmcf;
-
-    jmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_jelou_module);
-
-    if (jmcf->status_zone) {
-        cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
-
-        h = ngx_array_push(&cmcf->phases[NGX_HTTP_LOG_PHASE].handlers);
-        if (h == NULL) {
-            return NGX_ERROR;
-        }
-
-        *h = ngx_http_jelou_status_log;
-    }
-
-    if (ngx_http_jelou_forward_init(cf) != NGX_OK) {
+    if (ngx_http_jelou_status_init(cf) != NGX_OK
+        || ngx_http_jelou_handover_init(cf) != NGX_OK
+        || ngx_http_jelou_forward_init(cf) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
@@ -907,6 +860,7 @@ ngx_http_jelou_create_loc_conf(ngx_conf_t *cf)
     conf->secrets = NGX_CONF_UNSET_PTR;
     conf->upstream_key = NGX_CONF_UNSET_PTR;
     conf->dedup_zone = NGX_CONF_UNSET_PTR;
+    conf->dedup_wait = NGX_CONF_UNSET_MSEC;
     conf->types = NGX_CONF_UNSET_PTR;
     conf->strict = NGX_CONF_UNSET;
     conf->conversation_events = NGX_CONF_UNSET;
@@ -934,6 +888,8 @@ ngx_http_jelou_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     }
 
     ngx_conf_merge_ptr_value(conf->dedup_zone, prev->dedup_zone, NULL);
+    ngx_conf_merge_msec_value(conf->dedup_wait, prev->dedup_wait,
+                              NGX_HTTP_JELOU_DEDUP_WAIT);
 
     ngx_conf_merge_value(conf->strict, prev->strict, 0);
     ngx_conf_merge_value(conf->conversation_events,
@@ -980,6 +936,7 @@ ngx_http_jelou_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     }
 
     ngx_http_jelou_merge_handler(cf, prev, conf);
+    ngx_http_jelou_merge_size(cf);
 
     if (ngx_http_jelou_merge_dedup(cf, conf) != NGX_CONF_OK) {
         return NGX_CONF_ERROR;
@@ -1059,6 +1016,26 @@ ngx_http_jelou_merge_handler(ngx_conf_t *cf, ngx_http_jelou_loc_conf_t *prev,
     }
 
     clcf->handler = ngx_http_jelou_handler;
+}
+
+
+/*
+ * nginx looks at the size before it reads a body, and while a chunked one grows.
+ * A module can refuse neither as early: so nginx's limit is at most our own.
+ */
+
+static void
+ngx_http_jelou_merge_size(ngx_conf_t *cf)
+{
+    ngx_http_core_loc_conf_t  *clcf;
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if (clcf->client_max_body_size == 0
+        || clcf->client_max_body_size > NGX_HTTP_JELOU_MAX_BODY)
+    {
+        clcf->client_max_body_size = NGX_HTTP_JELOU_MAX_BODY;
+    }
 }
 
 

@@ -73,6 +73,7 @@ typedef struct {
 
     ngx_shm_zone_t              *dedup_zone;     /* NULL: off */
     ngx_http_complex_value_t    *dedup_key;      /* NULL: the default */
+    ngx_msec_t                   dedup_wait;     /* 0: no waiting */
 
     ngx_uint_t                   status;     /* which page, if it is one */
 
@@ -85,6 +86,30 @@ typedef struct {
     unsigned                     secret_set:1;
     unsigned                     secret_file_set:1;
 } ngx_http_jelou_loc_conf_t;
+
+
+/* who answers a request: set where it is decided, never guessed afterwards */
+
+typedef enum {
+    NGX_HTTP_JELOU_BY_NOBODY = 0,            /* that is not decided yet */
+    NGX_HTTP_JELOU_BY_MODULE,                /* a refusal, a replay, an endpoint
+                                                without a content handler */
+    NGX_HTTP_JELOU_BY_NGINX,                 /* an error before the event */
+    NGX_HTTP_JELOU_BY_HANDLER,               /* that is to take the event */
+    NGX_HTTP_JELOU_BY_PAGE                   /* of the operator's: error_page */
+} ngx_http_jelou_who_e;
+
+
+/* what becomes of the bytes that come to the filters */
+
+typedef enum {
+    NGX_HTTP_JELOU_ANSWER_NONE = 0,          /* they are not ours */
+    NGX_HTTP_JELOU_ANSWER_HELD,              /* they are dropped, and judged at
+                                                their end */
+    NGX_HTTP_JELOU_ANSWER_PASSED,            /* they go out as they are */
+    NGX_HTTP_JELOU_ANSWER_REPLACED,          /* our body goes out for them */
+    NGX_HTTP_JELOU_ANSWER_SENT               /* it has gone out */
+} ngx_http_jelou_answer_e;
 
 
 typedef enum {
@@ -111,13 +136,23 @@ typedef struct {
     ngx_http_jelou_secret_t      *secret;    /* that matched */
     ngx_http_jelou_flight_t       flight;
 
-    const ngx_http_jelou_error_t *error;     /* the refusal */
-    ngx_uint_t                    status;    /* the upstream's */
+    const ngx_http_jelou_error_t *error;     /* why it is no success */
+    ngx_uint_t                    status;    /* of the handler's answer */
+    ngx_uint_t                    failed;    /* the error that it ended with */
     void                        (*finalize)(ngx_http_request_t *r,
-                                            ngx_int_t rc);  /* likewise */
+                                            ngx_int_t rc);
+                                             /* the upstream's own */
+    ngx_http_handler_pt           delegate;  /* of the named location */
     ngx_str_t                     retry_after;
     ngx_uint_t                    http_version;  /* the client's */
+    ngx_uint_t                    uri_changes;  /* after the last redirect */
+    off_t                         max_body;  /* client_max_body_size */
     ngx_str_t                     reply;     /* the answer's body */
+
+    ngx_msec_t                    held_until;  /* the answer's end */
+    ngx_msec_t                    wait_until;  /* for the first try */
+    ngx_msec_t                    wait_step;
+    ngx_http_event_handler_pt     wait_handler;
 
     uint64_t                      began;     /* times in ns, or 0: the body
                                                 was there, */
@@ -126,22 +161,25 @@ typedef struct {
                                                 there */
 
     unsigned                      state:3;   /* ngx_http_jelou_state_e */
+    unsigned                      who:3;     /* ngx_http_jelou_who_e */
+    unsigned                      answer:3;  /* ngx_http_jelou_answer_e */
+
+    unsigned                      reading:1; /* the body is being read */
     unsigned                      has_body:1;
     unsigned                      has_event:1;
     unsigned                      keepalive:1;
     unsigned                      replayed:1;  /* delivered before */
     unsigned                      quiet:1;     /* has been logged */
     unsigned                      has_digest:1;
-    unsigned                      queued:1;    /* the upstream has no words, */
-    unsigned                      refused:1;   /*   but may refuse an event */
-
-    unsigned                      replace:1; /* the answer is ours */
-    unsigned                      postponed:1;
-    unsigned                      passing:1; /* the upstream's goes out */
-    unsigned                      sent:1;
+    unsigned                      queued:1;    /* the upstream has no words */
+    unsigned                      waiting:1;   /* for the first try's end */
 
     unsigned                      handed:1;    /* to the next handler */
     unsigned                      delivered:1; /* which has taken it */
+    unsigned                      named:1;     /* it has named a location, */
+    unsigned                      delegated:1; /*   which speaks for it */
+    unsigned                      interrupted:1;  /* its answer is cut off */
+    unsigned                      probe:1;     /* expect_tested is an error's */
 } ngx_http_jelou_ctx_t;
 
 
@@ -149,8 +187,9 @@ extern ngx_module_t  ngx_http_jelou_module;
 
 
 /*
- * Returns the context of a request, also after an internal redirect, which
- * has cleared it, or NULL.
+ * Returns the context of a request, or of the main request of a subrequest; NULL
+ * if there is none.  It is found again after a redirect, which is taken account
+ * of then.
  */
 ngx_http_jelou_ctx_t *ngx_http_jelou_ctx(ngx_http_request_t *r);
 
@@ -160,6 +199,9 @@ ngx_http_jelou_ctx_t *ngx_http_jelou_ctx(ngx_http_request_t *r);
  */
 ngx_http_jelou_ctx_t *ngx_http_jelou_ctx_create(ngx_http_request_t *r,
     ngx_http_jelou_loc_conf_t *jlcf);
+
+/* Ends a request's waiting for another try, if it does wait. */
+void ngx_http_jelou_wait_done(ngx_http_jelou_ctx_t *ctx);
 
 /*
  * Compiles a directive's value, which may have variables.  Returns NULL, with a

@@ -6,6 +6,7 @@
 
 
 #include "ngx_http_jelou_redis.h"
+#include "ngx_http_jelou_handover.h"
 #include "ngx_http_jelou_idempotency.h"
 
 
@@ -223,9 +224,8 @@ static ngx_int_t
 ngx_http_jelou_redis_appended(ngx_http_request_t *r,
     ngx_http_jelou_redis_ctx_t *ctx)
 {
-    ngx_uint_t                     status;
-    ngx_http_upstream_t           *u;
-    const ngx_http_jelou_error_t  *error;
+    ngx_uint_t            status;
+    ngx_http_upstream_t  *u;
 
     u = r->upstream;
     status = NGX_HTTP_OK;
@@ -242,15 +242,8 @@ ngx_http_jelou_redis_appended(ngx_http_request_t *r,
         }
 
     } else if (ctx->reply.outcome == NGX_HTTP_JELOU_REDIS_OTHER) {
-        error = ngx_http_jelou_error(NGX_HTTP_JELOU_MESSAGE_ID_REUSED);
-
-        ctx->jelou->error = error;
-        ctx->jelou->refused = 1;
-
-        ngx_log_error(error->level, r->connection->log, 0,
-                      "jelou refused a request: %V", &error->key);
-
-        status = error->status;
+        status = ngx_http_jelou_handler_refuses(r, ctx->jelou,
+                                          NGX_HTTP_JELOU_MESSAGE_ID_REUSED);
     }
 
     u->headers_in.status_n = status;

@@ -1,50 +1,68 @@
 
 /*
- * The contract's answers, through a header and a body filter.
+ * The filters: whose answer goes out.
  *
- * What the location itself answers (a refusal of ours, an error of nginx's)
- * is replaced at once.  An answer of the next content handler is held back
- * until it is complete: only then is it known that the event was taken, and
- * nothing has to be taken back if the upstream closes half-way.
+ * They are the first ones of the chain, so that all other filters have the
+ * answer that the sender gets.  Who answers is in the context.  What a content
+ * handler answers is held back until it is complete: only then is it known that
+ * the event was taken, and nothing has to be taken back if an upstream closes
+ * half-way.
  */
 
 
 #include "ngx_http_jelou_reply.h"
-#include "ngx_http_jelou_format.h"
+#include "ngx_http_jelou_answer.h"
+#include "ngx_http_jelou_handover.h"
 #include "ngx_http_jelou_request.h"
-#include "ngx_http_jelou_status.h"
 
 
 static ngx_int_t ngx_http_jelou_header_filter(ngx_http_request_t *r);
 static ngx_int_t ngx_http_jelou_body_filter(ngx_http_request_t *r,
     ngx_chain_t *in);
-static ngx_int_t ngx_http_jelou_own_error(ngx_http_request_t *r,
+static ngx_int_t ngx_http_jelou_nginx_error(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx);
-static ngx_int_t ngx_http_jelou_upstream_answer(ngx_http_request_t *r,
+static ngx_int_t ngx_http_jelou_handler_answer(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx);
-static void ngx_http_jelou_upstream_finalize(ngx_http_request_t *r,
-    ngx_int_t rc);
-static void ngx_http_jelou_delivered(ngx_http_jelou_ctx_t *ctx);
+static ngx_int_t ngx_http_jelou_pass_answer(ngx_http_request_t *r,
+    ngx_http_jelou_ctx_t *ctx);
+static ngx_int_t ngx_http_jelou_page_answer(ngx_http_request_t *r,
+    ngx_http_jelou_ctx_t *ctx);
+static ngx_int_t ngx_http_jelou_page_passes(ngx_http_request_t *r,
+    ngx_http_jelou_ctx_t *ctx);
 static void ngx_http_jelou_keep_retry_after(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx);
-static ngx_int_t ngx_http_jelou_outcome(ngx_http_request_t *r,
+static ngx_int_t ngx_http_jelou_held(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx);
-static ngx_int_t ngx_http_jelou_success(ngx_http_request_t *r,
+static void ngx_http_jelou_break_off(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx);
-static ngx_int_t ngx_http_jelou_failure(ngx_http_request_t *r,
-    ngx_http_jelou_ctx_t *ctx);
-static ngx_int_t ngx_http_jelou_set_body(ngx_http_request_t *r,
-    ngx_http_jelou_ctx_t *ctx);
-static ngx_int_t ngx_http_jelou_set_violations(ngx_http_request_t *r,
-    ngx_http_jelou_ctx_t *ctx);
-static void ngx_http_jelou_set_headers(ngx_http_request_t *r,
-    ngx_http_jelou_ctx_t *ctx);
+static ngx_int_t ngx_http_jelou_replace(ngx_http_request_t *r,
+    ngx_http_jelou_ctx_t *ctx, ngx_uint_t status);
+static ngx_int_t ngx_http_jelou_send_header(ngx_http_request_t *r,
+    ngx_http_jelou_ctx_t *ctx, ngx_uint_t status);
 static ngx_int_t ngx_http_jelou_send_body(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx);
+
+#if (nginx_version >= 1029000)
+static ngx_int_t ngx_http_jelou_early_hints_filter(ngx_http_request_t *r);
+#endif
+
+
+/* how long an answer may take that is not an upstream's, in ms */
+
+#define NGX_HTTP_JELOU_HELD_TIME  60000
+
+/* the status with which the handler has failed, if it is known */
+
+#define ngx_http_jelou_failed(ctx)                                            \
+    ((ctx)->failed ? (ctx)->failed : NGX_HTTP_BAD_GATEWAY)
 
 
 static ngx_http_output_header_filter_pt  ngx_http_next_header_filter;
 static ngx_http_output_body_filter_pt    ngx_http_next_body_filter;
+
+#if (nginx_version >= 1029000)
+static ngx_http_output_header_filter_pt  ngx_http_next_early_hints_filter;
+#endif
 
 
 ngx_int_t
@@ -56,6 +74,11 @@ ngx_http_jelou_reply_init(ngx_conf_t *cf)
     ngx_http_next_body_filter = ngx_http_top_body_filter;
     ngx_http_top_body_filter = ngx_http_jelou_body_filter;
 
+#if (nginx_version >= 1029000)
+    ngx_http_next_early_hints_filter = ngx_http_top_early_hints_filter;
+    ngx_http_top_early_hints_filter = ngx_http_jelou_early_hints_filter;
+#endif
+
     return NGX_OK;
 }
 
@@ -63,7 +86,6 @@ ngx_http_jelou_reply_init(ngx_conf_t *cf)
 static ngx_int_t
 ngx_http_jelou_header_filter(ngx_http_request_t *r)
 {
-    ngx_uint_t                  accel;
     ngx_http_jelou_ctx_t       *ctx;
     ngx_http_jelou_loc_conf_t  *jlcf;
 
@@ -71,76 +93,86 @@ ngx_http_jelou_header_filter(ngx_http_request_t *r)
         return ngx_http_next_header_filter(r);
     }
 
-    jlcf = ngx_http_get_module_loc_conf(r, ngx_http_jelou_module);
-
     ctx = ngx_http_jelou_ctx(r);
 
-    if (jlcf->schema.endpoint == NULL) {
+    if (ctx == NULL && r->err_status >= NGX_HTTP_BAD_REQUEST) {
 
-        /*
-         * a location that error_page leads to answers for itself, while one
-         * that X-Accel-Redirect names answers for the upstream
-         */
+        /* an error before the first phase of the location: its length */
 
-        accel = r->upstream && r->upstream->headers_in.x_accel_redirect;
+        jlcf = ngx_http_get_module_loc_conf(r, ngx_http_jelou_module);
 
-        if (ctx == NULL || ctx->state != NGX_HTTP_JELOU_ACCEPTED
-            || ctx->replace || r->error_page || (r->err_status && !accel))
-        {
-            return ngx_http_next_header_filter(r);
-        }
-    }
-
-    if (r->err_status >= NGX_HTTP_BAD_REQUEST) {
-
-        if (ctx == NULL) {
+        if (jlcf->schema.endpoint) {
             ctx = ngx_http_jelou_ctx_create(r, jlcf);
             if (ctx == NULL) {
                 return NGX_ERROR;
             }
         }
-
-        return ngx_http_jelou_own_error(r, ctx);
     }
 
-    /* without a context, somebody else answers: "return 200", for instance */
-
-    if (ctx == NULL || ctx->state != NGX_HTTP_JELOU_ACCEPTED || ctx->replace
-        || r->err_status)
-    {
+    if (ctx == NULL || ctx->conf == NULL) {
         return ngx_http_next_header_filter(r);
     }
 
-    ngx_http_set_ctx(r, ctx, ngx_http_jelou_module);
+    /* a filter behind this one has given our answer up, and it stays true */
 
-    return ngx_http_jelou_upstream_answer(r, ctx);
+    if (ctx->delivered) {
+        return ngx_http_jelou_replace(r, ctx, NGX_HTTP_OK);
+    }
+
+    switch (ctx->who) {
+
+    case NGX_HTTP_JELOU_BY_NOBODY:
+
+        if (r->err_status < NGX_HTTP_BAD_REQUEST) {
+
+            /* "return 200", for instance */
+
+            return ngx_http_next_header_filter(r);
+        }
+
+        return ngx_http_jelou_nginx_error(r, ctx);
+
+    case NGX_HTTP_JELOU_BY_MODULE:
+    case NGX_HTTP_JELOU_BY_NGINX:
+
+        if (r->err_status && r->err_status < NGX_HTTP_BAD_REQUEST) {
+
+            /* error_page sends the sender elsewhere */
+
+            return ngx_http_jelou_page_passes(r, ctx);
+        }
+
+        return ngx_http_jelou_replace(r, ctx, ctx->error->status);
+
+    case NGX_HTTP_JELOU_BY_HANDLER:
+        return ngx_http_jelou_handler_answer(r, ctx);
+
+    default: /* NGX_HTTP_JELOU_BY_PAGE */
+        return ngx_http_jelou_page_answer(r, ctx);
+    }
 }
 
 
-/* nginx sends one of its error pages, because of us or for its own reasons */
+/* nginx has refused the request before it was an event. */
 
 static ngx_int_t
-ngx_http_jelou_own_error(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
+ngx_http_jelou_nginx_error(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 {
-    u_char     digest[NGX_HTTP_JELOU_DIGEST_LEN];
     ngx_int_t  rc;
 
-    ngx_http_set_ctx(r, ctx, ngx_http_jelou_module);
+    if (r->err_status == NGX_HTTP_REQUEST_ENTITY_TOO_LARGE && !ctx->reading) {
 
-    if (ctx->state == NGX_HTTP_JELOU_ACCEPTED) {
-        ctx->status = r->err_status;
-        return ngx_http_jelou_outcome(r, ctx);
-    }
+        /* nginx looks at the length first, we look at it last */
 
-    if (ctx->error == NULL && !r->internal
-        && r->err_status == NGX_HTTP_REQUEST_ENTITY_TOO_LARGE)
-    {
-        /*
-         * nginx looks at the length first, we look at it last; error_page has
-         * made a GET of the request
-         */
+        rc = ngx_http_jelou_request_path(r, ctx);
 
-        rc = ngx_http_jelou_request_header(r, ctx->conf, digest);
+        if (rc == NGX_OK) {
+            rc = ngx_http_jelou_request_header(r, ctx->conf, ctx->digest);
+        }
+
+        if (rc == NGX_ERROR) {
+            return NGX_ERROR;
+        }
 
         if (rc != NGX_OK) {
             ctx->error = ngx_http_jelou_error(rc);
@@ -158,86 +190,180 @@ ngx_http_jelou_own_error(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
         }
     }
 
+    ctx->who = NGX_HTTP_JELOU_BY_NGINX;
     ctx->state = NGX_HTTP_JELOU_REFUSED;
 
-    return ngx_http_jelou_failure(r, ctx);
+    return ngx_http_jelou_replace(r, ctx, r->err_status);
 }
 
 
+/*
+ * The answer of the handler that was to take the event, or nginx's word on its
+ * failure.
+ */
+
 static ngx_int_t
-ngx_http_jelou_upstream_answer(ngx_http_request_t *r,
-    ngx_http_jelou_ctx_t *ctx)
+ngx_http_jelou_handler_answer(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 {
-    ngx_uint_t  status;
+    ngx_uint_t            status;
+    ngx_http_upstream_t  *u;
 
     status = r->headers_out.status;
 
-    if (r->upstream) {
-        ctx->finalize = r->upstream->finalize_request;
-        r->upstream->finalize_request = ngx_http_jelou_upstream_finalize;
-    }
+    if (r->err_status && r->err_status < NGX_HTTP_BAD_REQUEST && ctx->failed) {
 
-    if (ctx->conf->reply == NGX_HTTP_JELOU_REPLY_UPSTREAM && !ctx->queued
-        && status >= NGX_HTTP_OK && status < NGX_HTTP_SPECIAL_RESPONSE)
-    {
-        ctx->passing = 1;
-        return ngx_http_next_header_filter(r);
-    }
+        /* error_page sends the sender elsewhere */
 
-    ctx->status = status;
-    ctx->replace = 1;
-    ctx->postponed = 1;
+        return ngx_http_jelou_page_passes(r, ctx);
+    }
 
     ngx_http_jelou_keep_retry_after(r, ctx);
+
+#if (NGX_HTTP_CACHE)
+
+    if (r->cached) {
+
+        /* what was said of another event */
+
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "jelou: an answer from a cache does not say that "
+                      "the event was taken");
+
+        status = NGX_HTTP_BAD_GATEWAY;
+    }
+
+#endif
+
+    if (ctx->conf->reply == NGX_HTTP_JELOU_REPLY_UPSTREAM && !ctx->queued
+        && ctx->error == NULL
+        && status >= NGX_HTTP_OK && status < NGX_HTTP_SPECIAL_RESPONSE)
+    {
+        return ngx_http_jelou_pass_answer(r, ctx);
+    }
+
+    if (r->err_status || ctx->error) {
+        return ngx_http_jelou_replace(r, ctx, status);
+    }
+
+    u = r->upstream;
+
+    ctx->status = status;
+    ctx->answer = NGX_HTTP_JELOU_ANSWER_HELD;
+    ctx->held_until = ngx_current_msec
+                      + (u ? u->conf->read_timeout : NGX_HTTP_JELOU_HELD_TIME);
+
+    ngx_http_jelou_watch_upstream(r, ctx);
 
     /* an upstream that speaks no HTTP/1.0 makes the client's request 0.9 */
 
     r->http_version = ctx->http_version;
 
-    if (r->upstream) {
+    if (u) {
 
         /* nor does a 101 open a tunnel to the client */
 
-        r->upstream->upgrade = 0;
+        u->upgrade = 0;
     }
 
     return NGX_OK;
 }
 
 
-/*
- * The upstream's answer is at its end, good or bad.  One that nginx cannot
- * read on, for instance for a broken chunk, ends with the connection and no
- * call of a filter: this is the last chance to tell the sender.
- */
-
-static void
-ngx_http_jelou_upstream_finalize(ngx_http_request_t *r, ngx_int_t rc)
+static ngx_int_t
+ngx_http_jelou_pass_answer(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 {
-    ngx_http_jelou_ctx_t  *ctx;
+    ngx_int_t  rc;
 
-    ctx = ngx_http_get_module_ctx(r, ngx_http_jelou_module);
+    ctx->answer = NGX_HTTP_JELOU_ANSWER_PASSED;
 
-    ctx->finalize(r, rc);
+    ngx_http_jelou_watch_upstream(r, ctx);
 
-    if (rc != NGX_OK) {
-        ngx_http_jelou_dedup_cancel(&ctx->flight);
+    rc = ngx_http_next_header_filter(r);
 
-        if (ctx->passing && !ctx->delivered && !r->connection->error) {
-            ctx->error = ngx_http_jelou_error(NGX_HTTP_JELOU_UPSTREAM_FAILED);
-        }
+    if (rc != NGX_ERROR && r->header_only
+        && (r->upstream == NULL || r->upstream->cleanup == NULL))
+    {
+        /* no body will follow, and no upstream says that this was all */
+
+        ngx_http_jelou_delivered(r, ctx);
     }
 
-    if (rc != NGX_ERROR || ctx->passing || ctx->sent || r->connection->error) {
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_http_jelou_page_answer(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
+{
+    if (ctx->probe && r->expect_tested
+        && r->err_status >= NGX_HTTP_BAD_REQUEST)
+    {
+        /* nginx has an error in the place of the page */
+
+        return ngx_http_jelou_replace(r, ctx, ngx_http_jelou_failed(ctx));
+    }
+
+    return ngx_http_jelou_page_passes(r, ctx);
+}
+
+
+/*
+ * The operator's page goes out as it is.  It is not what was to take the event,
+ * whatever its status is.
+ */
+
+static ngx_int_t
+ngx_http_jelou_page_passes(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
+{
+    ctx->who = NGX_HTTP_JELOU_BY_PAGE;
+
+    if (ngx_http_jelou_not_delivered(r, ctx, ngx_http_jelou_failed(ctx))
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_next_header_filter(r);
+}
+
+
+void
+ngx_http_jelou_reply_ended(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx,
+    ngx_int_t rc)
+{
+    if (ctx->answer == NGX_HTTP_JELOU_ANSWER_PASSED) {
+
+        if (rc == NGX_OK) {
+            ngx_http_jelou_delivered(r, ctx);
+
+        } else if (!ctx->delivered && !r->connection->error) {
+            ctx->quiet = 1;
+            (void) ngx_http_jelou_not_delivered(r, ctx, NGX_HTTP_BAD_GATEWAY);
+        }
+
         return;
     }
 
-    ctx->keepalive = 0;
-    ctx->status = NGX_HTTP_BAD_GATEWAY;
-
-    if (ngx_http_jelou_outcome(r, ctx) != NGX_ERROR) {
-        (void) ngx_http_jelou_send_body(r, ctx);
+    if (ctx->answer != NGX_HTTP_JELOU_ANSWER_HELD || rc == NGX_OK) {
+        return;
     }
+
+    ctx->status = NGX_HTTP_BAD_GATEWAY;
+    ctx->interrupted = 1;
+
+    if (rc != NGX_ERROR || r->connection->error) {
+
+        /* nginx flushes what it has, or the connection has ended */
+
+        return;
+    }
+
+    /*
+     * What nginx cannot read on, for instance a broken chunk, ends with the
+     * connection and no call of a filter: the last chance to tell the sender.
+     */
+
+    ngx_http_jelou_break_off(r, ctx);
 }
 
 
@@ -277,21 +403,10 @@ ngx_http_jelou_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_jelou_module);
 
-    if (ctx == NULL || in == NULL || r != r->main) {
-        return ngx_http_next_body_filter(r, in);
-    }
-
-    if (ctx->passing) {
-
-        for (cl = in; cl; cl = cl->next) {
-            if (cl->buf->last_buf) {
-                ngx_http_jelou_status_answered(r, ctx);
-                ngx_http_jelou_delivered(ctx);
-            }
-        }
-    }
-
-    if (!ctx->replace) {
+    if (ctx == NULL || in == NULL || r != r->main
+        || ctx->answer == NGX_HTTP_JELOU_ANSWER_NONE
+        || ctx->answer == NGX_HTTP_JELOU_ANSWER_SENT)
+    {
         return ngx_http_next_body_filter(r, in);
     }
 
@@ -299,294 +414,93 @@ ngx_http_jelou_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
 
     for (cl = in; cl; cl = cl->next) {
         last |= cl->buf->last_buf;
+    }
 
+    if (ctx->answer == NGX_HTTP_JELOU_ANSWER_PASSED) {
+
+        if (last) {
+            ngx_http_jelou_delivered(r, ctx);
+        }
+
+        return ngx_http_next_body_filter(r, in);
+    }
+
+    for (cl = in; cl; cl = cl->next) {
         cl->buf->pos = cl->buf->last;
         cl->buf->file_pos = cl->buf->file_last;
     }
 
-    if (ctx->sent) {
-        return NGX_OK;
+    if (!last && !ctx->interrupted) {
+        return ngx_http_jelou_held(r, ctx);
     }
 
-    if (ctx->postponed) {
-
-        if (!last) {
-
-            /*
-             * the upstream module has given up if it is at its end and
-             * still sends no last buffer
-             */
-
-            if (r->upstream == NULL || r->upstream->cleanup) {
-                return NGX_OK;
-            }
-
-            ctx->status = NGX_HTTP_BAD_GATEWAY;
-        }
-
-        if (ngx_http_jelou_outcome(r, ctx) == NGX_ERROR) {
-            return NGX_ERROR;
-        }
+    if (ctx->answer == NGX_HTTP_JELOU_ANSWER_HELD
+        && ngx_http_jelou_send_header(r, ctx, ctx->status) == NGX_ERROR)
+    {
+        return NGX_ERROR;
     }
 
     return ngx_http_jelou_send_body(r, ctx);
 }
 
 
-/* The content handler's verdict on an accepted event. */
+/*
+ * More of an answer is to come.  One that never ends is no answer: it has the
+ * time that nginx waits for a piece of it.
+ */
 
 static ngx_int_t
-ngx_http_jelou_outcome(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
+ngx_http_jelou_held(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 {
-    ngx_uint_t  status;
-
-    status = ctx->status;
-
-    ngx_http_jelou_status_answered(r, ctx);
-
-    /* no byte of the upstream's header goes out */
-
-    ngx_http_clean_header(r);
-
-    if (status >= NGX_HTTP_OK && status < NGX_HTTP_SPECIAL_RESPONSE) {
-        return ngx_http_jelou_success(r, ctx);
-    }
-
-    if (ctx->refused) {
-        return ngx_http_jelou_failure(r, ctx);
-    }
-
-    if (status >= NGX_HTTP_BAD_REQUEST
-        && status < NGX_HTTP_INTERNAL_SERVER_ERROR)
+    if (ctx->answer != NGX_HTTP_JELOU_ANSWER_HELD
+        || (ngx_msec_int_t) (ctx->held_until - ngx_current_msec) > 0)
     {
-        ctx->error = ngx_http_jelou_error_rejected(r->pool, status);
-
-        if (ctx->error == NULL) {
-            return NGX_ERROR;
-        }
-
-    } else {
-        ctx->error = ngx_http_jelou_error(NGX_HTTP_JELOU_UPSTREAM_FAILED);
+        return NGX_OK;
     }
 
-    if (!ctx->quiet) {
-        ngx_log_error(ctx->error->level, r->connection->log, 0,
-                      "jelou: %V: status %ui from the content handler",
-                      &ctx->error->key, status);
-    }
+    ngx_log_error(NGX_LOG_ERR, r->connection->log, NGX_ETIMEDOUT,
+                  "jelou: the content handler's answer has no end");
 
-    if (ctx->retry_after.len) {
+    ngx_http_jelou_break_off(r, ctx);
 
-        static ngx_str_t  retry_after = ngx_string("Retry-After");
-
-        if (ngx_http_jelou_add_header(r, &retry_after, &ctx->retry_after)
-            != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
-    }
-
-    return ngx_http_jelou_failure(r, ctx);
+    return NGX_ERROR;
 }
 
+
+/* Says that there is no answer, before nginx closes the connection. */
 
 static void
-ngx_http_jelou_delivered(ngx_http_jelou_ctx_t *ctx)
+ngx_http_jelou_break_off(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 {
-    ctx->delivered = 1;
+    ctx->keepalive = 0;
 
-    ngx_http_jelou_dedup_done(&ctx->flight, ctx->event.random);
+    if (ngx_http_jelou_send_header(r, ctx, NGX_HTTP_BAD_GATEWAY) != NGX_ERROR) {
+        (void) ngx_http_jelou_send_body(r, ctx);
+    }
+}
+
+
+/* Answers in the place of what nginx or a content handler sends at once. */
+
+static ngx_int_t
+ngx_http_jelou_replace(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx,
+    ngx_uint_t status)
+{
+    ctx->answer = NGX_HTTP_JELOU_ANSWER_REPLACED;
+
+    return ngx_http_jelou_send_header(r, ctx, status);
 }
 
 
 static ngx_int_t
-ngx_http_jelou_success(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
+ngx_http_jelou_send_header(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx,
+    ngx_uint_t status)
 {
-    size_t                         len;
-    u_char                        *p;
-    const ngx_http_jelou_piece_t  *pieces;
-
-    ngx_http_jelou_delivered(ctx);
-
-    if (ctx->replayed) {
-
-        static ngx_str_t  key = ngx_string("Idempotent-Replayed");
-        static ngx_str_t  value = ngx_string("true");
-
-        if (ngx_http_jelou_add_header(r, &key, &value) != NGX_OK) {
-            return NGX_ERROR;
-        }
-    }
-
-    pieces = ctx->event.kind->answer;
-
-    len = ngx_http_jelou_pieces_length(pieces, &ctx->event,
-                                       &ctx->conf->schema);
-
-    p = ngx_pnalloc(r->pool, len);
-    if (p == NULL) {
+    if (ngx_http_jelou_answer(r, ctx, status) != NGX_OK) {
         return NGX_ERROR;
     }
-
-    ctx->reply.data = p;
-    ctx->reply.len = ngx_http_jelou_pieces_write(p, pieces, &ctx->event,
-                                                 &ctx->conf->schema)
-                     - p;
-
-    r->headers_out.status = NGX_HTTP_OK;
-
-    ngx_http_jelou_set_headers(r, ctx);
 
     return ngx_http_next_header_filter(r);
-}
-
-
-static ngx_int_t
-ngx_http_jelou_failure(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
-{
-    const ngx_http_jelou_error_t  *error;
-
-    error = ctx->error;
-
-    /* before the sender can see the answer, and send the event once more */
-
-    ngx_http_jelou_dedup_cancel(&ctx->flight);
-
-    if (ngx_http_jelou_set_body(r, ctx) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    r->headers_out.status = error->status;
-    r->headers_out.status_line = error->status_line;
-
-    if (r->err_status) {
-        r->err_status = error->status;   /* for the log and $status */
-    }
-
-    if (error->header.len
-        && ngx_http_jelou_add_header(r, &error->header, &error->value)
-           != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    ngx_http_jelou_set_headers(r, ctx);
-
-    return ngx_http_next_header_filter(r);
-}
-
-
-static ngx_int_t
-ngx_http_jelou_set_body(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
-{
-    if (ctx->event.nviolations
-        && ctx->error == ngx_http_jelou_error(NGX_HTTP_JELOU_INVALID_EVENT))
-    {
-        return ngx_http_jelou_set_violations(r, ctx);
-    }
-
-    ctx->reply = ctx->error->body;
-
-    return NGX_OK;
-}
-
-
-/* The Error object with a member more: what is wrong at which pointer. */
-
-static ngx_int_t
-ngx_http_jelou_set_violations(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
-{
-    u_char                      *p;
-    size_t                       len;
-    ngx_uint_t                   i, n;
-    const ngx_str_t             *body;
-    ngx_http_jelou_violation_t  *v;
-
-    body = &ctx->error->body;
-    v = ctx->event.violations;
-    n = ctx->event.nviolations;
-
-    len = body->len + sizeof(",\"validationError\":{}") - 1;
-
-    for (i = 0; i < n; i++) {
-        len += sizeof(",\"\":\"\"") - 1 + v[i].pointer.len + v[i].message.len;
-    }
-
-    p = ngx_pnalloc(r->pool, len);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    ctx->reply.data = p;
-
-    p = ngx_sprintf(p, "%*s,\"validationError\":{", body->len - 1, body->data);
-
-    for (i = 0; i < n; i++) {
-        p = ngx_sprintf(p, "%s\"%V\":\"%V\"", i ? "," : "", &v[i].pointer,
-                        &v[i].message);
-    }
-
-    *p++ = '}';
-    *p++ = '}';
-
-    ctx->reply.len = p - ctx->reply.data;
-
-    return NGX_OK;
-}
-
-
-/* What all our answers have in common. */
-
-static void
-ngx_http_jelou_set_headers(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
-{
-    ctx->replace = 1;
-
-    if (ctx->has_body) {
-
-        /*
-         * nginx gives connections up after some errors in case the request
-         * was not read to its end, but this one was
-         */
-
-        r->keepalive = ctx->keepalive;
-    }
-
-    ngx_str_set(&r->headers_out.content_type, "application/json");
-    r->headers_out.content_type_len = r->headers_out.content_type.len;
-    r->headers_out.content_type_lowcase = NULL;
-    ngx_str_null(&r->headers_out.charset);
-
-    ngx_http_clear_content_length(r);
-    ngx_http_clear_accept_ranges(r);
-    ngx_http_clear_last_modified(r);
-    ngx_http_clear_etag(r);
-
-    r->headers_out.content_length_n = ctx->reply.len;
-
-    r->expect_trailers = 0;
-    r->disable_not_modified = 1;
-}
-
-
-ngx_int_t
-ngx_http_jelou_add_header(ngx_http_request_t *r, const ngx_str_t *key,
-    const ngx_str_t *value)
-{
-    ngx_table_elt_t  *h;
-
-    h = ngx_list_push(&r->headers_out.headers);
-    if (h == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_memzero(h, sizeof(ngx_table_elt_t));
-
-    h->hash = 1;
-    h->key = *key;
-    h->value = *value;
-
-    return NGX_OK;
 }
 
 
@@ -596,7 +510,9 @@ ngx_http_jelou_send_body(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
     ngx_buf_t    *b;
     ngx_chain_t   out;
 
-    ctx->sent = 1;
+    /* from here on, what comes is that of the filters behind this one */
+
+    ctx->answer = NGX_HTTP_JELOU_ANSWER_SENT;
 
     b = ngx_calloc_buf(r->pool);
     if (b == NULL) {
@@ -617,17 +533,37 @@ ngx_http_jelou_send_body(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 
 
 ngx_int_t
-ngx_http_jelou_reply(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
+ngx_http_jelou_reply(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx,
+    ngx_uint_t status)
 {
     ngx_int_t  rc;
 
-    ctx->status = NGX_HTTP_OK;
+    rc = ngx_http_jelou_send_header(r, ctx, status);
 
-    rc = ngx_http_jelou_outcome(r, ctx);
-
-    if (rc == NGX_ERROR || rc > NGX_OK) {
+    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
         return rc;
     }
 
     return ngx_http_jelou_send_body(r, ctx);
 }
+
+
+#if (nginx_version >= 1029000)
+
+/* An application's 103 says something of an answer that nobody will see. */
+
+static ngx_int_t
+ngx_http_jelou_early_hints_filter(ngx_http_request_t *r)
+{
+    ngx_http_jelou_ctx_t  *ctx;
+
+    ctx = ngx_http_jelou_ctx(r);
+
+    if (ctx && ctx->conf) {
+        return NGX_OK;
+    }
+
+    return ngx_http_next_early_hints_filter(r);
+}
+
+#endif

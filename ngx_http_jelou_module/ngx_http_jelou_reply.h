@@ -1,6 +1,7 @@
 
 /*
- * The contract's answers, through a header and a body filter.
+ * What the sender is answered: the filters, and the answers of the module's
+ * own.
  */
 
 
@@ -11,22 +12,24 @@
 #include "ngx_http_jelou_module.h"
 
 
-/* Puts the filters into nginx's chains. */
+/* Installs the filters.  Returns NGX_OK. */
 ngx_int_t ngx_http_jelou_reply_init(ngx_conf_t *cf);
 
 /*
- * Sends the answer to an accepted request for which no other content handler
- * is there.  Returns what ngx_http_finalize_request() takes.
+ * Answers an accepted event by itself, with a content handler's verdict: a 2xx
+ * status is a success, any other one an error, and ctx->error, if it is set,
+ * is the answer whatever the status is.  Returns what a content handler
+ * returns, NGX_ERROR or a status for ngx_http_finalize_request() among it.
  */
 ngx_int_t ngx_http_jelou_reply(ngx_http_request_t *r,
-    ngx_http_jelou_ctx_t *ctx);
+    ngx_http_jelou_ctx_t *ctx, ngx_uint_t status);
 
 /*
- * Adds a header field to the answer, by reference.  Returns NGX_OK, or
- * NGX_ERROR if memory ran out.
+ * The handler's upstream has come to its end, with nginx's rc: NGX_OK if its
+ * answer is complete.
  */
-ngx_int_t ngx_http_jelou_add_header(ngx_http_request_t *r,
-    const ngx_str_t *key, const ngx_str_t *value);
+void ngx_http_jelou_reply_ended(ngx_http_request_t *r,
+    ngx_http_jelou_ctx_t *ctx, ngx_int_t rc);
 
 
 #endif /* _NGX_HTTP_JELOU_REPLY_H_INCLUDED_ */

@@ -12,13 +12,19 @@ typedef struct {
     ngx_table_elt_t  *content_type;
     ngx_uint_t        signatures;
     ngx_uint_t        content_types;
-    ngx_uint_t        content_encodings;
+    ngx_uint_t        content_encodings;     /* that are one */
 } ngx_http_jelou_headers_t;
 
 
 static void ngx_http_jelou_find_headers(ngx_http_request_t *r,
     ngx_http_jelou_headers_t *headers);
+static ngx_uint_t ngx_http_jelou_identity(ngx_str_t *value);
 static ngx_uint_t ngx_http_jelou_json_type(ngx_str_t *value);
+static ngx_uint_t ngx_http_jelou_json_parameters(u_char *p, u_char *last);
+static u_char *ngx_http_jelou_parameter_value(u_char *p, u_char *last,
+    ngx_uint_t *utf8);
+static u_char *ngx_http_jelou_skip_space(u_char *p, u_char *last);
+static ngx_uint_t ngx_http_jelou_token_char(u_char ch);
 static ngx_int_t ngx_http_jelou_copy_body(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx);
 
@@ -134,7 +140,8 @@ ngx_http_jelou_find_headers(ngx_http_request_t *r,
 
             case sizeof("content-encoding") - 1:
 
-                if (ngx_memcmp(h[i].lowcase_key, "content-encoding", 16) == 0)
+                if (ngx_memcmp(h[i].lowcase_key, "content-encoding", 16) == 0
+                    && !ngx_http_jelou_identity(&h[i].value))
                 {
                     headers->content_encodings++;
                 }
@@ -156,7 +163,23 @@ ngx_http_jelou_find_headers(ngx_http_request_t *r,
 }
 
 
-/* "application/json", in either case, and any parameters */
+/* no content coding, said or not */
+
+static ngx_uint_t
+ngx_http_jelou_identity(ngx_str_t *value)
+{
+    return value->len == 0
+           || (value->len == sizeof("identity") - 1
+               && ngx_strncasecmp(value->data, (u_char *) "identity",
+                                  sizeof("identity") - 1)
+                  == 0);
+}
+
+
+/*
+ * "application/json", in either case, and parameters as RFC 9110 has them.  The
+ * body is read as UTF-8: no charset, or this one, and said once.
+ */
 
 static ngx_uint_t
 ngx_http_jelou_json_type(ngx_str_t *value)
@@ -176,11 +199,148 @@ ngx_http_jelou_json_type(ngx_str_t *value)
         return 0;
     }
 
-    p += sizeof("application/json") - 1;
+    return ngx_http_jelou_json_parameters(p + sizeof("application/json") - 1,
+                                          last);
+}
 
+
+static ngx_uint_t
+ngx_http_jelou_json_parameters(u_char *p, u_char *last)
+{
+    u_char      *name;
+    size_t       len;
+    ngx_uint_t   utf8, charsets;
+
+    charsets = 0;
+
+    for ( ;; ) {
+        p = ngx_http_jelou_skip_space(p, last);
+
+        if (p == last) {
+            return 1;
+        }
+
+        if (*p != ';') {
+            return 0;
+        }
+
+        name = ngx_http_jelou_skip_space(p + 1, last);
+
+        for (p = name; p < last && ngx_http_jelou_token_char(*p); p++) {
+            /* void */
+        }
+
+        len = p - name;
+
+        if (len == 0) {
+            continue;                    /* nothing behind a semicolon */
+        }
+
+        if (p == last || *p != '=') {
+            return 0;
+        }
+
+        p = ngx_http_jelou_parameter_value(p + 1, last, &utf8);
+
+        if (p == NULL) {
+            return 0;
+        }
+
+        if (len == sizeof("charset") - 1
+            && ngx_strncasecmp(name, (u_char *) "charset", len) == 0
+            && (charsets++ || !utf8))
+        {
+            return 0;
+        }
+    }
+}
+
+
+/* A token or a quoted string, and whether it is "utf-8".  NULL: neither. */
+
+static u_char *
+ngx_http_jelou_parameter_value(u_char *p, u_char *last, ngx_uint_t *utf8)
+{
+    size_t       n, same;
+    ngx_uint_t   quoted;
+
+    static const u_char  name[] = "utf-8";
+
+    quoted = (p < last && *p == '"');
+    p += quoted;
+
+    for (n = 0, same = 0; p < last; p++, n++) {
+
+        if (!quoted) {
+
+            if (!ngx_http_jelou_token_char(*p)) {
+                break;
+            }
+
+        } else if (*p == '"') {
+            break;
+
+        } else if (*p == '\\' && ++p == last) {
+            return NULL;
+        }
+
+        if (n < sizeof(name) - 1 && ngx_tolower(*p) == name[n]) {
+            same++;
+        }
+    }
+
+    *utf8 = (n == sizeof(name) - 1 && same == n);
+
+    if (quoted) {
+        return p < last ? p + 1 : NULL;
+    }
+
+    return n ? p : NULL;
+}
+
+
+static u_char *
+ngx_http_jelou_skip_space(u_char *p, u_char *last)
+{
     while (p < last && (*p == ' ' || *p == '\t')) { p++; }
 
-    return p == last || *p == ';';
+    return p;
+}
+
+
+static ngx_uint_t
+ngx_http_jelou_token_char(u_char ch)
+{
+    return (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z')
+           || (ch >= '0' && ch <= '9')
+           || (ch && ngx_strchr("!#$%&'*+-.^_`|~", ch));
+}
+
+
+ngx_uint_t
+ngx_http_jelou_request_discarded(ngx_http_request_t *r)
+{
+    ngx_table_elt_t  *h;
+
+    if (!r->internal || r->request_body) {
+        return 0;
+    }
+
+#if (NGX_HTTP_V2)
+
+    if (r->stream && r->stream->skip_data) {
+        return 1;
+    }
+
+#endif
+
+    h = r->headers_in.content_length;
+
+    /* of what is thrown away, nginx takes the length off */
+
+    return r->discard_body
+           || (h && ngx_atoof(h->value.data, h->value.len)
+                    != r->headers_in.content_length_n);
 }
 
 

@@ -27,6 +27,12 @@ ngx_int_t ngx_http_jelou_request_header(ngx_http_request_t *r,
     ngx_http_jelou_loc_conf_t *jlcf, u_char *digest);
 
 /*
+ * Whether nginx has thrown the body away, as it does before a redirect when its
+ * length is over client_max_body_size.
+ */
+ngx_uint_t ngx_http_jelou_request_discarded(ngx_http_request_t *r);
+
+/*
  * Makes ctx->body of the request body that nginx has read: nginx's own
  * buffers, or a copy if they are in a file.  Returns NGX_OK, a refusal or
  * NGX_ERROR.

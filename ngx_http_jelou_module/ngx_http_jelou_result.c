@@ -8,9 +8,8 @@
 #include "ngx_http_jelou_result.h"
 
 
-static ngx_uint_t ngx_http_jelou_result_by_status(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_jelou_result_closed(ngx_http_request_t *r,
-    ngx_uint_t passing);
+    ngx_http_jelou_ctx_t *ctx);
 
 
 ngx_uint_t
@@ -25,9 +24,18 @@ ngx_http_jelou_result(ngx_http_request_t *r)
     if (ctx == NULL) {
         jlcf = ngx_http_get_module_loc_conf(r, ngx_http_jelou_module);
 
-        return jlcf->schema.endpoint && ngx_http_jelou_result_closed(r, 0)
+        return jlcf->schema.endpoint && ngx_http_jelou_result_closed(r, NULL)
                ? NGX_HTTP_JELOU_RESULT_CLIENT_CLOSED
                : NGX_HTTP_JELOU_RESULT_NONE;
+    }
+
+    if (ctx->conf == NULL) {
+        return NGX_HTTP_JELOU_RESULT_NONE;
+    }
+
+    if (ctx->delivered) {
+        return ctx->replayed ? NGX_HTTP_JELOU_RESULT_DUPLICATE
+                             : NGX_HTTP_JELOU_RESULT_ACCEPTED;
     }
 
     if (ctx->error) {
@@ -35,49 +43,50 @@ ngx_http_jelou_result(ngx_http_request_t *r)
         return ngx_http_jelou_result_of(number);
     }
 
-    if (!ctx->delivered && ngx_http_jelou_result_closed(r, ctx->passing)) {
+    if (ngx_http_jelou_result_closed(r, ctx)) {
         return NGX_HTTP_JELOU_RESULT_CLIENT_CLOSED;
     }
 
-    if (ctx->state != NGX_HTTP_JELOU_ACCEPTED) {
-        return r->header_sent ? ngx_http_jelou_result_by_status(r)
-                              : NGX_HTTP_JELOU_RESULT_NONE;
-    }
+    /* to the handler, it is an accepted event */
 
-    /* an answer that is neither ours nor the upstream's: an error_page's */
-
-    if (!ctx->delivered && !ctx->passing && r->header_sent) {
-        return ngx_http_jelou_result_of(NGX_HTTP_JELOU_UPSTREAM_FAILED);
-    }
-
-    return ctx->replayed ? NGX_HTTP_JELOU_RESULT_DUPLICATE
-                         : NGX_HTTP_JELOU_RESULT_ACCEPTED;
+    return ctx->state == NGX_HTTP_JELOU_ACCEPTED
+           ? NGX_HTTP_JELOU_RESULT_ACCEPTED : NGX_HTTP_JELOU_RESULT_NONE;
 }
 
 
-/* An error_page has answered for nginx: its status may still say why. */
-
-static ngx_uint_t
-ngx_http_jelou_result_by_status(ngx_http_request_t *r)
+void
+ngx_http_jelou_result_conclude(ngx_http_request_t *r,
+    ngx_http_jelou_ctx_t *ctx)
 {
-    const ngx_http_jelou_error_t  *error;
-
-    error = ngx_http_jelou_error_by_status(r->pool, r->err_status);
-
-    if (error == NULL) {
-        error = ngx_http_jelou_error(NGX_HTTP_JELOU_INTERNAL_ERROR);
+    if (ctx->conf == NULL || ctx->delivered || ctx->error
+        || ngx_http_jelou_result_closed(r, ctx))
+    {
+        return;
     }
 
-    return ngx_http_jelou_result_of(ngx_http_jelou_error_number(error));
+    if (ctx->state == NGX_HTTP_JELOU_ACCEPTED) {
+        ctx->error = ngx_http_jelou_error(NGX_HTTP_JELOU_UPSTREAM_FAILED);
+
+    } else if (!r->header_sent) {
+
+        /* nginx was told to close the connection instead of an answer */
+
+        ctx->error = ngx_http_jelou_error(NGX_HTTP_JELOU_INTERNAL_ERROR);
+    }
 }
 
 
-/* The connection ended, or nginx has given it up before an answer. */
+/*
+ * The connection ended, or nginx has given it up, before the handler had said
+ * anything.
+ */
 
 static ngx_uint_t
-ngx_http_jelou_result_closed(ngx_http_request_t *r, ngx_uint_t passing)
+ngx_http_jelou_result_closed(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 {
-    if (r->header_sent && !passing) {
+    if (r->header_sent
+        && (ctx == NULL || ctx->answer != NGX_HTTP_JELOU_ANSWER_PASSED))
+    {
         return 0;
     }
 

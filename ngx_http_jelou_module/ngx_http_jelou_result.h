@@ -43,6 +43,12 @@ typedef enum {
 ngx_uint_t ngx_http_jelou_result(ngx_http_request_t *r);
 
 /*
+ * The request has ended: what is undecided now is decided.
+ */
+void ngx_http_jelou_result_conclude(ngx_http_request_t *r,
+    ngx_http_jelou_ctx_t *ctx);
+
+/*
  * Its name, "invalid_event" for instance; empty for NONE, and for numbers that
  * are no result.  Static.
  */

@@ -16,6 +16,7 @@
 #define NGX_HTTP_JELOU_PROBES  64
 
 
+static ngx_int_t ngx_http_jelou_status_log(ngx_http_request_t *r);
 static void ngx_http_jelou_status_count(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx, ngx_http_jelou_status_sh_t *sh,
     ngx_uint_t endpoint, ngx_uint_t result);
@@ -140,7 +141,40 @@ ngx_http_jelou_status_answered(ngx_http_request_t *r,
 }
 
 
+/*
+ * The handler is the first one of its phase: what it makes of a request that has
+ * ended without an answer is in the access log as well.
+ */
+
 ngx_int_t
+ngx_http_jelou_status_init(ngx_conf_t *cf)
+{
+    ngx_uint_t                  i;
+    ngx_array_t                *handlers;
+    ngx_http_handler_pt        *h;
+    ngx_http_core_main_conf_t  *cmcf;
+
+    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
+
+    handlers = &cmcf->phases[NGX_HTTP_LOG_PHASE].handlers;
+
+    if (ngx_array_push(handlers) == NULL) {
+        return NGX_ERROR;
+    }
+
+    h = handlers->elts;
+
+    for (i = handlers->nelts - 1; i; i--) {
+        h[i] = h[i - 1];
+    }
+
+    h[0] = ngx_http_jelou_status_log;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
 ngx_http_jelou_status_log(ngx_http_request_t *r)
 {
     ngx_uint_t                     result;
@@ -154,27 +188,26 @@ ngx_http_jelou_status_log(ngx_http_request_t *r)
     }
 
     ctx = ngx_http_jelou_ctx(r);
+
+    if (ctx) {
+        ngx_http_jelou_result_conclude(r, ctx);
+    }
+
     result = ngx_http_jelou_result(r);
 
-    if (ctx == NULL && result == NGX_HTTP_JELOU_RESULT_NONE) {
+    if (result == NGX_HTTP_JELOU_RESULT_NONE) {
         return NGX_OK;
     }
 
-    /* nginx was told to close the connection instead of an answer */
+    jmcf = ngx_http_get_module_main_conf(r, ngx_http_jelou_module);
 
-    if (result == NGX_HTTP_JELOU_RESULT_NONE) {
-        result = ngx_http_jelou_result_of(NGX_HTTP_JELOU_INTERNAL_ERROR);
-
-    } else if (result == NGX_HTTP_JELOU_RESULT_ACCEPTED
-               && ctx && !ctx->delivered)
-    {
-        result = ngx_http_jelou_result_of(NGX_HTTP_JELOU_UPSTREAM_FAILED);
+    if (jmcf->status_zone == NULL) {
+        return NGX_OK;
     }
 
     jlcf = ctx ? ctx->conf
                : ngx_http_get_module_loc_conf(r, ngx_http_jelou_module);
 
-    jmcf = ngx_http_get_module_main_conf(r, ngx_http_jelou_module);
     zone = jmcf->status_zone->data;
 
     ngx_http_jelou_status_count(r, ctx, zone->sh,

@@ -89,10 +89,10 @@ ngx_int_t ngx_http_jelou_status_init_zone(ngx_shm_zone_t *shm_zone,
     void *data);
 
 /*
- * Counts a request; a handler of the log phase.  A request whose worker is
- * killed is not counted.
+ * Adds the handler of the log phase that counts requests.  A request whose
+ * worker is killed is not counted.  Returns NGX_OK or NGX_ERROR.
  */
-ngx_int_t ngx_http_jelou_status_log(ngx_http_request_t *r);
+ngx_int_t ngx_http_jelou_status_init(ngx_conf_t *cf);
 
 /* The time in ns, for differences, or 0 if nothing is counted. */
 uint64_t ngx_http_jelou_status_clock(ngx_http_request_t *r);

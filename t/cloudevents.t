@@ -636,13 +636,13 @@ location = /v1/external-support/webhook {
 accepted m-1
 --- upstream eval: event()
 --- upstream_headers
-Content-Type: application/json; charset=utf-8
+Content-Type: application/json
 --- no_error_log
 jelou:
 jelou refused
 
 
-=== the content type's parameters go with it
+=== the content type's parameters do not go on
 --- directives
 jelou_format  cloudevents;
 --- raw_request eval: post(event(), type => 'Application/JSON ; charset=utf-8')

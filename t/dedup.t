@@ -1006,6 +1006,9 @@ on_one(($::Event) x 4)
 --- response_headers eval: replayed(0, 0, 0, 1)
 --- upstream eval
 [($::Event) x 3]
+--- log
+[error] jelou: UPSTREAM_FAILED: status 502 from the content handler, and an error page answers
+[error] jelou: UPSTREAM_FAILED: status 502 from the content handler, and an error page answers
 --- error_log
 upstream prematurely closed connection
 
@@ -1033,6 +1036,9 @@ on_one(($::Event) x 4)
 --- response_headers eval: replayed(0, 0, 0, 1)
 --- upstream eval
 [($::Event) x 5]
+--- log
+[error] jelou: UPSTREAM_FAILED: status 502 from the content handler, and an error page answers
+[error] jelou: UPSTREAM_FAILED: status 502 from the content handler, and an error page answers
 --- error_log
 upstream prematurely closed connection
 

@@ -43,6 +43,21 @@ our @keep   = (keepalive => 1);
 our $in_raw = "\t{ " . substr(event(), 1, -1) =~ s/,/ ,\n/gr . ",\"more\":[1, 2]}\r\n";
 our $large  = event(content => '{"body":"' . 'x' x 300_000 . '"}') . " \n";
 
+# Names that become those of fields that say something of the body, and some that
+# do not
+
+our @Folded = (
+    'X_Jelou_Signature', 'x_jelou_signature', 'X_Jelou-Signature',
+    'X-JELOU_SIGNATURE', 'X.Jelou.Signature', 'X-Jelou~Signature',
+    'Content_Type', 'content.type', 'CONTENT_LENGTH', 'Content.Length',
+    'Content_Encoding', 'Transfer_Encoding', 'transfer.encoding',
+);
+
+our @Others = (
+    'X-Jelou-Signatur3: x', 'Content0Type: x', 'ContentxLength: x',
+    'Contents_Type: x', 'Content-Encoding: identity',
+);
+
 # The signature at each place among a number of headers, of which one more is
 # nginx's own, and in different spellings of its name
 
@@ -124,7 +139,7 @@ accepted m-1
 --- upstream eval
 event()
 --- order eval
-[join "\n", 'Content-Type: application/json; charset=utf-8', @others]
+[join "\n", 'Content-Type: application/json', @others]
 
 
 === event: the operator's own signature header passes
@@ -176,6 +191,93 @@ accepted m-1
 --- upstream_headers
 !Transfer-Encoding
 !X-Jelou-Signature
+
+
+=== the content type that goes on is the one that was checked
+--- config
+location = /event {
+    jelou_endpoint  incoming_message;
+    jelou_secret    "$TEST_NGINX_SECRET";
+    proxy_pass      http://app;
+}
+location = /raw {
+    set             $early "$content_type";
+    jelou_endpoint  incoming_message;
+    jelou_secret    "$TEST_NGINX_SECRET";
+    jelou_format    raw;
+    proxy_pass      http://app;
+    proxy_set_header  X-Early  $early;
+    proxy_set_header  X-Now    "$content_type $http_content_type";
+}
+location = /signed {
+    jelou_endpoint         incoming_message;
+    jelou_secret           "$TEST_NGINX_SECRET";
+    jelou_upstream_secret  another-secret-of-the-tests;
+    jelou_format           raw;
+    fastcgi_pass           fastcgi;
+    fastcgi_param          CONTENT_TYPE  $content_type;
+}
+--- requests eval
+my $type = 'Application/JSON ; x=y; charset="UTF-8"';
+[post($in_raw, path => '/event', type => $type, @keep),
+ post($in_raw, path => '/raw', type => $type, @keep),
+ post($in_raw, path => '/signed', type => $type)]
+--- reply
+accepted m-1
+accepted m-1
+accepted m-1
+--- upstream eval
+[event(), $in_raw, $in_raw]
+--- upstream_headers eval
+["Content-Type: application/json",
+ "Content-Type: application/json\nX-Now: application/json application/json\n"
+ . 'X-Early: Application/JSON ; x=y; charset="UTF-8"',
+ "CONTENT_TYPE: application/json\nHTTP_CONTENT_TYPE: application/json"]
+
+
+=== no other spelling of the signature goes on
+--- http_config
+underscores_in_headers  on;
+ignore_invalid_headers  off;
+--- config eval
+join '', map {
+    my ($path, $lines) = @$_;
+
+    map { "location = /$path/$_ { jelou_endpoint incoming_message;\n"
+          . 'jelou_secret "$TEST_NGINX_SECRET";' . "\n$lines\n"
+          . ($_ eq 'proxy' ? 'proxy_pass http://app;' : "${_}_pass $_;")
+          . " }\n" } qw(proxy fastcgi scgi uwsgi)
+} [event => ''], [raw => 'jelou_format raw;'],
+  [signed => 'jelou_upstream_secret 0123456789abcdef;'],
+  [both => 'jelou_format raw; jelou_upstream_secret 0123456789abcdef;']
+--- requests eval
+[map { my $path = $_; map {
+    post(event(), path => "/$path/$_", keepalive => "$path$_" ne 'bothuwsgi',
+         headers => [map({ ("$_: folded") } @Folded), @Others])
+} qw(proxy fastcgi scgi uwsgi) } qw(event raw signed both)]
+--- reply eval
+"accepted m-1\n" x 16
+--- upstream eval
+[(event()) x 16]
+--- upstream_head_unlike
+folded
+--- upstream_headers eval
+[map {
+    my ($path, $signature) = @$_;
+    my @own = $signature ? ($signature) : ();
+
+    (join("\n", 'Content-Type: application/json', 'Content-Length: '
+          . length event(), 'X-Jelou-Signatur3: x', 'Content0Type: x',
+          'Contents_Type: x', 'ContentxLength: x', '! Content-Encoding',
+          map({ "X-Jelou-Signature: $_" } @own)),
+     (join("\n", 'HTTP_CONTENT_TYPE: application/json',
+           'HTTP_CONTENT_LENGTH: ' . length event(),
+           'HTTP_CONTENT0TYPE: x', '! HTTP_CONTENT_ENCODING',
+           '! HTTP_TRANSFER_ENCODING',
+           map({ "HTTP_X_JELOU_SIGNATURE: $_" } @own))) x 3)
+} [event => ''], [raw => sign(event())],
+  [signed => sign(event(), '0123456789abcdef')],
+  [both => sign(event(), '0123456789abcdef')]]
 
 
 === raw: the bytes as they were, their length and their signature

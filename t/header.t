@@ -29,7 +29,12 @@ our @Json = (
     'application/json', 'APPLICATION/JSON', 'Application/Json',
     'application/json; charset=utf-8', 'application/json;charset=UTF-8',
     'application/json;', 'application/json ; x=y', "application/json\t;x=y",
-    'application/json; charset="iso-8859-1"; x=y', ' application/json ',
+    'application/json; x="iso-8859-1"; y=z', ' application/json ',
+    'application/json; CharSet=Utf-8', 'application/json; charset="UTF-8"',
+    'application/json; x="a;b=\\"c"; charset="utf\\-8"; charsets=utf-7',
+    "application/json\t;\t;;\tcharset=utf-8\t;\t",
+    'application/json; x=charset-utf-7',
+    'application/json; x="; charset=utf-7"',
 );
 
 our @Other = (
@@ -44,11 +49,24 @@ our @Other = (
     'application/json=', "application/json\x0b", "application/json\xa0",
     'text/plain; application/json', 'multipart/form-data; boundary=json',
     'application/x-www-form-urlencoded', '', undef,
+    (map { "application/json; charset=$_" }
+         'utf-7', 'utf-16', 'utf-16le', 'UTF-32', 'iso-8859-1', 'us-ascii',
+         'utf8', 'utf-', 'utf-88', 'utf-8x', '"utf-7"', '"utf-8', '"utf-8\\',
+         '""', '', ' utf-8', 'utf-8 x', "'utf-8'", '"utf-8"x', '"utf-8 "',
+         'utf-8; charset=utf-8', 'utf-8; charset=utf-7',
+         'utf-7;charset=utf-8', '"utf-8"; Charset="utf-8"'),
+    'application/json; charset', 'application/json; charset =utf-8',
+    'application/json; =utf-8', 'application/json; x', 'application/json; x=',
+    'application/json; x="', 'application/json; charset*=utf-8,',
+    'application/json; x="y" charset=utf-8', 'application/json; ch[]=utf-8',
 );
 
 our @Encodings = (
-    'gzip', 'identity', 'br', 'deflate', 'gzip, identity', 'aws-chunked', '',
+    'gzip', 'br', 'deflate', 'gzip, identity', 'identity,gzip', 'aws-chunked',
+    'identit', 'identityx', 'identify', '*',
 );
+
+our @None = ('identity', 'Identity', 'IDENTITY', '', '   ');
 
 
 # The order of the checks: a refusal, and a request that deserves it and all
@@ -225,6 +243,18 @@ qr/jelou refused a request: \w+/
 refusals(('UNSUPPORTED_MEDIA_TYPE') x 5)
 
 
+=== no content encoding, in words
+--- requests eval
+requests((map { [headers => ["Content-Encoding: $_"]] } @None),
+         [headers => ['content-encoding: identity', 'Content-Encoding:']])
+--- reply eval
+lines(('accepted m-1') x (@None + 1))
+--- upstream eval
+[(event()) x (@None + 1)]
+--- no_error_log
+jelou
+
+
 === a content encoding, whichever
 --- requests eval
 requests((map { [headers => ["Content-Encoding: $_"]] } @Encodings),
@@ -327,3 +357,67 @@ event()
 jelou
 
 
+=== no limit: what the module has no room for is not asked for
+--- directives
+client_max_body_size 0;
+--- raw_request eval
+post('', signature => sign(event()), length => 1024 * 1024 * 1024 + 1,
+     headers => ['Expect: 100-continue'], keepalive => 1)
+--- reply
+413 PAYLOAD_TOO_LARGE
+--- upstream
+none
+--- error_log
+client intended to send too large body: 1073741825 bytes
+
+
+=== a limit beyond it: likewise
+--- directives
+client_max_body_size 2048m;
+--- raw_request eval
+post('', signature => sign(event()), length => 1024 * 1024 * 1024 + 1,
+     keepalive => 1)
+--- reply
+413 PAYLOAD_TOO_LARGE
+--- upstream
+none
+--- error_log
+client intended to send too large body: 1073741825 bytes
+
+
+=== no limit, chunked: refused with the chunk that goes beyond it
+--- directives
+client_max_body_size 0;
+--- raw_request eval
+post('', signature => sign(event()), chunked => [], keepalive => 1)
+    =~ s/0\r\n\r\n\z/1\r\n{\r\n40000000\r\n{/r
+--- reply
+413 PAYLOAD_TOO_LARGE
+--- upstream
+none
+--- error_log
+client intended to send too large chunked body: 1+1073741824 bytes
+
+
+=== a location within that is no endpoint has no such limit
+--- config
+location /v1/ {
+    client_max_body_size  0;
+
+    jelou_endpoint  incoming_message;
+    jelou_secret    "$TEST_NGINX_SECRET";
+    proxy_pass      http://app;
+
+    location /v1/other {
+        jelou_endpoint  off;
+        return          403;
+    }
+}
+--- raw_request eval
+post('', path => '/v1/other', length => 1024 * 1024 * 1024 + 1)
+--- reply
+403
+--- upstream
+none
+--- no_error_log
+too large

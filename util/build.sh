@@ -11,9 +11,11 @@
 #
 # builds an nginx of its own, and the module with it, from Debian's source
 # package.  NAME is a suite of Debian or its nginx's version, as the table below
-# has them; "newest", the first of them whose source is to be had; or the path
-# of a source tree of nginx.
+# has them; "newest", the first of them; or the path of a source tree of nginx.
+# Where Debian's patches are not to be had, but what they are for is, nginx is
+# built as its authors have it, and the last line says so.
 #
+#     --or-older    of "newest", the first one whose source is to be had
 #     --dynamic     the module is a file that nginx loads (the default)
 #     --static      it is a part of nginx
 #     --asan        static, with AddressSanitizer and UndefinedBehaviorSanitizer
@@ -101,7 +103,8 @@ ld_flags() {
 
 
 # fetch SUITE: its nginx's source, with Debian's patches, into $dir/source.  Apt
-# is asked with lists of its own, what is installed does not count.
+# is asked with lists of its own, what is installed does not count.  A mirror may
+# have lost the patches of a suite, and still have what they are applied to.
 
 fetch() (
     say "fetching nginx's source from Debian's $1 suite"
@@ -121,11 +124,26 @@ fetch() (
 
     cd "$apt/unpacked"
 
-    apt_get "$@" update && apt_get "$@" source nginx >/dev/null || exit
+    # the list has only what is not here yet
 
-    mv nginx-*/ "$dir/source"
-    rm -rf "$apt"
+    apt_get "$@" update && uris=$(apt_get "$@" source --print-uris nginx) ||
+        exit
+
+    if ! apt_get "$@" source nginx >/dev/null; then
+        echo "$uris" | orig_sums | sha256sum -c && tar -xf nginx_*.orig.tar.* ||
+            exit
+    fi
+
+    mv nginx-*/ "$dir/source" && rm -rf "$apt"
 )
+
+# orig_sums: of apt's list of a source package, that of the authors' own file, as
+# sha256sum has it
+
+orig_sums() {
+    sed -n 's/.* \(nginx_[^ ]*\.orig\.tar\.[a-z0-9]*\) [0-9]* SHA256:/\1 /p' |
+        awk '{ print $2 "  " $1 }'
+}
 
 
 # find_source NAME: leaves $dir, build/nginx-NAME, whose source/ is there
@@ -157,10 +175,35 @@ find_source() {
     esac
 }
 
+# find_newest: likewise, of the newest in the table, or with --or-older of the
+# first one that is to be had
+
+find_newest() {
+    for suite in $(matrix | awk '{ print $1 }'); do
+        ! find_source "$suite" || return 0
+        [ -n "$older" ] || break
+        say "$suite's is not to be had"
+    done
+
+    die "the source of the newest nginx is not to be had;" \
+        "--or-older takes an older one"
+}
+
 # version SOURCE
 
 version() {
     sed -n 's/^#define NGINX_VERSION  *"\(.*\)"/\1/p' "$1/src/core/nginx.h"
+}
+
+# described: the nginx of $source, for the last line
+
+described() {
+    patches=
+
+    [ -d "$name" ] || [ -d "$source/debian" ] ||
+        patches=", without Debian's patches"
+
+    echo "nginx $(version "$source")$patches"
 }
 
 
@@ -315,10 +358,12 @@ name=
 variant=dynamic
 cc=gcc
 print=
+older=
 
 while [ $# -gt 0 ]; do
     case $1 in
         --nginx) name=${2:?}; shift ;;
+        --or-older) older=1 ;;
         --cc) cc=${2:?}; shift ;;
         --dynamic|--static|--asan|--memcheck|--coverage) variant=${1#--} ;;
         --print) print=1 ;;
@@ -334,6 +379,9 @@ esac
 
 [ -n "$name" ] || [ "$variant,$cc,$print" = dynamic,gcc, ] ||
     die "options want --nginx"
+
+[ -z "$older" ] || [ "$name" = newest ] ||
+    die "--or-older wants --nginx newest"
 
 exec 3>&1
 [ -z "$print" ] || exec 1>&2
@@ -362,13 +410,7 @@ else
     [ "$cc" != clang ] || need clang
 
     if [ "$name" = newest ]; then
-        for suite in $(matrix | awk '{ print $1 }'); do
-            ! find_source "$suite" || break
-            say "$suite's is not to be had"
-        done
-
-        [ -d "$dir/source" ] || die "no source of nginx is to be had"
-
+        find_newest
     else
         find_source "$name" || die "the source of nginx $name is not to be had"
     fi
@@ -430,6 +472,6 @@ for file in $files; do
     put "$file" "$out"
 done
 
-say "${out#"$root"/}/$file is up to date"
+say "${out#"$root"/}/$file is up to date${name:+ ($(described))}"
 
 [ -z "$print" ] || echo "$out" >&3

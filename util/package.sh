@@ -264,6 +264,10 @@ EOF
 }
 
 
+case $root in
+    *[[:space:]]*) die "nginx does not build in a path with spaces: $root" ;;
+esac
+
 case ${1:-} in
     '' | --test) build ;;
     *) die "no such option: $1" ;;

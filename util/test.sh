@@ -5,10 +5,13 @@
 #     sh util/test.sh
 #     sh util/test.sh t/signature.t t/schema.t
 #
+# It installs what these tests need, and no more.
+#
 #     sh util/test.sh --nginx NAME [OPTION] [FILE...]
 #
 # on an nginx of its own: util/build.sh says which there are.  The option is
-# --static, --asan, --coverage, or --valgrind, which is memcheck.
+# --static, --asan, --coverage, or --valgrind, which is memcheck; and --or-older,
+# where an older nginx than the newest will do.
 #
 # What a run leaves is in build/test/, or in build/nginx-NAME/VARIANT/test/: for
 # each test file, the error logs of all blocks, NAME.error.log, and the directory
@@ -26,8 +29,9 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 # everything.
 
 install_test_nginx() (
+    want_root libtest-nginx-perl
     say "installing libtest-nginx-perl from Debian's unstable suite"
-    apt_get update
+    quietly apt_get update
 
     etc=$(mktemp -d)
     trap 'rm -rf "$etc"' EXIT
@@ -52,8 +56,8 @@ END
     set -- -o "Dir::Etc::SourceParts=$etc/sources.list.d" \
            -o "Dir::Etc::PreferencesParts=$etc/preferences.d"
 
-    apt_get "$@" update
-    install "$@" libtest-nginx-perl
+    quietly apt_get "$@" update
+    quietly install "$@" libtest-nginx-perl
 )
 
 
@@ -113,11 +117,13 @@ END
 name=
 variant=dynamic
 valgrind=
+older=
 
 while [ $# -gt 0 ]; do
     case $1 in
         --nginx) name=${2:?}; shift ;;
         --static|--asan|--coverage) variant=${1#--} ;;
+        --or-older) older=--or-older ;;
         --valgrind) variant=memcheck; valgrind=1 ;;
         -*) die "no such option: $1" ;;
         *) break ;;
@@ -131,7 +137,7 @@ done
 [ -n "$name" ] || [ "$variant" = dynamic ] || name=newest
 
 if [ -n "$name" ]; then
-    out=$(sh "$root/util/build.sh" --nginx "$name" "--$variant" --print)
+    out=$(sh "$root/util/build.sh" --nginx "$name" $older "--$variant" --print)
 
     JELOU_TEST_DIR=$out/test
     TEST_NGINX_BINARY=$out/nginx
@@ -149,7 +155,23 @@ else
     TEST_NGINX_LOAD_MODULES=$root/build/ngx_http_jelou_module.so
 fi
 
+# The tests look for "jelou" in the error log, and nginx puts paths there: in a
+# clone with that name they see the directory by another one.
+
+case $JELOU_TEST_DIR in
+    *jelou*)
+        alias=$(mktemp -d /tmp/nginx-tests.XXXXXX)
+        trap 'rm -rf "$alias"' EXIT
+        trap 'exit 1' HUP INT TERM
+        chmod 755 "$alias"
+        mkdir -p "$JELOU_TEST_DIR"
+        ln -s "$JELOU_TEST_DIR" "$alias/test"
+        JELOU_TEST_DIR=$alias/test ;;
+esac
+
 export JELOU_TEST_DIR TEST_NGINX_BINARY TEST_NGINX_LOAD_MODULES
+
+"$TEST_NGINX_BINARY" -v
 
 if [ -n "$valgrind" ]; then
     need valgrind
@@ -160,14 +182,25 @@ if [ -n "$valgrind" ]; then
     export TEST_NGINX_TIMEOUT JELOU_VALGRIND
 fi
 
-need perl curl openssl procps redis-server chromium prometheus
-
-perl -MTest::Nginx::Socket -e 1 2>/dev/null || install_test_nginx
-
-install_libraries
-
 cd "$root"
 
 [ $# -gt 0 ] || set -- t
+
+need perl curl openssl procps
+
+perl -MTest::Nginx::Socket -e 1 2>/dev/null || install_test_nginx
+
+# uses PATTERN FILE-OR-DIRECTORY...: whether one of the tests has it
+
+uses() {
+    grep -rqE --include='*.t' "$@"
+}
+
+! uses 'Jelou::Redis|redis-server' "$@" || need redis-server
+! uses 'promtool' "$@" || need prometheus
+! uses 'Jelou::Browser' "$@" || need chromium
+! uses "exec.*php|'php'" "$@" || need php-cli
+! uses 'python3' "$@" || need python3
+! uses 'Jelou::Browser|cloudevents\.js' "$@" || install_libraries
 
 prove -r -j "${JOBS:-$(nproc)}" -I t/lib "$@"

@@ -9,7 +9,8 @@
 #     sh util/fuzz/run.sh --coverage             what the inputs reach
 #     sh util/fuzz/run.sh --merge                keeps inputs that reach more
 #
-# "--nginx NAME" takes another nginx than the newest, see util/build.sh.
+# "--nginx NAME" takes another nginx than the newest, "--or-older" the newest that
+# is to be had, see util/build.sh.
 #
 # Fails if something is found; the input is then in build/fuzz/found/, and
 # "build/fuzz/TARGET FILE" runs it once more.  Inputs that reach something new
@@ -323,6 +324,7 @@ merge() {
 seconds=60
 jobs=1
 name=newest
+older=
 what=run_all
 targets=
 
@@ -339,6 +341,7 @@ while [ $# -gt 0 ]; do
             name=$2
             shift
             ;;
+        --or-older) older=--or-older ;;
         --coverage) what=coverage ;;
         --merge) what=merge ;;
         *)
@@ -358,7 +361,7 @@ need "libclang-rt-$(clang -dumpversion | cut -d. -f1)-dev"
 
 # The nginx that the tests run under AddressSanitizer: its sources, configured
 
-nginx=$(sh "$root/util/build.sh" --nginx "$name" --asan --print)
+nginx=$(sh "$root/util/build.sh" --nginx "$name" $older --asan --print)
 source=${nginx%/*}/source
 objs=$nginx/objs
 

@@ -174,10 +174,40 @@ well_formed(str_t s)
 }
 
 
+/* The values of parameters, of which that of charset is "utf-8" */
+
+static size_t
+token(str_t s, size_t i)
+{
+    static const char  chars[] = "!#$%&'*+-.^_`|~0123456789"
+                                 "abcdefghijklmnopqrstuvwxyz"
+                                 "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+
+    while (i < s.len && s.data[i] && strchr(chars, s.data[i])) {
+        i++;
+    }
+
+    return i;
+}
+
+
+static size_t
+spaces(str_t s, size_t i)
+{
+    while (i < s.len && (s.data[i] == ' ' || s.data[i] == '\t')) {
+        i++;
+    }
+
+    return i;
+}
+
+
 static int
 is_json(str_t s)
 {
-    size_t  i = 16;
+    int     charset, seen = 0;
+    char   *value;
+    size_t  i = 16, start, n;
 
     if (s.len < i
         || strncasecmp((const char *) s.data, "application/json", i) != 0)
@@ -185,11 +215,84 @@ is_json(str_t s)
         return 0;
     }
 
-    while (i < s.len && (s.data[i] == ' ' || s.data[i] == '\t')) {
-        i++;
+    while ((i = spaces(s, i)) < s.len) {
+
+        if (s.data[i++] != ';') {
+            return 0;
+        }
+
+        start = spaces(s, i);
+        i = token(s, start);
+
+        if (i == start) {
+            continue;
+        }
+
+        charset = i - start == 7
+                  && strncasecmp((const char *) s.data + start, "charset", 7)
+                     == 0;
+
+        if (i == s.len || s.data[i++] != '=') {
+            return 0;
+        }
+
+        value = memset(memory_get(s.len + 1), 0, s.len + 1);
+        start = i;
+        n = 0;
+
+        if (i < s.len && s.data[i] == '"') {
+
+            for (i++; i < s.len && s.data[i] != '"'; i++) {
+                i += s.data[i] == '\\';
+
+                if (i == s.len) {
+                    return 0;
+                }
+
+                value[n++] = (char) s.data[i];
+            }
+
+            if (i++ >= s.len) {
+                return 0;
+            }
+
+        } else {
+            i = token(s, i);
+            n = i - start;
+            memcpy(value, s.data + start, n);
+
+            if (n == 0) {
+                return 0;
+            }
+        }
+
+        if (charset && (seen++ || n != 5 || strcasecmp(value, "utf-8") != 0)) {
+            return 0;
+        }
     }
 
-    return i == s.len || s.data[i] == ';';
+    return 1;
+}
+
+
+/* A field, however often, that says something else than that there is no coding */
+
+static int
+is_coded(request_t *request)
+{
+    field_t  *f;
+
+    for (size_t n = 1; (f = find(request, "Content-Encoding", n)); n++) {
+        if (f->value.len != 0
+            && (f->value.len != 8
+                || strncasecmp((const char *) f->value.data, "identity", 8)
+                   != 0))
+        {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 
@@ -216,7 +319,7 @@ expected_header(request_t *request)
     }
 
     if (type == NULL || find(request, "Content-Type", 2)
-        || find(request, "Content-Encoding", 1) || !is_json(type->value))
+        || is_coded(request) || !is_json(type->value))
     {
         return NGX_HTTP_JELOU_UNSUPPORTED_MEDIA_TYPE;
     }

@@ -1,0 +1,44 @@
+
+/*
+ * The contract's answers: their status, header and body.
+ */
+
+
+#ifndef _NGX_HTTP_JELOU_ANSWER_H_INCLUDED_
+#define _NGX_HTTP_JELOU_ANSWER_H_INCLUDED_
+
+
+#include "ngx_http_jelou_module.h"
+
+
+/*
+ * Puts the answer to a content handler's status into r->headers_out and
+ * ctx->reply, and remembers a success; ctx->error, if it is set, is the answer
+ * whatever the status is.  Returns NGX_OK, or NGX_ERROR if memory ran out.
+ */
+ngx_int_t ngx_http_jelou_answer(ngx_http_request_t *r,
+    ngx_http_jelou_ctx_t *ctx, ngx_uint_t status);
+
+/*
+ * Notes that the handler has taken the event: this is remembered, and the only
+ * thing by which the event counts as delivered.
+ */
+void ngx_http_jelou_delivered(ngx_http_request_t *r,
+    ngx_http_jelou_ctx_t *ctx);
+
+/*
+ * Notes that nobody has taken the event, and why, with a log line: its
+ * repetition is delivered.  Returns NGX_OK, or NGX_ERROR if memory ran out.
+ */
+ngx_int_t ngx_http_jelou_not_delivered(ngx_http_request_t *r,
+    ngx_http_jelou_ctx_t *ctx, ngx_uint_t status);
+
+/*
+ * Adds a field to the answer's header; key and value stay where they are.
+ * Returns NGX_OK, or NGX_ERROR if memory ran out.
+ */
+ngx_int_t ngx_http_jelou_add_header(ngx_http_request_t *r,
+    const ngx_str_t *key, const ngx_str_t *value);
+
+
+#endif /* _NGX_HTTP_JELOU_ANSWER_H_INCLUDED_ */

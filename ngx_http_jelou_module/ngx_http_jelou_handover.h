@@ -1,0 +1,62 @@
+
+/*
+ * The event on its way to a content handler: hand-over, redirects, the end of
+ * an upstream.
+ */
+
+
+#ifndef _NGX_HTTP_JELOU_HANDOVER_H_INCLUDED_
+#define _NGX_HTTP_JELOU_HANDOVER_H_INCLUDED_
+
+
+#include "ngx_http_jelou_module.h"
+
+
+/*
+ * Hands an accepted event to the content handler, which is the one that is to
+ * take it from here on; without a handler, the module takes it.  Returns what a
+ * content handler returns.
+ */
+ngx_int_t ngx_http_jelou_hand_over(ngx_http_request_t *r,
+    ngx_http_jelou_ctx_t *ctx, ngx_http_handler_pt next);
+
+/*
+ * A redirect has led a request whose answer was decided to an endpoint.  An
+ * accepted event goes to this endpoint's content handler; whatever was refused
+ * stays refused.  Returns what a content handler returns.
+ */
+ngx_int_t ngx_http_jelou_take_over(ngx_http_request_t *r,
+    ngx_http_jelou_ctx_t *ctx);
+
+/*
+ * The content handler that the event was handed to refuses it for a reason of
+ * the contract's: the request is refused, as if the module had not handed it
+ * over.  Returns the status that the handler ends with.
+ */
+ngx_int_t ngx_http_jelou_handler_refuses(ngx_http_request_t *r,
+    ngx_http_jelou_ctx_t *ctx, ngx_uint_t refusal);
+
+/*
+ * Makes a POST of the request, for that is what an event is sent by, whatever a
+ * redirect has made of it; and takes away its conditions and ranges, which an
+ * event does not have.
+ */
+void ngx_http_jelou_make_post(ngx_http_request_t *r);
+
+/* Makes a POST again of what was one, and a redirect to a URI has made a GET. */
+void ngx_http_jelou_restore_post(ngx_http_request_t *r);
+
+/*
+ * Sees to it that the end of the upstream, if one has the request, is known.
+ */
+void ngx_http_jelou_watch_upstream(ngx_http_request_t *r,
+    ngx_http_jelou_ctx_t *ctx);
+
+/*
+ * Adds the handlers of the phases in which a request comes to a location.
+ * Returns NGX_OK or NGX_ERROR.
+ */
+ngx_int_t ngx_http_jelou_handover_init(ngx_conf_t *cf);
+
+
+#endif /* _NGX_HTTP_JELOU_HANDOVER_H_INCLUDED_ */
