@@ -22,7 +22,7 @@
 
 #define REGIONS   3
 #define REGION    ((size_t) 32 * 1024 * 1024)
-#define FILLED    ((size_t) 256 * 1024)      /* then the next one follows */
+#define FILLED    ((size_t) 64 * 1024)       /* then the next one follows */
 
 #define LEAST     16                         /* bytes between two blocks */
 #define MOST      2048

@@ -69,23 +69,21 @@ is(str_t token, const char *s)
 static int
 in(const char *list, str_t token)
 {
-    int          lone;
-    str_t        text, one;
+    int          lone, same;
+    str_t        text;
+    size_t       i;
     const char  *word;
 
     token_decode(token, &text, &lone);
 
-    if (lone) {
-        return 0;
-    }
+    for (word = list; *word == ' ' && !lone; word += i) {
+        word++;
 
-    for (word = list; *word == ' '; word += one.len) {
+        for (i = 0, same = text.len != 0; word[i] && word[i] != ' '; i++) {
+            same = same && i < text.len && text.data[i] == (uint8_t) word[i];
+        }
 
-        one.data = (const uint8_t *) ++word;
-
-        for (one.len = 0; word[one.len] && word[one.len] != ' '; one.len++) { }
-
-        if (one.len && str_equal(text, one)) {
+        if (same && i == text.len) {
             return 1;
         }
     }

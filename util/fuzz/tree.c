@@ -69,7 +69,7 @@ memory_reset(void)
 }
 
 
-/* Nothing is given back before the run ends. */
+/* What jansson has goes when it has read its text. */
 
 static void
 memory_put(void *p)
@@ -558,8 +558,11 @@ static int
 jansson_valid(str_t text)
 {
     char          *copy;
+    size_t         before;
     json_t        *root;
     json_error_t   error;
+
+    before = used;
 
     copy = memory_get(text.len + 1);
     memcpy(copy, text.data, text.len);
@@ -591,6 +594,11 @@ jansson_valid(str_t text)
                       &error);
     if (root) {
         json_decref(root);
+    }
+
+    used = before;
+
+    if (root) {
         return 1;
     }
 
@@ -702,13 +710,15 @@ token_points(str_t token, uint32_t *points)
 void
 token_decode(str_t token, str_t *text, int *lone)
 {
-    size_t     n;
+    size_t     i, n;
     text_t     out;
     uint32_t  *points;
 
     *lone = 0;
 
-    if (token.len == 0 || memchr(token.data, '\\', token.len) == NULL) {
+    for (i = 0; i < token.len && token.data[i] != '\\'; i++) { }
+
+    if (i == token.len) {
         *text = token;
         return;
     }
@@ -718,7 +728,7 @@ token_decode(str_t token, str_t *text, int *lone)
 
     text_init(&out, token.len + 1);
 
-    for (size_t i = 0; i < n && !*lone; i++) {
+    for (i = 0; i < n && !*lone; i++) {
 
         if (points[i] >= 0xd800 && points[i] < 0xe000) {
             *lone = 1;
