@@ -195,5 +195,8 @@ ngx_http_jelou_ctx_cleanup(void *data)
      */
 
     ngx_http_jelou_dedup_cancel(&ctx->flight);
-    ngx_http_jelou_wait_done(ctx);
+
+    if (ctx->waiting) {
+        (*ctx->waiting)--;
+    }
 }

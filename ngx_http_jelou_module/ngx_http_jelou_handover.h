@@ -37,22 +37,6 @@ ngx_int_t ngx_http_jelou_handler_refuses(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx, ngx_uint_t refusal);
 
 /*
- * Makes a POST of the request, for that is what an event is sent by, whatever a
- * redirect has made of it; and takes away its conditions and ranges, which an
- * event does not have.
- */
-void ngx_http_jelou_make_post(ngx_http_request_t *r);
-
-/* Makes a POST again of what was one, and a redirect to a URI has made a GET. */
-void ngx_http_jelou_restore_post(ngx_http_request_t *r);
-
-/*
- * Sees to it that the end of the upstream, if one has the request, is known.
- */
-void ngx_http_jelou_watch_upstream(ngx_http_request_t *r,
-    ngx_http_jelou_ctx_t *ctx);
-
-/*
  * Adds the handlers of the phases in which a request comes to a location.
  * Returns NGX_OK or NGX_ERROR.
  */

@@ -13,7 +13,7 @@ use Jelou::Composition::Run;
 my @arguments = (split(' ', $ENV{JELOU_COMPOSITION} // ''), @ARGV);
 
 GetOptionsFromArray(\@arguments, \my %o, qw(only=s@ seed=i count=i all list
-                                            order=s verbose))
+                                            fixed order=s))
     or die "composition.t: no such option\n";
 
 die "composition.t: @arguments?\n" if @arguments;

@@ -114,7 +114,7 @@ my %choice = (
         my $enum = $_;
         ("jelou_$enum" => [map { lc } grep { defined } map { $name{$_} }
             grep { /_\U$enum\E_/ } keys %name]);
-    } qw(format reply status)),
+    } qw(format reply status access)),
 );
 
 # what a directive that has no list of values takes
@@ -127,7 +127,7 @@ my %syntax = (
     jelou_field               => 'string',
     jelou_object              => 'string',
     jelou_event_type          => 'string',
-    jelou_timestamp_tolerance => 'time',
+    jelou_timestamp_tolerance => 'time [future=time]',
     jelou_dedup_zone          => 'zone=name:size [ttl=time]',
     jelou_dedup               => 'zone=name [key=string] | off',
     jelou_redis_pass          => 'address',
@@ -627,6 +627,7 @@ subtest 'documented values' => sub {
     my %value = (
         secret => ['a-secret-value-x'], string => ['"a b"'],
         path => ['/etc/nginx/jelou.secrets'], time => [qw(0 30s 12h 1d)],
+        'time [future=time]' => ['0', '30s', '12h future=5m', '1d future=0'],
         'secret | off' => [qw(a-secret-value-x off)],
         'zone=name:size [ttl=time]' => ['zone=z:1m', 'zone=z:1m ttl=7d'],
         'zone=name [key=string] | off' =>

@@ -925,7 +925,7 @@ location /page {
     jelou_status  prometheus;
     if (\$arg_x) { set \$y x; }
 }
-location /bots/ { }
+location /bots/ { $endpoint }
 END
 
 like(get('/page')->{body}, qr/^# HELP nginx_jelou_requests_total/,

@@ -97,10 +97,29 @@ sub values_of { return @{ $Values{$_[0]} } }
 
 my %allowed = (
     'taker does'  => sub { scalar grep { $_ eq $_[1] } @{ $does{$_[0]} } },
-    'taker goes'  => sub { $_[0] ne 'file' || $_[1] ne 'try=file' },
+    'taker goes'  => sub { $_[0] eq 'file' ? $_[1] ne 'try=file'
+                           : $_[0] ne 'return' || $_[1] ne 'post_action' },
     'goes second' => sub { !$goes_second{$_[0]} == ($_[1] eq '-') },
-    'asks http'   => sub { $_[0] =~ /chunked/ ? $_[1] ne 'h1.0'
+
+    # nginx without the module hangs as well
+
+    'does filter'   => sub { $_[0] ne 'half' || $_[1] ne 'subs' },
+    'asks filter'   => sub { $_[0] ne 'large-chunked' || $_[1] ne 'image' },
+    'second filter' => sub { $_[0] ne 'proxy:half' || $_[1] ne 'subs' and
+                             $_[0] !~ /^lua/       || $_[1] ne 'image' },
+
+    # Lua's handler goes on after the image filter has refused, and crashes
+
+    'taker filter'  => sub { $_[0] ne 'lua' || $_[1] ne 'image' },
+    'asks http'   => sub { $_[0] eq 'large' ? $_[1] ne 'h2'
+                           : $_[0] =~ /chunked/ ? $_[1] ne 'h1.0'
                            : $_[0] ne 'expect' || $_[1] eq 'h1' },
+
+    # nginx forgets in HTTP/2 that it has refused the length, and refuses its page;
+    # and waits for the rest of a body before a post_action or a page that is proxied
+
+    'goes asks'   => sub { $_[0] eq 'post_action' ? $_[1] !~ /large/
+                           : $_[0] ne 'proxied=' || $_[1] ne 'large-chunked' },
 );
 
 my %allowed_cache;
@@ -326,6 +345,7 @@ sub sites_of {
                        // 'static',
               does => { dead => 'down', 204 => 204 }->{$kind} // 200,
               kind => $kind, named => 1 };
+        $sites{"$from-accel"}{next} = $sites{$from}{next};
     }
 
     return \%sites;
@@ -351,6 +371,9 @@ sub outcome {
         return ['taken', $does];
     }
 
+    # what stands for an application that speaks gRPC answers 502 by itself
+
+    return ['pass', 502] if $taker eq 'grpc' && $does eq 'close';
     return ['special', 502] if $does eq 'close' || $does eq 'down';
     return ['half'] if $does eq 'half';
     return ['accel'] if $does =~ /^accel=/;

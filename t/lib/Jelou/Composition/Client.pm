@@ -1,12 +1,13 @@
 package Jelou::Composition::Client;
 
-# A sender: one request, in HTTP/1.0 or 1.1 over a socket, in HTTP/2 with curl.
+# A sender: one request, in HTTP/1.0 or 1.1 or in HTTP/2.
 #
 #     my $answer = ask('h1', $port, $raw);
 #
 # An answer is { status, head, headers => { NAME => [VALUE, ...] }, body, whole,
 # early, raw }: whole, if it ended as it had announced; early, what came before it
-# (103); nothing but { none => WHY } if there is none.
+# (103); nothing but { none => WHY } if there is none.  In HTTP/2 the connection is
+# there as long as the answer is: without it nginx gives up what it does besides.
 
 use strict;
 use warnings;
@@ -14,20 +15,20 @@ use warnings;
 use Exporter 'import';
 use IO::Select;
 use IO::Socket::INET;
-use Jelou ();
+use Jelou::Composition::Hpack;
+use Jelou::Http2;
 use Jelou::Load;
-use Jelou::Server;
 use Time::HiRes qw(time);
 
 our @EXPORT = qw(ask get);
 
-our $Patience = 3;
+our $Patience = $ENV{JELOU_VALGRIND} ? 60 : 10;
 
 
 sub ask {
     my ($http, $port, $raw) = @_;
 
-    return $http eq 'h2' ? ask_curl($port, $raw)
+    return $http eq 'h2' ? ask_h2($port, $raw)
                          : parse(read_all(Jelou::Load::send_to($port, $raw)));
 }
 
@@ -77,10 +78,10 @@ sub parse {
                    raw => "$early$all",
                    early => $early =~ s{^HTTP/1\.1 100 .*?\r\n\r\n}{}sr };
 
-    if (($h->{'transfer-encoding'}[0] // '') eq 'chunked') {
+    if ((first($h, 'transfer-encoding') // '') eq 'chunked') {
         @$answer{qw(body whole)} = dechunk($body);
 
-    } elsif (defined(my $length = $h->{'content-length'}[0])) {
+    } elsif (defined(my $length = first($h, 'content-length'))) {
         @$answer{qw(body whole)} = ($body, length $body == $length);
 
     } else {
@@ -104,6 +105,8 @@ sub headers {
     return \%h;
 }
 
+sub first { return ($_[0]{$_[1]} // [])->[0] }
+
 sub dechunk {
     my $rest = shift;
 
@@ -123,56 +126,99 @@ sub dechunk {
 }
 
 
-# curl has its own Content-Length, and none of a body that is sent in chunks.
+# HTTP/2 without TLS.  The header that ends the stream or comes before data is the
+# answer's; another one before it is early.
 
-sub ask_curl {
+sub ask_h2 {
     my ($port, $raw) = @_;
 
-    my ($head, $body) = split /(?<=\r\n)\r\n/, $raw, 2;
-    my ($line, @lines) = split /\r\n/, $head;
-    my ($method, $path) = split ' ', $line;
-    my $file = "$Jelou::Dir/$Jelou::Name.curl";
+    my $socket = Jelou::Load::connect_to($port);
+    my $select = IO::Select->new($socket);
+    my $until  = time + $Patience;
+    my $answer = { body => '', early => '', raw => '', socket => $socket };
+    my $buffer = '';
 
-    ($body) = dechunk($body) if $head =~ /^Transfer-Encoding: chunked/mi;
+    # room for all there is to come, of each stream and of the connection
 
-    Jelou::Server::spew("$file.body", $body);
-    unlink "$file.head", "$file.answer";
+    Jelou::Load::send_all($socket, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+        . Jelou::Http2::frame(4, 0, 0, pack 'nN', 4, 1 << 30)
+        . Jelou::Http2::frame(8, 0, 0, pack 'N', 1 << 30)
+        . step(post => 1, plain($raw)));
 
-    my @command = ('curl', '-sS', '--http2-prior-knowledge', '--noproxy', '*',
-        '--max-time', $Patience, '-X', $method, '-D', "$file.head",
-        '-o', "$file.answer", '--data-binary', "\@$file.body", '-H', 'Expect:',
-        (map { ('-H', $_) } grep { !/^(?:Host|Connection|Content-Length):/i }
-                            @lines), "http://127.0.0.1:$port$path");
+    until ($answer->{end}) {
+        my $wait = $until - time;
 
-    my $pid = open my $out, '-|';
-    die "fork: $!\n" unless defined $pid;
+        $answer->{hangs} = 'the stream hangs', last
+            if $wait <= 0 || !$select->can_read($wait);
 
-    if ($pid == 0) {
-        open STDERR, '>&', \*STDOUT;
-        exec @command or POSIX::_exit(127);
+        sysread $socket, $buffer, 65536, length $buffer or last;
+
+        while (length $buffer >= 9) {
+            my ($first, $flags, $stream) = unpack 'NCN', $buffer;
+            my $length = $first >> 8;
+
+            last if length $buffer < 9 + $length;
+
+            my $payload = substr $buffer, 9, $length;
+            substr $buffer, 0, 9 + $length, '';
+
+            read_frame($answer, $first & 255, $flags, $payload)
+                if $stream == 1 && !$answer->{end};
+        }
     }
 
-    my $said = do { local $/; <$out> } // '';
-    close $out;
-    my $code = $? >> 8;
-
-    my $all   = -e "$file.head" ? Jelou::Server::slurp("$file.head") : '';
-    my $early = '';
-
-    $early .= $1 while $all =~ s{\A(HTTP/2 1\d\d.*?\r\n\r\n)}{}s;
-
-    return { none => "curl: $code: $said", raw => $all }
-        unless $all =~ m{\A(HTTP/2 (\d{3}).*?\r\n)\r\n}s;
-
-    my $got = -e "$file.answer" ? Jelou::Server::slurp("$file.answer") : '';
-
-    my $answer = { status => $2, head => $1, headers => headers($1),
-                   body => $got, whole => $code == 0, early => $early,
-                   raw => "$early$all$got" };
-
-    $answer->{hangs} = $said if $code == 28;
+    return { none => $answer->{hangs} // $answer->{why}
+                     // 'the connection ends', raw => $answer->{raw} }
+        unless $answer->{status};
 
     return $answer;
+}
+
+sub plain {
+    my $raw = shift;
+
+    my ($head, $body) = split /(?<=\r\n\r\n)/, $raw, 2;
+
+    ($body) = dechunk($body)
+        if $head =~ s/^Transfer-Encoding: chunked\r\n//mi;
+
+    return $head . $body;
+}
+
+sub read_frame {
+    my ($answer, $type, $flags, $payload) = @_;
+
+    if ($type == 1) {
+        my $text = join '', map { "$_->[0]: $_->[1]\r\n" } fields($payload);
+
+        $answer->{raw} .= "$text\r\n";
+
+        if ($text =~ /^:status: 1/) {
+            $answer->{early} .= $text;
+            return;
+        }
+
+        ($answer->{status}) = $text =~ s/^:status: (\d{3})\r\n// ? $1 : '';
+        @$answer{qw(head headers)} = ($text, headers($text));
+
+    } elsif ($type == 0) {
+        $answer->{body} .= $payload;
+        $answer->{raw}  .= $payload;
+
+    } elsif ($type == 3) {
+        @$answer{qw(end why)} = (1, 'the stream is reset');
+        return;
+    }
+
+    if ($type < 2 && $flags & 1) {
+        my $length = first($answer->{headers}, 'content-length');
+
+        @$answer{qw(end whole)} = (1, !defined $length
+            || $length == length $answer->{body}
+            || $answer->{status} eq '304');
+    }
+
+    return;
 }
 
 

@@ -104,9 +104,9 @@ init_by_lua_block {
         if does == "200long" or does == "half" then
             for i = 1, 8 do
                 ngx.print(("APPLICATION-LEAK "):rep(1000))
-                ngx.flush(true)
 
                 if does == "half" and i == 4 then
+                    ngx.flush(true)
                     return ngx.exit(ngx.ERROR)
                 end
             end
@@ -269,7 +269,7 @@ sub filters {
         ssi      => "    ssi        on;\n    ssi_types  *;\n",
         charset  => "    charset         utf-8;\n"
                     . "    source_charset  utf-8;\n    charset_types   *;\n",
-        image    => "    image_filter  size;\n",
+        image    => "    image_filter  test;\n",
         lua      => <<"END",
     header_filter_by_lua_block {
         ngx.header.content_length = nil
@@ -294,8 +294,13 @@ END
 sub endpoint {
     my ($c, $site) = @_;
 
+    return '' if $ENV{JELOU_COMPOSITION_PLAIN};
+
+    # Redis knows what was sent to it, and not what another endpoint has taken
+
     my $dedup = $c->{dedup} ne 'dedup' ? ''
-              : $site->{taker} eq 'queue' ? "    jelou_redis_dedup  1h;\n"
+              : $site->{taker} eq 'queue' && $site->{does} eq '200'
+                ? "    jelou_redis_dedup  1h;\n"
               : "    jelou_dedup  zone=seen;\n";
 
     return <<"END" . $dedup;
@@ -308,9 +313,9 @@ END
 # The error_page of a site that has one
 
 sub error_page {
-    my ($c, $n, $name) = @_;
+    my ($c, $n, $name, $site) = @_;
 
-    my $goes = $name eq 'first' ? $c->{goes} : '@last=';
+    my $goes = $name =~ /^first/ ? $c->{goes} : '@last=';
 
     my $target = {
         page => '/page.html', return => "/$n/page", '@page' => "\@$n-page",
@@ -324,8 +329,7 @@ sub error_page {
 
     my $recursive = $c->{pages} =~ /recursive|both/
                     ? "    recursive_error_pages  on;\n" : '';
-    my $taker = $name eq 'first' ? $c->{taker}
-              : (split /:/, $c->{second})[0];
+    my $taker = $site->{taker} =~ /cached/ ? 'proxy' : $site->{taker};
     my $intercept = $c->{pages} !~ /intercept|both/ ? ''
         : $taker =~ /^(?:proxy|fastcgi|uwsgi|scgi|grpc)$/
         ? "    ${taker}_intercept_errors  on;\n" : '';
@@ -406,7 +410,7 @@ sub locations {
             $text .= "location $is {\n";
             $text .= "    internal;\n" if $is !~ /^\@/ && $name ne 'first';
             $text .= endpoint($c, $site) if $site->{endpoint};
-            $text .= error_page($c, $n, $name) if $site->{endpoint};
+            $text .= error_page($c, $n, $name, $site) if $site->{next};
             $text .= goes($c, $n) if $name eq 'first';
             $text .= $filters;
             $text .= $site->{taker} eq 'static'
@@ -460,7 +464,6 @@ sub http {
     my $relay = listen_http2($p->{PORT_2});
     my $lua   = $with{lua} ? lua("$dir/record") : '';
     my $js    = $with{js} ? "js_import  test from $dir/html/test.js;" : '';
-    my $set   = $with{js} ? "set  \$test_site '';\n    set  \$test_does '';" : '';
 
     my $text = join "\n", map { locations(@$_) } @compositions[1 .. $#compositions];
 
@@ -489,7 +492,6 @@ server {
     output_buffers        2 32k;
     lingering_timeout     1s;
     add_header            X-Operator 1 always;
-    $set
 
     location = /status {
         access_log    off;

@@ -96,6 +96,7 @@ sub sample {
     my @fixed = grep { defined } map { known($_->{name}) } fixed();
 
     return map { parse($_) } @{ $o{only} } if $o{only};
+    return @fixed if $o{fixed};
 
     my $seed = $o{seed} // int(time / 86_400);
 
@@ -116,7 +117,7 @@ sub sample {
 }
 
 
-my ($nginx, $redis, $dir, %counted);
+my ($nginx, $worker, $redis, $dir, %counted);
 
 my %offset = (record => 0, results => 0);
 
@@ -137,13 +138,13 @@ sub run {
                : $jelou eq '' || !@modules ? 'static' : ('first', 'last');
 
     my $began = time;
-    my $count = 0;
 
     start_backends();
 
     for my $order (@orders) {
+        my $odd  = $order eq 'last' ? 1 : 0;
         my @mine = @orders == 1 || $o{only} ? @all
-            : grep { $count++ % 2 == ($order eq 'first') } @all;
+                 : map { $all[$_] } grep { $_ % 2 == $odd } 0 .. $#all;
 
         while (my @batch = splice @mine, 0, $Batch) {
             batch($order, @batch);
@@ -195,9 +196,11 @@ sub batch {
     $nginx = Jelou::Server->start(
         name  => 'nginx' . ++$batches,
         main  => load($order),
+        allow => $Jelou::Composition::Oracle::Nginx,
         http  => http($dir, { modules => \@modules }, @numbered),
-        allow => qr/./,
     );
+
+    ($worker) = $nginx->workers;
 
     $offset{log} = 0;
     %counted = ();
@@ -279,7 +282,10 @@ sub one {
 
     my @wrong = judge(%e);
 
-    push @wrong, 'no worker is left' unless $nginx->workers;
+    if (!kill 0, $worker) {
+        push @wrong, 'the worker has died';
+        ($worker) = $nginx->workers;
+    }
 
     Test::More::ok(!@wrong, "$c->{name} $order") or explain(\%e, @wrong);
 
