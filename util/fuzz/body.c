@@ -778,6 +778,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
 
     if (root == NULL) {
+        heap_check();
         return 0;
     }
 
@@ -803,6 +804,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     (void) check(&terms, text_str(&other), shuffled, cloud_first, &verdict);
 
     check_same(&verdict, &verdicts[terms.strict]);
+
+    heap_check();
 
     return 0;
 }

@@ -14,6 +14,8 @@
 core_t                 core;
 ngx_log_t              core_log = { .log_level = NGX_LOG_DEBUG };
 
+str_t                  core_file;
+
 char                   core_lines[LOG_MAX];
 size_t                 core_nlines;
 
@@ -208,6 +210,18 @@ ssize_t
 ngx_read_file(ngx_file_t *file, u_char *buf, size_t size, off_t offset)
 {
     ssize_t  n;
+
+    if (file->fd == CORE_FILE) {
+
+        if (offset < 0 || (size_t) offset > core_file.len) {
+            return 0;
+        }
+
+        size = ngx_min(size, core_file.len - (size_t) offset);
+        ngx_memcpy(buf, core_file.data + offset, size);
+
+        return (ssize_t) size;
+    }
 
     n = pread(file->fd, buf, size, offset);
 

@@ -25,6 +25,10 @@ typedef struct {
 extern core_t     core;
 extern ngx_log_t  core_log;
 
+/* What is read of the file that has this number: it takes no system call. */
+#define CORE_FILE  1000000
+extern str_t      core_file;
+
 /* The lines that were logged, each "LEVEL: TEXT\n". */
 extern char       core_lines[];
 extern size_t     core_nlines;

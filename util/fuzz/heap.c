@@ -36,6 +36,8 @@
 #define SMALL     16                         /* the least of OpenSSL's blocks */
 #define CLASSES   12                         /* of it, each twice as large */
 
+#define GROWN     16                         /* times that these were more */
+
 
 typedef struct block_s  block_t;
 
@@ -67,6 +69,8 @@ static size_t     kept;
 
 static block_t   *unused[CLASSES];           /* blocks for OpenSSL */
 static size_t     openssl_live;
+static size_t     openssl_most;
+static size_t     openssl_grown;
 
 
 #undef malloc
@@ -200,10 +204,17 @@ heap_keep(void)
 }
 
 
-size_t
-heap_live(void)
+void
+heap_check(void)
 {
-    return live - kept;
+    require(live == kept, "%zu blocks are not freed", live - kept);
+
+    /* OpenSSL keeps what it has needed for the first time */
+
+    if (openssl_live > openssl_most) {
+        openssl_most = openssl_live;
+        require(openssl_grown++ < GROWN, "OpenSSL has more and more blocks");
+    }
 }
 
 
@@ -300,11 +311,4 @@ heap_openssl(void)
     require(CRYPTO_set_mem_functions(openssl_malloc, openssl_realloc,
                                      openssl_free),
             "OpenSSL has memory already");
-}
-
-
-size_t
-heap_openssl_live(void)
-{
-    return openssl_live;
 }

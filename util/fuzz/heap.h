@@ -23,18 +23,15 @@ void heap_free(void *p);
 /* What there is stays, and is no leak. */
 void heap_keep(void);
 
-/* How many blocks there are besides. */
-size_t heap_live(void);
+/* Ends the program if there is anything besides. */
+void heap_check(void);
 
 /*
  * OpenSSL's own memory, which is not the module's to touch: called before
  * OpenSSL is.  AddressSanitizer does not watch it, but no block is freed
- * twice.
+ * twice, and heap_check() looks that they do not become more and more.
  */
 void heap_openssl(void);
-
-/* How many blocks OpenSSL has. */
-size_t heap_openssl_live(void);
 
 
 #define malloc(size)     heap_malloc(size)

@@ -42,7 +42,7 @@ module='parse schema rule text format id signature secret request pages
 # What of the harness has no memory of the module's in its hands: it runs
 # without sanitizers
 
-plain='heap model mutate steps tree'
+plain='heap hmac model mutate steps tree'
 
 # What has bodies that are changed as trees: to tell libFuzzer what is compared
 # would double the time, and does not find more
@@ -124,8 +124,8 @@ build() {
     done
 
     link "$out" body "$4" model mutate body
-    link "$out" signature "$4" signature
-    link "$out" secrets "$4 -Wl,--wrap=ngx_http_jelou_hmac" secrets
+    link "$out" signature "$4" hmac signature
+    link "$out" secrets "$4 -Wl,--wrap=ngx_http_jelou_hmac" hmac secrets
     link "$out" redis "$4" redis
 
     for target in $bodies; do
