@@ -21,6 +21,7 @@
 #define BYTES           8192
 
 #define LARGE           (128 * 1024)
+#define OFTEN           1024          /* one in so many bodies is large */
 
 
 typedef struct {
@@ -773,7 +774,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check_failure(&terms, text, 1 + random_next(&seed) % calls);
     }
 
-    if (random_next(&seed) % 256 == 0) {
+    if (random_next(&seed) % OFTEN == 0) {
         check_large(&terms, text, root);
     }
 

@@ -37,7 +37,11 @@ static const type_t  types[] = {
 static str_t
 string(const char *s)
 {
-    return (str_t) { (const uint8_t *) s, strlen(s) };
+    size_t  n;
+
+    for (n = 0; s[n]; n++) { }
+
+    return (str_t) { (const uint8_t *) s, n };
 }
 
 
@@ -154,15 +158,17 @@ wrong(model_t *m, str_t place)
 {
     verdict_t  *v = m->verdict;
 
+    if (v->npointers == POINTERS) {
+        return;
+    }
+
     for (size_t i = 0; i < v->npointers; i++) {
         if (str_equal(v->pointers[i], place)) {
             return;
         }
     }
 
-    if (v->npointers < POINTERS) {
-        v->pointers[v->npointers++] = place;
-    }
+    v->pointers[v->npointers++] = place;
 }
 
 

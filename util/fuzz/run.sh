@@ -167,7 +167,8 @@ link() {
 
 build_fuzzers() {
     build "$dir" "-fsanitize=fuzzer-no-link,address,undefined
-                  -fno-sanitize-recover=all -fprofile-instr-generate" \
+                  -fno-sanitize-recover=all -fprofile-instr-generate
+                  -fno-sanitize-coverage=indirect-calls" \
         "-fsanitize=address" "-fsanitize=fuzzer,address,undefined"
 }
 

@@ -20,6 +20,7 @@
 #define FIELDS   32
 #define BUFFERS  5
 #define LARGE    (128 * 1024)
+#define OFTEN    1024         /* one in so many bodies is large */
 
 
 typedef struct {
@@ -733,7 +734,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     read_request(&request, text);
 
-    if (random_next(&seed) % 256 == 0) {
+    if (random_next(&seed) % OFTEN == 0) {
         request.body = enlarged(request.body);
     }
 

@@ -128,20 +128,28 @@ random_seed(str_t text)
 }
 
 
-/* Most are short, and differ in the first byte if they differ. */
+/* Not memcmp(): libFuzzer looks at what that one is given. */
 
 int
 str_equal(str_t one, str_t two)
 {
+    size_t    i;
+    uint64_t  left, right;
+
     if (one.len != two.len) {
         return 0;
     }
 
-    if (one.len > 32) {
-        return memcmp(one.data, two.data, one.len) == 0;
+    for (i = 0; one.len - i >= sizeof(left); i += sizeof(left)) {
+        __builtin_memcpy(&left, one.data + i, sizeof(left));
+        __builtin_memcpy(&right, two.data + i, sizeof(right));
+
+        if (left != right) {
+            return 0;
+        }
     }
 
-    for (size_t i = 0; i < one.len; i++) {
+    for ( /* void */ ; i < one.len; i++) {
         if (one.data[i] != two.data[i]) {
             return 0;
         }
