@@ -127,6 +127,33 @@ has_pointer(run_t *run, str_t pointer)
 }
 
 
+/* Between quotes, as an answer has them, they are JSON. */
+
+static void
+check_quoted(run_t *run, size_t size)
+{
+    text_t                       text;
+    ngx_http_jelou_violation_t  *v;
+
+    text_init(&text, size);
+
+    for (ngx_uint_t i = 0; i < run->event.nviolations; i++) {
+        v = &run->event.violations[i];
+
+        text_add(&text, i ? str(",\"") : str("{\""));
+        text_add(&text, from_ngx(v->pointer));
+        text_add(&text, str("\":\""));
+        text_add(&text, from_ngx(v->message));
+        text_add(&text, str("\""));
+    }
+
+    text_add(&text, run->event.nviolations ? str("}") : str("{}"));
+
+    require(json_valid(text_str(&text)), "the violations are no JSON: %.*s",
+            (int) text.len, text.data);
+}
+
+
 /*
  * The violations are those of the model or, if there are too many, that many
  * of them.
@@ -135,10 +162,10 @@ has_pointer(run_t *run, str_t pointer)
 static void
 check_violations(run_t *run, verdict_t *verdict)
 {
-    size_t                       i, k, n;
-    text_t                       quoted;
+    size_t                       i, k, n, size;
     ngx_http_jelou_violation_t  *v;
 
+    size = 0;
     n = run->event.nviolations;
 
     require(n == ngx_min(verdict->npointers, NGX_HTTP_JELOU_MAX_VIOLATIONS),
@@ -157,19 +184,13 @@ check_violations(run_t *run, verdict_t *verdict)
                 "a violation at \"%.*s\"", (int) v->pointer.len,
                 v->pointer.data);
 
-        text_init(&quoted, v->pointer.len + v->message.len + 8);
-        text_add(&quoted, str("{\""));
-        text_add(&quoted, from_ngx(v->pointer));
-        text_add(&quoted, str("\":\""));
-        text_add(&quoted, from_ngx(v->message));
-        text_add(&quoted, str("\"}"));
-
-        require(json_valid(text_str(&quoted)), "a violation is no JSON: %.*s",
-                (int) quoted.len, quoted.data);
+        size += v->pointer.len + v->message.len + 6;
 
         require(v->schema <= v->pointer.len && v->message.len,
                 "a violation is not complete");
     }
+
+    check_quoted(run, size + 2);
 
     for (k = 0; n < NGX_HTTP_JELOU_MAX_VIOLATIONS && k < verdict->npointers;
          k++)
