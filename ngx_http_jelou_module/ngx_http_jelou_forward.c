@@ -380,9 +380,9 @@ ngx_http_jelou_forward_folds(ngx_table_elt_t *h, const char *name,
     u_char      ch;
     ngx_uint_t  i;
 
-    *exact = 1;
+    *exact = (ngx_memcmp(h->lowcase_key, name, h->key.len) == 0);
 
-    for (i = 0; i < h->key.len; i++) {
+    for (i = 0; !*exact && i < h->key.len; i++) {
         ch = h->lowcase_key[i];
 
         if (ch == (u_char) name[i]) {
@@ -394,8 +394,6 @@ ngx_http_jelou_forward_folds(ngx_table_elt_t *h, const char *name,
         {
             return 0;
         }
-
-        *exact = 0;
     }
 
     return 1;

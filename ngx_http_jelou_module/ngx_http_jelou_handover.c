@@ -173,7 +173,6 @@ ngx_http_jelou_hand_over(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx,
 
     ctx->error = NULL;
     ctx->failed = 0;
-    ctx->queued = 0;
     ctx->quiet = 0;
     ctx->named = 0;
     ctx->delegated = 0;
@@ -231,6 +230,20 @@ ngx_http_jelou_take_over(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
     ctx->who = NGX_HTTP_JELOU_BY_MODULE;
 
     return ctx->error->status;
+}
+
+
+ngx_int_t
+ngx_http_jelou_handler_answers(ngx_http_request_t *r,
+    ngx_http_jelou_ctx_t *ctx, ngx_uint_t status)
+{
+    if (status == NGX_HTTP_OK) {
+        return ngx_http_jelou_reply(r, ctx, status);
+    }
+
+    ctx->failed = status;
+
+    return status;
 }
 
 

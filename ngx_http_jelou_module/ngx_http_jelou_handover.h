@@ -29,6 +29,15 @@ ngx_int_t ngx_http_jelou_take_over(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx);
 
 /*
+ * The content handler that the event was handed to, and that has no answer of
+ * its own, says what became of it: 200 if it has taken the event, otherwise the
+ * status that nginx ends the request with.  Returns what
+ * ngx_http_finalize_request() takes.
+ */
+ngx_int_t ngx_http_jelou_handler_answers(ngx_http_request_t *r,
+    ngx_http_jelou_ctx_t *ctx, ngx_uint_t status);
+
+/*
  * The content handler that the event was handed to refuses it for a reason of
  * the contract's: the request is refused, as if the module had not handed it
  * over.  Returns the status that the handler ends with.

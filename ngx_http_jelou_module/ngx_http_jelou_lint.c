@@ -261,11 +261,11 @@ ngx_http_jelou_lint_find_static(ngx_http_core_loc_conf_t *clcf, ngx_str_t *uri)
     node = clcf->static_locations;
 
     while (node) {
-        n = ngx_min(len, (size_t) node->len);
+        n = node->len;
 
-        rc = ngx_filename_cmp(name, node->name, n);
+        rc = ngx_filename_cmp(name, node->name, ngx_min(len, n));
 
-        if (rc == 0 && len == (size_t) node->len) {
+        if (rc == 0 && len == n) {
             break;
         }
 

@@ -11,6 +11,7 @@
 #include "ngx_http_jelou_lint.h"
 #include "ngx_http_jelou_metrics.h"
 #include "ngx_http_jelou_reply.h"
+#include "ngx_http_jelou_rule.h"
 #include "ngx_http_jelou_status.h"
 #include "ngx_http_jelou_text.h"
 #include "ngx_http_jelou_variable.h"
@@ -19,6 +20,11 @@
 #define NGX_HTTP_JELOU_DEDUP_TTL       (24 * 60 * 60)
 #define NGX_HTTP_JELOU_DEDUP_WAIT      5000
 #define NGX_HTTP_JELOU_DEDUP_WAIT_MAX  60000
+
+/* how many secrets are counted each by itself */
+
+#define NGX_HTTP_JELOU_SECRETS      100
+#define NGX_HTTP_JELOU_SECRETS_MAX  100000
 
 /* the most that any time, and any zone, may be set to */
 
@@ -49,6 +55,8 @@ static char *ngx_http_jelou_set_status(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_jelou_set_types(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+static char *ngx_http_jelou_set_schemes(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 static char *ngx_http_jelou_set_tolerance(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_jelou_set_enum(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -78,6 +86,8 @@ static char *ngx_http_jelou_merge_types(ngx_conf_t *cf,
     ngx_http_jelou_loc_conf_t *conf);
 static char *ngx_http_jelou_merge_fixed(ngx_conf_t *cf,
     ngx_http_jelou_loc_conf_t *prev, ngx_http_jelou_loc_conf_t *conf);
+static char *ngx_http_jelou_merge_schemes(ngx_conf_t *cf,
+    ngx_http_jelou_loc_conf_t *conf);
 
 
 static char  ngx_http_jelou_too_long[] =
@@ -95,6 +105,21 @@ static ngx_conf_enum_t  ngx_http_jelou_formats[] = {
 static ngx_conf_enum_t  ngx_http_jelou_replies[] = {
     { ngx_string("contract"), NGX_HTTP_JELOU_REPLY_CONTRACT },
     { ngx_string("upstream"), NGX_HTTP_JELOU_REPLY_UPSTREAM },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_conf_enum_t  ngx_http_jelou_conversation_events[] = {
+    { ngx_string("off"), NGX_HTTP_JELOU_CONVERSATION_OFF },
+    { ngx_string("on"), NGX_HTTP_JELOU_CONVERSATION_ON },
+    { ngx_string("known"), NGX_HTTP_JELOU_CONVERSATION_KNOWN },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_conf_enum_t  ngx_http_jelou_texts[] = {
+    { ngx_string("any"), NGX_HTTP_JELOU_TEXT_ANY },
+    { ngx_string("storable"), NGX_HTTP_JELOU_TEXT_EVENT },
     { ngx_null_string, 0 }
 };
 
@@ -182,7 +207,7 @@ static ngx_command_t  ngx_http_jelou_commands[] = {
       &ngx_http_jelou_dedup_wait_bounds },
 
     { ngx_string("jelou_status_zone"),
-      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE12,
       ngx_http_jelou_set_status_zone,
       NGX_HTTP_MAIN_CONF_OFFSET,
       0,
@@ -232,10 +257,24 @@ static ngx_command_t  ngx_http_jelou_commands[] = {
       NULL },
 
     { ngx_string("jelou_conversation_events"),
-      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
-      ngx_conf_set_flag_slot,
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_jelou_set_enum,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_jelou_loc_conf_t, conversation_events),
+      &ngx_http_jelou_conversation_events },
+
+    { ngx_string("jelou_text"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_jelou_set_enum,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_jelou_loc_conf_t, text),
+      &ngx_http_jelou_texts },
+
+    { ngx_string("jelou_media_schemes"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_jelou_set_schemes,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
       NULL },
 
     { ngx_string("jelou_timestamp_tolerance"),
@@ -512,14 +551,16 @@ ngx_http_jelou_set_dedup_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
-/* zone=name:size */
+/* zone=name:size [secrets=number] */
 
 static char *
 ngx_http_jelou_set_status_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_jelou_main_conf_t *jmcf = conf;
 
+    ngx_int_t                      secrets;
     ngx_str_t                     *value, s;
+    ngx_uint_t                     i;
     ngx_http_jelou_status_zone_t  *zone;
 
     if (jmcf->status_zone) {
@@ -527,12 +568,11 @@ ngx_http_jelou_set_status_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     value = cf->args->elts;
+    secrets = NGX_HTTP_JELOU_SECRETS;
+    i = 1;
 
     if (ngx_strncmp(value[1].data, "zone=", 5) != 0) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid parameter \"%V\" in \"%V\" directive",
-                           &value[1], &cmd->name);
-        return NGX_CONF_ERROR;
+        goto invalid;
     }
 
     s.data = value[1].data + 5;
@@ -544,15 +584,39 @@ ngx_http_jelou_set_status_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
+    if (cf->args->nelts == 3) {
+        i = 2;
+
+        if (ngx_strncmp(value[2].data, "secrets=", 8) != 0) {
+            goto invalid;
+        }
+
+        secrets = ngx_atoi(value[2].data + 8, value[2].len - 8);
+
+        if (secrets == NGX_ERROR || secrets > NGX_HTTP_JELOU_SECRETS_MAX) {
+            goto invalid;
+        }
+    }
+
     zone = ngx_pcalloc(cf->pool, sizeof(ngx_http_jelou_status_zone_t));
     if (zone == NULL) {
         return NGX_CONF_ERROR;
     }
 
+    zone->secrets = secrets;
+
     jmcf->status_zone->init = ngx_http_jelou_status_init_zone;
     jmcf->status_zone->data = zone;
 
     return NGX_CONF_OK;
+
+invalid:
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "invalid parameter \"%V\" in \"%V\" directive",
+                       &value[i], &cmd->name);
+
+    return NGX_CONF_ERROR;
 }
 
 
@@ -774,6 +838,47 @@ ngx_http_jelou_set_types(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
+static char *
+ngx_http_jelou_set_schemes(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_jelou_loc_conf_t *jlcf = conf;
+
+    ngx_str_t   *value, *scheme;
+    ngx_uint_t   i;
+
+    if (jlcf->schemes != NGX_CONF_UNSET_PTR) {
+        return "is duplicate";
+    }
+
+    jlcf->schemes = ngx_array_create(cf->pool, cf->args->nelts - 1,
+                                     sizeof(ngx_str_t));
+    if (jlcf->schemes == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    value = cf->args->elts;
+
+    for (i = 1; i < cf->args->nelts; i++) {
+
+        if (!ngx_http_jelou_is_scheme(&value[i])) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid scheme \"%V\" in \"%V\" directive",
+                               &value[i], &cmd->name);
+            return NGX_CONF_ERROR;
+        }
+
+        scheme = ngx_array_push(jlcf->schemes);
+        if (scheme == NULL) {
+            return NGX_CONF_ERROR;
+        }
+
+        *scheme = value[i];
+    }
+
+    return NGX_CONF_OK;
+}
+
+
 /* time [future=time] */
 
 static char *
@@ -961,7 +1066,9 @@ ngx_http_jelou_create_loc_conf(ngx_conf_t *cf)
     conf->dedup_wait = NGX_CONF_UNSET_MSEC;
     conf->types = NGX_CONF_UNSET_PTR;
     conf->strict = NGX_CONF_UNSET;
-    conf->conversation_events = NGX_CONF_UNSET;
+    conf->schemes = NGX_CONF_UNSET_PTR;
+    conf->conversation_events = NGX_CONF_UNSET_UINT;
+    conf->text = NGX_CONF_UNSET_UINT;
     conf->tolerance = NGX_CONF_UNSET_MSEC;
     conf->format = NGX_CONF_UNSET_UINT;
     conf->reply = NGX_CONF_UNSET_UINT;
@@ -991,8 +1098,11 @@ ngx_http_jelou_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
                               NGX_HTTP_JELOU_DEDUP_WAIT);
 
     ngx_conf_merge_value(conf->strict, prev->strict, 0);
-    ngx_conf_merge_value(conf->conversation_events,
-                         prev->conversation_events, 1);
+    ngx_conf_merge_uint_value(conf->conversation_events,
+                              prev->conversation_events,
+                              NGX_HTTP_JELOU_CONVERSATION_ON);
+    ngx_conf_merge_uint_value(conf->text, prev->text, NGX_HTTP_JELOU_TEXT_ANY);
+    ngx_conf_merge_ptr_value(conf->schemes, prev->schemes, NULL);
 
     if (conf->tolerance == NGX_CONF_UNSET_MSEC) {
         conf->future = prev->future;
@@ -1033,6 +1143,15 @@ ngx_http_jelou_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     conf->schema.strict = conf->strict;
     conf->schema.conversation = conf->conversation_events;
+    conf->schema.text = conf->text;
+
+    if (conf->text && conf->format == NGX_HTTP_JELOU_FORMAT_RAW) {
+        conf->schema.text = NGX_HTTP_JELOU_TEXT_BODY;
+    }
+
+    if (ngx_http_jelou_merge_schemes(cf, conf) != NGX_CONF_OK) {
+        return NGX_CONF_ERROR;
+    }
 
     if (ngx_http_jelou_merge_access(cf, conf) != NGX_CONF_OK) {
         return NGX_CONF_ERROR;
@@ -1364,6 +1483,60 @@ ngx_http_jelou_merge_fixed(ngx_conf_t *cf, ngx_http_jelou_loc_conf_t *prev,
         p = ngx_cpymem(p, "must be ", sizeof("must be ") - 1);
         p = (u_char *) ngx_escape_json(p, fixed->json.data, fixed->json.len);
         fixed->message.len = p - fixed->message.data;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+/* The schemes of both kinds of URL, and what is said of others, made once. */
+
+static char *
+ngx_http_jelou_merge_schemes(ngx_conf_t *cf, ngx_http_jelou_loc_conf_t *conf)
+{
+    u_char                *p;
+    size_t                 len;
+    ngx_str_t             *scheme, message;
+    ngx_uint_t             i;
+    ngx_http_jelou_url_t  *urls;
+
+    urls = conf->schema.urls;
+
+    if (conf->schemes == NULL) {
+        ngx_http_jelou_url_defaults(urls);
+        return NGX_CONF_OK;
+    }
+
+    scheme = conf->schemes->elts;
+    len = sizeof("must be a URL of: ") - 1;
+
+    for (i = 0; i < conf->schemes->nelts; i++) {
+        len += scheme[i].len + sizeof(", ") - 1;
+    }
+
+    p = ngx_pnalloc(cf->pool, len);
+    if (p == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    message.data = p;
+    p = ngx_cpymem(p, "must be a URL of: ", sizeof("must be a URL of: ") - 1);
+
+    for (i = 0; i < conf->schemes->nelts; i++) {
+
+        if (i) {
+            *p++ = ',';
+            *p++ = ' ';
+        }
+
+        p = ngx_cpymem(p, scheme[i].data, scheme[i].len);
+    }
+
+    message.len = p - message.data;
+
+    for (i = 0; i < NGX_HTTP_JELOU_NURLS; i++) {
+        urls[i].schemes = conf->schemes;
+        urls[i].message = message;
     }
 
     return NGX_CONF_OK;

@@ -76,7 +76,9 @@ typedef struct {
 
     ngx_str_t                    fixed[NGX_HTTP_JELOU_NFIXED];
     ngx_flag_t                   strict;
-    ngx_flag_t                   conversation_events;
+    ngx_uint_t                   conversation_events;
+    ngx_uint_t                   text;
+    ngx_array_t                 *schemes;    /* of ngx_str_t; NULL: defaults */
     ngx_msec_t                   tolerance;  /* of timestamps, ms; 0: off */
     ngx_msec_t                   future;     /* of those that are to come */
     ngx_uint_t                   format;
@@ -187,7 +189,6 @@ typedef struct {
     unsigned                      replayed:1;  /* delivered before */
     unsigned                      quiet:1;     /* has been logged */
     unsigned                      has_digest:1;
-    unsigned                      queued:1;    /* the upstream has no words */
 
     unsigned                      handed:1;    /* to the next handler */
     unsigned                      delivered:1; /* which has taken it */

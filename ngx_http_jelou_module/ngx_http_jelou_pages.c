@@ -16,17 +16,8 @@
 /* how many, of how many bytes in all, and for how many ms without any use */
 
 #define NGX_HTTP_JELOU_KEPT_BLOCKS  32
-#define NGX_HTTP_JELOU_KEPT_TIME    1000
-
-#ifdef NGX_DEBUG_PALLOC
-
-/* none: whoever uses a block that has been freed shall be found out */
-
-#define NGX_HTTP_JELOU_KEPT_BYTES   0
-
-#else
 #define NGX_HTTP_JELOU_KEPT_BYTES   (16 * 1024 * 1024)
-#endif
+#define NGX_HTTP_JELOU_KEPT_TIME    1000
 
 
 typedef struct {
@@ -35,6 +26,8 @@ typedef struct {
 } ngx_http_jelou_block_t;
 
 
+static void ngx_http_jelou_pages_protect(u_char *data, size_t size,
+    ngx_uint_t off, ngx_log_t *log);
 static void ngx_http_jelou_pages_drop(ngx_uint_t i);
 static void ngx_http_jelou_pages_watch(void);
 static void ngx_http_jelou_pages_idle(ngx_event_t *ev);
@@ -79,13 +72,16 @@ ngx_http_jelou_pages_alloc(ngx_http_jelou_pages_t *pages, size_t size,
     if (best) {
         pages->data = best->data;
         pages->size = best->size;
+        pages->used = best->size;
 
         ngx_http_jelou_pages_drop(best - ngx_http_jelou_kept);
+        ngx_http_jelou_pages_protect(pages->data, pages->size, 0, log);
 
         return NGX_OK;
     }
 
     pages->size = size;
+    pages->used = size;
     pages->data = mmap(NULL, size, PROT_READ|PROT_WRITE, MAP_ANON|MAP_PRIVATE,
                        -1, 0);
 
@@ -126,6 +122,11 @@ ngx_http_jelou_pages_free(void *data)
         ngx_http_jelou_pages_drop(0);
     }
 
+    /* what people wrote does not wait in memory for the next request */
+
+    ngx_explicit_memzero(pages->data, pages->used);
+    ngx_http_jelou_pages_protect(pages->data, pages->size, 1, pages->log);
+
     kept = &ngx_http_jelou_kept[ngx_http_jelou_nkept++];
 
     kept->data = pages->data;
@@ -140,6 +141,24 @@ ngx_http_jelou_pages_free(void *data)
     if (!ngx_http_jelou_kept_event.timer_set) {
         ngx_http_jelou_pages_watch();
     }
+}
+
+
+/*
+ * In a build that looks for errors, whoever uses a block that has been freed
+ * is found out: a block that is kept can be neither read nor written.
+ */
+
+static void
+ngx_http_jelou_pages_protect(u_char *data, size_t size, ngx_uint_t off,
+    ngx_log_t *log)
+{
+#ifdef NGX_DEBUG_PALLOC
+    if (mprotect(data, size, off ? PROT_NONE : PROT_READ|PROT_WRITE) == -1) {
+        ngx_log_error(NGX_LOG_ALERT, log, ngx_errno,
+                      "mprotect(%p, %uz) failed", data, size);
+    }
+#endif
 }
 
 

@@ -21,6 +21,8 @@
 typedef struct {
     u_char     *data;           /* NULL: there is none any more */
     size_t      size;
+    size_t      used;           /* what may have been written to: all of it,
+                                   if the owner does not know better */
     ngx_log_t  *log;
 } ngx_http_jelou_pages_t;
 
@@ -32,7 +34,10 @@ typedef struct {
 ngx_int_t ngx_http_jelou_pages_alloc(ngx_http_jelou_pages_t *pages,
     size_t size, ngx_log_t *log);
 
-/* Gives a block back; once, however often it is called.  NULL is none. */
+/*
+ * Gives a block back, wiped if it is kept for the next body; once, however
+ * often it is called.  NULL is none.
+ */
 void ngx_http_jelou_pages_free(void *pages);
 
 /*

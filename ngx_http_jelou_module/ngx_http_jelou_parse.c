@@ -6,73 +6,37 @@
 
 
 #include "ngx_http_jelou_parse.h"
-#include "ngx_http_jelou_pages.h"
-#include "ngx_http_jelou_text.h"
-
-#include <yajl/yajl_parse.h>
 
 
-/*
- * What yajl allocates for one body of n bytes, with a parser that is given
- * the whole body in one call and nests at most 33 deep: the handle, the
- * lexer, the state stack and two buffer heads, less than 1 KB; a buffer to
- * decode strings in and one for a token that the body's end cuts off, each
- * doubled from 2 KB until it is larger than the token.  A buffer that grows
- * is always the last that was allocated, so it grows in place.
- */
-
-#define NGX_HTTP_JELOU_YAJL_FIXED   (1024 + 2 * 2048)
-
-#define ngx_http_jelou_yajl_size(n)                                           \
-    (NGX_HTTP_JELOU_YAJL_FIXED + 4 * ((size_t) (n) + 1))
-
-/*
- * Enough for bodies of 126 KB; larger ones get pages of their own.  What is not
- * touched is no memory of the system's.
- */
-
-#define NGX_HTTP_JELOU_ARENA        (512 * 1024)
-
-
-typedef struct {
-    u_char                         *pos;
-    u_char                         *end;
-    u_char                         *block;     /* the last, it can grow */
-} ngx_http_jelou_arena_t;
-
+/* an object or an array that the schema has */
 
 typedef struct {
     ngx_http_jelou_path_t           path;
-    const ngx_http_jelou_object_t  *object;    /* NULL: nothing is wanted */
-    const ngx_http_jelou_member_t  *member;    /* of the last key, or NULL */
-    ngx_http_jelou_value_t         *values;
-    ngx_http_jelou_value_t         *array;     /* set: this is an array */
+    const ngx_http_jelou_object_t  *object;    /* NULL: this is an array */
+    const ngx_http_jelou_member_t  *member;    /* of the last key, or NULL; the
+                                                  array's */
+    ngx_http_jelou_value_t         *values;    /* the array's is its only one */
     ngx_uint_t                      next;      /* the member expected next */
+    ngx_uint_t                      unknown;   /* members outside the schema */
 } ngx_http_jelou_frame_t;
 
 
 typedef struct {
+    ngx_http_jelou_yajl_t           yajl;
     ngx_http_jelou_event_t         *event;
     ngx_http_jelou_shape_t         *shape;
-    yajl_handle                     yajl;
     ngx_http_jelou_frame_t         *frame;     /* the innermost open one */
-    const char                     *reason;    /* why a callback stopped */
+    ngx_uint_t                      skip;      /* what is open in it and that
+                                                  the schema does not have */
     const unsigned char            *key;       /* behind the last one that was
                                                   wanted, as yajl gave it */
-    u_char                         *end;       /* of the root */
     ngx_http_jelou_value_t          item[NGX_HTTP_JELOU_ITEM_NVALUES];
     ngx_http_jelou_frame_t          frames[NGX_HTTP_JELOU_MAX_DEPTH];
 } ngx_http_jelou_parser_t;
 
 
-static ngx_int_t ngx_http_jelou_parse_run(ngx_http_jelou_parser_t *p,
-    ngx_http_jelou_arena_t *arena);
-static void *ngx_http_jelou_yajl_malloc(void *data, size_t size);
-static void *ngx_http_jelou_yajl_realloc(void *data, void *block, size_t size);
-static void ngx_http_jelou_yajl_free(void *data, void *block);
-
-static int ngx_http_jelou_parse_literal(void *data);
-static int ngx_http_jelou_parse_boolean(void *data, int value);
+static int ngx_http_jelou_parse_null(void *data);
+static int ngx_http_jelou_parse_boolean(void *data, int boolean);
 static int ngx_http_jelou_parse_number(void *data, const char *number,
     size_t len);
 static int ngx_http_jelou_parse_string(void *data, const unsigned char *string,
@@ -84,22 +48,30 @@ static int ngx_http_jelou_parse_end_map(void *data);
 static int ngx_http_jelou_parse_start_array(void *data);
 static int ngx_http_jelou_parse_end_array(void *data);
 
-static int ngx_http_jelou_parse_value(ngx_http_jelou_parser_t *p,
+static int ngx_http_jelou_parse_scalar(ngx_http_jelou_parser_t *p,
     ngx_uint_t type, ngx_http_jelou_value_t **value);
+static ngx_http_jelou_value_t *ngx_http_jelou_parse_keep(
+    ngx_http_jelou_frame_t *f, ngx_uint_t type);
 static int ngx_http_jelou_parse_open(ngx_http_jelou_parser_t *p,
-    ngx_http_jelou_value_t *value);
-static ngx_uint_t ngx_http_jelou_parse_escaped(ngx_http_jelou_parser_t *p,
-    const unsigned char *text);
-static void ngx_http_jelou_parse_token(ngx_http_jelou_parser_t *p,
-    const unsigned char *key, ngx_str_t *token);
-static size_t ngx_http_jelou_pointer_name(u_char *dst, const ngx_str_t *name,
-    ngx_uint_t raw);
-static size_t ngx_http_jelou_pointer_path(u_char *dst,
-    const ngx_http_jelou_path_t *path);
+    ngx_uint_t type);
+static void ngx_http_jelou_parse_enter(ngx_http_jelou_parser_t *p,
+    const ngx_http_jelou_object_t *object, ngx_http_jelou_value_t *values);
+static ngx_uint_t ngx_http_jelou_parse_next_item(ngx_http_jelou_parser_t *p,
+    ngx_uint_t *index);
+static int ngx_http_jelou_parse_item(ngx_http_jelou_parser_t *p,
+    ngx_http_jelou_value_t *values, const ngx_http_jelou_path_t *path);
+
+static void ngx_http_jelou_parse_unknown(ngx_http_jelou_event_t *event,
+    const ngx_http_jelou_path_t *path, ngx_uint_t n);
+static ngx_uint_t ngx_http_jelou_parse_varied(
+    const ngx_http_jelou_object_t *object, const unsigned char *key,
+    size_t len);
+static size_t ngx_http_jelou_pointer(u_char *dst,
+    const ngx_http_jelou_path_t *path, const ngx_str_t *name);
 
 
-static yajl_callbacks  ngx_http_jelou_parse_callbacks = {
-    ngx_http_jelou_parse_literal,
+static const yajl_callbacks  ngx_http_jelou_parse_callbacks = {
+    ngx_http_jelou_parse_null,
     ngx_http_jelou_parse_boolean,
     NULL,                                  /* integer */
     NULL,                                  /* double */
@@ -113,182 +85,45 @@ static yajl_callbacks  ngx_http_jelou_parse_callbacks = {
 };
 
 
-/* scratch memory of one call: a worker parses one body at a time */
-
-static u_char  ngx_http_jelou_arena[NGX_HTTP_JELOU_ARENA];
-
-
 ngx_int_t
 ngx_http_jelou_parse(ngx_http_jelou_event_t *event,
     ngx_http_jelou_shape_t *shape, ngx_log_t *log)
 {
-    size_t                   size;
-    u_char                  *p;
     ngx_int_t                rc;
-    ngx_http_jelou_arena_t   arena;
-    ngx_http_jelou_pages_t   pages;
-    ngx_http_jelou_parser_t  parser;
+    ngx_http_jelou_parser_t  p;
 
-    p = ngx_http_jelou_text_check(event->body.data,
-                                  event->body.data + event->body.len);
-    if (p) {
-        event->offset = p - event->body.data;
-        event->reason = "malformed UTF-8 or a control character";
-        return NGX_DECLINED;
+    p.yajl.body = event->body;
+    p.event = event;
+    p.shape = shape;
+    p.frame = NULL;
+    p.skip = 0;
+    p.key = NULL;
+
+    rc = ngx_http_jelou_yajl_parse(&p.yajl, &ngx_http_jelou_parse_callbacks,
+                                   &p, log);
+
+    if (rc == NGX_DECLINED) {
+        event->offset = p.yajl.offset;
+        event->reason = p.yajl.reason;
     }
 
-    size = ngx_http_jelou_yajl_size(event->body.len);
-    pages.data = NULL;
-
-    if (size > NGX_HTTP_JELOU_ARENA
-        && ngx_http_jelou_pages_alloc(&pages, size, log) != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    arena.pos = pages.data ? pages.data : ngx_http_jelou_arena;
-    arena.end = arena.pos + size;
-    arena.block = NULL;
-
-    parser.event = event;
-    parser.shape = shape;
-
-    rc = ngx_http_jelou_parse_run(&parser, &arena);
-
-    ngx_http_jelou_pages_free(&pages);
-
-    if (event->failed) {
-        return NGX_ERROR;
-    }
-
-    return rc;
-}
-
-
-static ngx_int_t
-ngx_http_jelou_parse_run(ngx_http_jelou_parser_t *p,
-    ngx_http_jelou_arena_t *arena)
-{
-    u_char                  *q, *last;
-    yajl_status              status;
-    yajl_alloc_funcs         funcs;
-    ngx_http_jelou_event_t  *event;
-
-    funcs.malloc = ngx_http_jelou_yajl_malloc;
-    funcs.realloc = ngx_http_jelou_yajl_realloc;
-    funcs.free = ngx_http_jelou_yajl_free;
-    funcs.ctx = arena;
-
-    event = p->event;
-
-    /* never freed: the arena is */
-
-    p->yajl = yajl_alloc(&ngx_http_jelou_parse_callbacks, &funcs, p);
-
-    /* the text has been checked, and more strictly */
-
-    yajl_config(p->yajl, yajl_dont_validate_strings, 1);
-
-    p->frame = NULL;
-    p->reason = NULL;
-    p->key = NULL;
-
-    status = yajl_parse(p->yajl, event->body.data, event->body.len);
-
-    if (status == yajl_status_ok) {
-        event->offset = event->body.len;
-        status = yajl_complete_parse(p->yajl);
-
-    } else {
-        event->offset = yajl_get_bytes_consumed(p->yajl);
-    }
-
-    if (status != yajl_status_ok) {
-        event->reason = p->reason ? p->reason : "not JSON";
-        return NGX_DECLINED;
-    }
-
-    /* yajl does not see a token that begins behind the root and never ends */
-
-    last = event->body.data + event->body.len;
-
-    for (q = p->end; q < last; q++) {
-
-        if (*q != ' ' && *q != '\t' && *q != '\n' && *q != '\r') {
-            event->offset = q - event->body.data;
-            event->reason = "not JSON";
-            return NGX_DECLINED;
-        }
-    }
-
-    return NGX_OK;
-}
-
-
-static void *
-ngx_http_jelou_yajl_malloc(void *data, size_t size)
-{
-    ngx_http_jelou_arena_t  *arena = data;
-
-    u_char  *p;
-
-    p = ngx_align_ptr(arena->pos, 16);
-
-    if (size > (size_t) (arena->end - p)) {
-
-        /*
-         * cannot be, see ngx_http_jelou_yajl_size(); yajl does not look at
-         * what it gets, so better here than anywhere
-         */
-
-        ngx_abort();
-    }
-
-    arena->pos = p + size;
-    arena->block = p;
-
-    return p;
-}
-
-
-static void *
-ngx_http_jelou_yajl_realloc(void *data, void *block, size_t size)
-{
-    ngx_http_jelou_arena_t  *arena = data;
-
-    if (block) {
-
-        if (block != arena->block) {
-            ngx_abort();
-        }
-
-        arena->pos = block;
-    }
-
-    return ngx_http_jelou_yajl_malloc(data, size);
-}
-
-
-static void
-ngx_http_jelou_yajl_free(void *data, void *block)
-{
-    /* the arena is dropped as a whole */
+    return event->failed ? NGX_ERROR : rc;
 }
 
 
 static int
-ngx_http_jelou_parse_literal(void *data)
+ngx_http_jelou_parse_null(void *data)
 {
     ngx_http_jelou_value_t  *value;
 
-    return ngx_http_jelou_parse_value(data, NGX_HTTP_JELOU_LITERAL, &value);
+    return ngx_http_jelou_parse_scalar(data, NGX_HTTP_JELOU_LITERAL, &value);
 }
 
 
 static int
-ngx_http_jelou_parse_boolean(void *data, int value)
+ngx_http_jelou_parse_boolean(void *data, int boolean)
 {
-    return ngx_http_jelou_parse_literal(data);
+    return ngx_http_jelou_parse_null(data);
 }
 
 
@@ -297,7 +132,7 @@ ngx_http_jelou_parse_number(void *data, const char *number, size_t len)
 {
     ngx_http_jelou_value_t  *value;
 
-    if (!ngx_http_jelou_parse_value(data, NGX_HTTP_JELOU_NUMBER, &value)) {
+    if (!ngx_http_jelou_parse_scalar(data, NGX_HTTP_JELOU_NUMBER, &value)) {
         return 0;
     }
 
@@ -319,7 +154,7 @@ ngx_http_jelou_parse_string(void *data, const unsigned char *string,
     ngx_str_t                token;
     ngx_http_jelou_value_t  *value;
 
-    if (!ngx_http_jelou_parse_value(p, NGX_HTTP_JELOU_STRING, &value)) {
+    if (!ngx_http_jelou_parse_scalar(p, NGX_HTTP_JELOU_STRING, &value)) {
         return 0;
     }
 
@@ -327,16 +162,16 @@ ngx_http_jelou_parse_string(void *data, const unsigned char *string,
         return 1;
     }
 
-    if (ngx_http_jelou_parse_escaped(p, string)) {
-        ngx_http_jelou_parse_token(p, p->key, &token);
+    if (ngx_http_jelou_yajl_as_is(&p->yajl, string)) {
+        value->data = (u_char *) string;
+        value->len = (uint32_t) len;
+
+    } else {
+        ngx_http_jelou_yajl_token(&p->yajl, p->key, &token);
 
         value->escaped = 1;
         value->data = token.data;
         value->len = (uint32_t) token.len;
-
-    } else {
-        value->data = (u_char *) string;
-        value->len = (uint32_t) len;
     }
 
     return 1;
@@ -348,23 +183,34 @@ ngx_http_jelou_parse_start_map(void *data)
 {
     ngx_http_jelou_parser_t  *p = data;
 
-    ngx_http_jelou_value_t  *value;
+    ngx_uint_t               index;
+    ngx_http_jelou_frame_t  *f;
 
-    if (!ngx_http_jelou_parse_value(p, NGX_HTTP_JELOU_MEMBERS, &value)) {
+    if (!ngx_http_jelou_yajl_open(&p->yajl)) {
         return 0;
     }
 
-    if (!ngx_http_jelou_parse_open(p, value)) {
-        return 0;
+    f = p->frame;
+
+    if (f == NULL) {
+        ngx_http_jelou_parse_enter(p, p->shape->object, p->event->values);
+        return 1;
     }
 
-    if (p->frame == p->frames) {
-        p->frame->object = p->shape->object;
-        p->frame->values = p->event->values;
-
-    } else if (value && p->frame[-1].array) {
-        ngx_memzero(p->item, sizeof(p->item));
+    if (p->skip || f->object) {
+        return ngx_http_jelou_parse_open(p, NGX_HTTP_JELOU_MEMBERS);
     }
+
+    if (!ngx_http_jelou_parse_next_item(p, &index)) {
+        p->skip = 1;
+        return 1;
+    }
+
+    ngx_memzero(p->item, sizeof(p->item));
+    ngx_http_jelou_parse_enter(p, f->member->object, p->item);
+
+    ngx_str_null(&p->frame->path.name);
+    p->frame->path.index = index;
 
     return 1;
 }
@@ -375,16 +221,15 @@ ngx_http_jelou_parse_key(void *data, const unsigned char *key, size_t len)
 {
     ngx_http_jelou_parser_t  *p = data;
 
-    ngx_str_t                       token;
     ngx_uint_t                      i, n;
     ngx_http_jelou_frame_t         *f;
     const ngx_http_jelou_member_t  *m;
 
-    f = p->frame;
-
-    if (f->object == NULL) {
+    if (p->skip) {
         return 1;
     }
+
+    f = p->frame;
 
     /* most senders write the members in the order of the schema */
 
@@ -405,19 +250,11 @@ ngx_http_jelou_parse_key(void *data, const unsigned char *key, size_t len)
     }
 
     f->member = NULL;
+    f->unknown++;
 
-    if (p->shape->strict) {
-
-        static ngx_str_t  unknown = ngx_string("is not a member of the schema");
-
-        token.data = (u_char *) key;
-        token.len = len;
-
-        if (ngx_http_jelou_parse_escaped(p, key)) {
-            ngx_http_jelou_parse_token(p, NULL, &token);
-        }
-
-        ngx_http_jelou_violation(p->event, &f->path, &token, 1, &unknown);
+    if (f == p->frames && p->shape->exact) {
+        p->event->varied |= ngx_http_jelou_parse_varied(p->shape->exact, key,
+                                                        len);
     }
 
     return 1;
@@ -429,25 +266,32 @@ ngx_http_jelou_parse_end_map(void *data)
 {
     ngx_http_jelou_parser_t  *p = data;
 
-    ngx_http_jelou_frame_t  *f, *outer;
+    ngx_http_jelou_frame_t  *f;
 
-    f = p->frame;
+    ngx_http_jelou_yajl_close(&p->yajl);
 
-    if (f == p->frames) {
-        p->frame = NULL;
-        p->end = p->event->body.data + yajl_get_bytes_consumed(p->yajl);
+    if (p->skip) {
+        p->skip--;
         return 1;
     }
 
-    outer = f - 1;
-    p->frame = outer;
+    f = p->frame;
 
-    if (f->values == p->item && outer->array) {
-        p->shape->item(p->event, outer->member, p->item, &f->path,
-                       p->shape->data);
+    if (f->unknown && p->shape->strict) {
+        ngx_http_jelou_parse_unknown(p->event, &f->path, f->unknown);
     }
 
-    return 1;
+    if (f == p->frames) {
+        return 1;
+    }
+
+    p->frame--;
+
+    if (p->frame->object) {
+        return 1;
+    }
+
+    return ngx_http_jelou_parse_item(p, p->item, &f->path);
 }
 
 
@@ -458,18 +302,19 @@ ngx_http_jelou_parse_start_array(void *data)
 
     ngx_http_jelou_value_t  *value;
 
-    if (!ngx_http_jelou_parse_value(p, NGX_HTTP_JELOU_ARRAY, &value)) {
+    if (!ngx_http_jelou_yajl_open(&p->yajl)) {
         return 0;
     }
 
-    if (!ngx_http_jelou_parse_open(p, value)) {
+    if (p->skip || (p->frame && p->frame->object)) {
+        return ngx_http_jelou_parse_open(p, NGX_HTTP_JELOU_ARRAY);
+    }
+
+    if (!ngx_http_jelou_parse_scalar(p, NGX_HTTP_JELOU_ARRAY, &value)) {
         return 0;
     }
 
-    if (p->frame->object) {
-        p->frame->array = value;
-        p->frame->values = p->item;
-    }
+    p->skip = 1;
 
     return 1;
 }
@@ -480,178 +325,254 @@ ngx_http_jelou_parse_end_array(void *data)
 {
     ngx_http_jelou_parser_t  *p = data;
 
-    p->frame--;
+    ngx_http_jelou_yajl_close(&p->yajl);
+
+    if (p->skip) {
+        p->skip--;
+
+    } else {
+        p->frame--;
+    }
 
     return 1;
 }
 
 
 /*
- * A value begins.  Sets *value to where it belongs, or to NULL if nobody asks
- * for it.  Returns 0 if it must not be here at all.
+ * A value that has nothing in it, or nothing that is wanted.  Sets *value to
+ * where it belongs, or to NULL if nobody asks for it.  Returns 0 if it must not
+ * be here at all.
  */
 
 static int
-ngx_http_jelou_parse_value(ngx_http_jelou_parser_t *p, ngx_uint_t type,
+ngx_http_jelou_parse_scalar(ngx_http_jelou_parser_t *p, ngx_uint_t type,
     ngx_http_jelou_value_t **value)
 {
-    ngx_http_jelou_path_t    path;
-    ngx_http_jelou_value_t  *v;
+    ngx_http_jelou_path_t    item;
     ngx_http_jelou_frame_t  *f;
 
     *value = NULL;
 
+    if (p->skip) {
+        return 1;
+    }
+
     f = p->frame;
 
     if (f == NULL) {
-
-        if (type != NGX_HTTP_JELOU_MEMBERS) {
-            p->reason = "not an object";
-            return 0;
-        }
-
-        return 1;
-    }
-
-    if (f->object == NULL) {
-        return 1;
-    }
-
-    if (f->array) {
-
-        if (type == NGX_HTTP_JELOU_MEMBERS) {
-            *value = p->item;
-            return 1;
-        }
-
-        path.parent = &f->path;
-        ngx_str_null(&path.name);
-        path.index = f->array->len++;
-
-        p->shape->item(p->event, f->member, NULL, &path, p->shape->data);
-
-        return 1;
-    }
-
-    if (f->member == NULL) {
-        return 1;
-    }
-
-    v = &f->values[f->member->slot];
-
-    if (v->type != NGX_HTTP_JELOU_ABSENT) {
-        v->repeated = 1;
-        return 1;
-    }
-
-    v->type = (uint8_t) type;
-    *value = v;
-
-    return 1;
-}
-
-
-/*
- * An object or an array begins, whose place is value.  Its members are
- * wanted if the schema has an object or an array there.
- */
-
-static int
-ngx_http_jelou_parse_open(ngx_http_jelou_parser_t *p,
-    ngx_http_jelou_value_t *value)
-{
-    ngx_http_jelou_frame_t  *f, *outer;
-
-    outer = p->frame;
-
-    if (outer == &p->frames[NGX_HTTP_JELOU_MAX_DEPTH - 1]) {
-        p->reason = "nested too deep";
+        p->yajl.reason = "not an object";
         return 0;
     }
 
-    f = outer ? outer + 1 : p->frames;
-    p->frame = f;
+    if (f->object) {
 
-    f->path.parent = NULL;
-    f->object = NULL;
-    f->member = NULL;
-    f->values = NULL;
-    f->array = NULL;
-    f->next = 0;
+        if (f->member) {
+            *value = ngx_http_jelou_parse_keep(f, type);
+        }
 
-    if (value == NULL) {
         return 1;
     }
 
-    f->path.parent = &outer->path;
-    f->values = outer->values;
-
-    if (outer->array) {
-        ngx_str_null(&f->path.name);
-        f->path.index = outer->array->len++;
-        f->object = outer->object;
+    if (!ngx_http_jelou_parse_next_item(p, &item.index)) {
         return 1;
     }
 
-    f->path.name = outer->member->name;
+    item.parent = &f->path;
+    ngx_str_null(&item.name);
 
-    if (value->type == outer->member->type) {
-        f->object = outer->member->object;
-        f->member = outer->member;
+    return ngx_http_jelou_parse_item(p, NULL, &item);
+}
+
+
+/* Of a member that is repeated, the first value is kept. */
+
+static ngx_http_jelou_value_t *
+ngx_http_jelou_parse_keep(ngx_http_jelou_frame_t *f, ngx_uint_t type)
+{
+    ngx_http_jelou_value_t  *value;
+
+    value = &f->values[f->member->slot];
+
+    if (value->type != NGX_HTTP_JELOU_ABSENT) {
+        value->repeated = 1;
+        return NULL;
     }
+
+    value->type = (uint8_t) type;
+
+    return value;
+}
+
+
+/* An object or an array begins that is a member's value or is skipped. */
+
+static int
+ngx_http_jelou_parse_open(ngx_http_jelou_parser_t *p, ngx_uint_t type)
+{
+    ngx_http_jelou_frame_t         *f;
+    ngx_http_jelou_value_t         *value;
+    const ngx_http_jelou_member_t  *m;
+
+    f = p->frame;
+    m = p->skip ? NULL : f->member;
+
+    value = m ? ngx_http_jelou_parse_keep(f, type) : NULL;
+
+    if (value == NULL || m->object == NULL || m->type != type) {
+        p->skip++;
+        return 1;
+    }
+
+    if (type == NGX_HTTP_JELOU_MEMBERS) {
+        ngx_http_jelou_parse_enter(p, m->object, f->values);
+
+    } else {
+        ngx_http_jelou_parse_enter(p, NULL, value);
+        p->frame->member = m;
+    }
+
+    p->frame->path.name = m->name;
 
     return 1;
 }
 
 
-/* yajl hands strings over as they are in the body, or decoded copies */
-
-static ngx_uint_t
-ngx_http_jelou_parse_escaped(ngx_http_jelou_parser_t *p,
-    const unsigned char *text)
+static void
+ngx_http_jelou_parse_enter(ngx_http_jelou_parser_t *p,
+    const ngx_http_jelou_object_t *object, ngx_http_jelou_value_t *values)
 {
-    ngx_str_t  *body;
+    ngx_http_jelou_frame_t  *f;
 
-    body = &p->event->body;
+    f = p->frame ? p->frame + 1 : p->frames;
 
-    return text < body->data || text > body->data + body->len;
+    f->path.parent = p->frame ? &p->frame->path : NULL;
+    f->object = object;
+    f->member = NULL;
+    f->values = values;
+    f->next = 0;
+    f->unknown = 0;
+
+    p->frame = f;
 }
 
 
 /*
- * Finds the raw token of a string with escapes that yajl has just handed over.
- * It ends before the quote that yajl has read last.  The opening quote is the
- * first behind that of the value's key, if this is a value and the key has no
- * escapes; looking back from the end, it is the first that no backslash
- * precedes.
+ * Counts an item of the array that is open.  Returns 0 if it need not be looked
+ * at: the verdict, and all that is said of it, is clear.
+ */
+
+static ngx_uint_t
+ngx_http_jelou_parse_next_item(ngx_http_jelou_parser_t *p, ngx_uint_t *index)
+{
+    ngx_http_jelou_frame_t  *f;
+
+    f = p->frame;
+
+    *index = f->values->len++;
+
+    return p->event->nviolations < NGX_HTTP_JELOU_MAX_VIOLATIONS
+           && (f->member->limit == 0 || *index < f->member->limit);
+}
+
+
+static int
+ngx_http_jelou_parse_item(ngx_http_jelou_parser_t *p,
+    ngx_http_jelou_value_t *values, const ngx_http_jelou_path_t *path)
+{
+    p->shape->item(p->event, p->frame->member, values, path, p->shape->data);
+
+    return !p->event->failed;
+}
+
+
+/*
+ * The names of members outside the schema are the sender's: what is said is
+ * how many there are, and where.
  */
 
 static void
-ngx_http_jelou_parse_token(ngx_http_jelou_parser_t *p,
-    const unsigned char *key, ngx_str_t *token)
+ngx_http_jelou_parse_unknown(ngx_http_jelou_event_t *event,
+    const ngx_http_jelou_path_t *path, ngx_uint_t n)
 {
-    u_char  *q, *last;
+    ngx_str_t  message;
 
-    last = p->event->body.data + yajl_get_bytes_consumed(p->yajl) - 1;
-
-    if (key && !ngx_http_jelou_parse_escaped(p, key)) {
-        for (q = (u_char *) key + 1; *q != '"'; q++) { /* void */ }
-
-    } else {
-        for (q = last - 1; *q != '"' || q[-1] == '\\'; q--) { /* void */ }
+    if (event->nviolations == NGX_HTTP_JELOU_MAX_VIOLATIONS) {
+        return;
     }
 
-    token->data = q + 1;
-    token->len = last - token->data;
+    message.data = ngx_pnalloc(event->pool,
+                               sizeof("has  members outside the schema")
+                               + NGX_INT_T_LEN);
+    if (message.data == NULL) {
+        event->failed = 1;
+        return;
+    }
+
+    message.len = ngx_sprintf(message.data, "has %ui member%s outside the "
+                              "schema", n, n == 1 ? "" : "s")
+                  - message.data;
+
+    ngx_http_jelou_violation(event, path, NULL, &message);
+}
+
+
+/*
+ * Decoders that do not tell upper from lower case take such a name for the
+ * member itself: those that follow Unicode also U+017F for an "s" and U+212A
+ * for a "k".
+ */
+
+static ngx_uint_t
+ngx_http_jelou_parse_varied(const ngx_http_jelou_object_t *object,
+    const unsigned char *key, size_t len)
+{
+    size_t                n, size;
+    u_char                c;
+    ngx_uint_t            i;
+    const ngx_str_t      *name;
+    const unsigned char  *p, *last;
+
+    last = key + len;
+
+    for (i = 0; i < object->nmembers; i++) {
+        name = &object->members[i].name;
+        p = key;
+
+        for (n = 0; n < name->len && p < last; n++) {
+            c = ngx_tolower(*p);
+            size = 1;
+
+            if (last - p >= 2 && ngx_memcmp(p, "\xc5\xbf", 2) == 0) {
+                c = 's';
+                size = 2;
+            }
+
+            if (last - p >= 3 && ngx_memcmp(p, "\xe2\x84\xaa", 3) == 0) {
+                c = 'k';
+                size = 3;
+            }
+
+            if (c != ngx_tolower(name->data[n])) {
+                break;
+            }
+
+            p += size;
+        }
+
+        if (n == name->len && p == last) {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 
 void
 ngx_http_jelou_violation(ngx_http_jelou_event_t *event,
-    const ngx_http_jelou_path_t *path, const ngx_str_t *name, ngx_uint_t raw,
+    const ngx_http_jelou_path_t *path, const ngx_str_t *name,
     const ngx_str_t *message)
 {
-    size_t                       len;
     ngx_str_t                    pointer;
     ngx_uint_t                   i;
     ngx_http_jelou_violation_t  *v;
@@ -670,25 +591,15 @@ ngx_http_jelou_violation(ngx_http_jelou_event_t *event,
         }
     }
 
-    len = ngx_http_jelou_pointer_path(NULL, path);
-
-    pointer.len = len;
-
-    if (name) {
-        pointer.len += ngx_http_jelou_pointer_name(NULL, name, raw);
-    }
-
+    pointer.len = ngx_http_jelou_pointer(NULL, path, name);
     pointer.data = ngx_pnalloc(event->pool, pointer.len + 1);
+
     if (pointer.data == NULL) {
         event->failed = 1;
         return;
     }
 
-    (void) ngx_http_jelou_pointer_path(pointer.data, path);
-
-    if (name) {
-        (void) ngx_http_jelou_pointer_name(pointer.data + len, name, raw);
-    }
+    (void) ngx_http_jelou_pointer(pointer.data, path, name);
 
     for (i = 0; i < event->nviolations; i++) {
         v = &event->violations[i];
@@ -703,78 +614,48 @@ ngx_http_jelou_violation(ngx_http_jelou_event_t *event,
     v = &event->violations[event->nviolations++];
 
     v->pointer = pointer;
-    v->schema = raw ? len : pointer.len;
     v->message = *message;
 }
 
 
 /*
- * Writes "/" and the name as RFC 6901 has it, "~0" for a tilde and "~1" for a
- * slash.  A raw token is written in one form, whatever escapes it has, so that
- * one place has one pointer.  Returns the length.
+ * Writes the pointer (RFC 6901) to path, which for the root is empty, and to
+ * its member.  No name of the schema has a character to escape.  Returns the
+ * length.
  */
 
 static size_t
-ngx_http_jelou_pointer_name(u_char *dst, const ngx_str_t *name, ngx_uint_t raw)
+ngx_http_jelou_pointer(u_char *dst, const ngx_http_jelou_path_t *path,
+    const ngx_str_t *name)
 {
-    size_t     n, len;
-    u_char    *p, *last, text[NGX_HTTP_JELOU_CHAR_MAX];
-    uint32_t   c;
+    size_t     n;
+    u_char     text[NGX_INT_T_LEN];
+    ngx_str_t  index;
 
-    n = 1;
+    n = 0;
 
-    if (dst) {
-        *dst++ = '/';
-    }
+    if (path->parent) {
 
-    p = name->data;
-    last = p + name->len;
-
-    while (p < last) {
-        c = raw ? ngx_http_jelou_text_next(&p, last) : *p++;
-
-        if (c == '~' || c == '/') {
-            text[0] = '~';
-            text[1] = (c == '~') ? '0' : '1';
-            len = 2;
+        if (path->name.len) {
+            n = ngx_http_jelou_pointer(dst, path->parent, &path->name);
 
         } else {
-            len = ngx_http_jelou_text_escape(text, c) - text;
+            index.data = text;
+            index.len = ngx_sprintf(text, "%ui", path->index) - text;
+
+            n = ngx_http_jelou_pointer(dst, path->parent, &index);
         }
+    }
+
+    if (name) {
 
         if (dst) {
-            dst = ngx_cpymem(dst, text, len);
+            dst[n] = '/';
+            ngx_memcpy(dst + n + 1, name->data, name->len);
         }
 
-        n += len;
+        n += 1 + name->len;
     }
 
     return n;
-}
-
-
-/* Writes the pointer to path, which for the root is empty. */
-
-static size_t
-ngx_http_jelou_pointer_path(u_char *dst, const ngx_http_jelou_path_t *path)
-{
-    size_t     n;
-    u_char    *p, index[NGX_INT_T_LEN];
-    ngx_str_t  name;
-
-    if (path->parent == NULL) {
-        return 0;
-    }
-
-    n = ngx_http_jelou_pointer_path(dst, path->parent);
-
-    name = path->name;
-
-    if (name.len == 0) {
-        p = ngx_sprintf(index, "%ui", path->index);
-        name.data = index;
-        name.len = p - index;
-    }
-
-    return n + ngx_http_jelou_pointer_name(dst ? dst + n : NULL, &name, 0);
 }

@@ -12,13 +12,11 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include "ngx_http_jelou_yajl.h"
 
-#define NGX_HTTP_JELOU_MAX_DEPTH       32
+
 #define NGX_HTTP_JELOU_MAX_VIOLATIONS  16
 #define NGX_HTTP_JELOU_RANDOM_LEN      16
-
-/* a token's length is kept in 32 bits, and yajl's memory is sized from it */
-#define NGX_HTTP_JELOU_MAX_BODY        (1024 * 1024 * 1024)
 
 
 /* the values of an event: where a member's token is kept */
@@ -97,21 +95,25 @@ typedef struct ngx_http_jelou_member_s     ngx_http_jelou_member_t;
 typedef struct ngx_http_jelou_variant_s    ngx_http_jelou_variant_t;
 typedef struct ngx_http_jelou_kind_s       ngx_http_jelou_kind_t;
 typedef struct ngx_http_jelou_event_s      ngx_http_jelou_event_t;
+typedef struct ngx_http_jelou_schema_s     ngx_http_jelou_schema_t;
 
 
 /* the value's own rule: NULL, or what it must be, as validationError says it */
 typedef const ngx_str_t *(*ngx_http_jelou_rule_pt)(ngx_str_t *value,
-    const ngx_http_jelou_member_t *member);
+    const ngx_http_jelou_member_t *member,
+    const ngx_http_jelou_schema_t *schema);
 
 
 struct ngx_http_jelou_member_s {
     ngx_str_t                       name;
     uint8_t                         slot;       /* in the event or the item */
     uint8_t                         type;
-    uint8_t                         flags;      /* the schema's */
+    uint16_t                        flags;      /* the schema's */
     ngx_http_jelou_rule_pt          rule;
     const ngx_http_jelou_object_t  *object;     /* its or its items' members */
-    ngx_uint_t                      limit;      /* the rule's or the flag's */
+    ngx_uint_t                      limit;      /* the rule's or the flag's; of
+                                                   an array the most items, or
+                                                   0: any number */
     ngx_str_t                       preset;     /* the token if absent */
 };
 
@@ -134,14 +136,16 @@ struct ngx_http_jelou_path_s {
 
 
 typedef struct {
-    ngx_str_t                       pointer;    /* RFC 6901, JSON-escaped */
-    size_t                          schema;     /* its bytes that the schema
-                                                   has, not the sender */
+    ngx_str_t                       pointer;    /* RFC 6901: names of the
+                                                   schema, and indices */
     ngx_str_t                       message;    /* JSON-escaped */
 } ngx_http_jelou_violation_t;
 
 
-/* called at the end of each item; values is NULL if it is no object */
+/*
+ * Called at the end of each item, up to the array's limit and to the last
+ * violation that is kept; values is NULL if it is no object.
+ */
 typedef void (*ngx_http_jelou_item_pt)(ngx_http_jelou_event_t *event,
     const ngx_http_jelou_member_t *array, ngx_http_jelou_value_t *values,
     const ngx_http_jelou_path_t *path, void *data);
@@ -155,11 +159,13 @@ struct ngx_http_jelou_event_s {
                                                    NGX_HTTP_JELOU_ITEM_NVALUES
                                                    values each, or NULL */
     const ngx_http_jelou_kind_t    *kind;       /* what it turned out to be */
-    const ngx_http_jelou_variant_t *variant;    /* the message type's row */
     uint32_t                        types;      /* bits of all types it has */
 
     ngx_http_jelou_violation_t     *violations;
     ngx_uint_t                      nviolations;
+
+    ngx_str_t                       project;    /* its id, if it was looked
+                                                   for; not proven */
 
     size_t                          offset;     /* of the first byte that is */
     const char                     *reason;     /*   not JSON, and why not */
@@ -173,12 +179,17 @@ struct ngx_http_jelou_event_s {
     time_t                          received_sec;
 
     ngx_pool_t                     *pool;
+    unsigned                        has_project:1;  /* it was looked for */
+    unsigned                        varied:1;   /* a name that only its case
+                                                   tells from one of shape's */
     unsigned                        failed:1;   /* memory or randomness */
 };
 
 
 typedef struct {
     const ngx_http_jelou_object_t  *object;     /* the root */
+    const ngx_http_jelou_object_t  *exact;      /* the names for varied, or
+                                                   NULL */
     ngx_uint_t                      strict;     /* other members are errors */
     ngx_http_jelou_item_pt          item;
     void                           *data;       /* for item */
@@ -196,13 +207,12 @@ ngx_int_t ngx_http_jelou_parse(ngx_http_jelou_event_t *event,
     ngx_http_jelou_shape_t *shape, ngx_log_t *log);
 
 /*
- * Adds a violation at path, or at its member if one is given: a name of the
- * schema or, with raw set, a string token of the body.  Of one place only the
- * first violation is kept, and NGX_HTTP_JELOU_MAX_VIOLATIONS in all.  The
- * message is kept by reference.
+ * Adds a violation at path, or at its member if a name of the schema is given.
+ * Of one place only the first violation is kept, and
+ * NGX_HTTP_JELOU_MAX_VIOLATIONS in all.  The message is kept by reference.
  */
 void ngx_http_jelou_violation(ngx_http_jelou_event_t *event,
-    const ngx_http_jelou_path_t *path, const ngx_str_t *name, ngx_uint_t raw,
+    const ngx_http_jelou_path_t *path, const ngx_str_t *name,
     const ngx_str_t *message);
 
 

@@ -247,8 +247,7 @@ ngx_http_jelou_handler_answer(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 
 #endif
 
-    if (ctx->conf->reply == NGX_HTTP_JELOU_REPLY_UPSTREAM && !ctx->queued
-        && ctx->error == NULL
+    if (ctx->conf->reply == NGX_HTTP_JELOU_REPLY_UPSTREAM && ctx->error == NULL
         && status >= NGX_HTTP_OK && status < NGX_HTTP_SPECIAL_RESPONSE)
     {
         return ngx_http_jelou_pass_answer(r, ctx);
@@ -500,6 +499,13 @@ ngx_http_jelou_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
 
         if (last) {
             ngx_http_jelou_upstream_ended(r, ctx, NGX_OK);
+
+            if (ngx_http_jelou_cut_off(ctx)) {
+
+                /* the sender sees it as well, also where no length is told */
+
+                return NGX_ERROR;
+            }
         }
 
         return ngx_http_next_body_filter(r, in);

@@ -509,6 +509,26 @@ ngx_http_jelou_request_done(ngx_http_jelou_ctx_t *ctx)
 
 
 ngx_int_t
+ngx_http_jelou_request_project(ngx_http_request_t *r,
+    ngx_http_jelou_ctx_t *ctx, ngx_str_t *text)
+{
+    ngx_str_null(text);
+
+    if (!ngx_http_jelou_has_project(ctx->conf->schema.endpoint)) {
+        return NGX_OK;
+    }
+
+    if (ngx_http_jelou_request_text(r, ctx) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ctx->event.pool = r->pool;
+
+    return ngx_http_jelou_project_id(&ctx->event, &ctx->conf->schema, text);
+}
+
+
+ngx_int_t
 ngx_http_jelou_request_event(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 {
     ngx_time_t  *tp;

@@ -64,6 +64,13 @@ ngx_int_t ngx_http_jelou_request_text(ngx_http_request_t *r,
 void ngx_http_jelou_request_done(ngx_http_jelou_ctx_t *ctx);
 
 /*
+ * Looks for the project that the body names, and for nothing else in it.
+ * Returns NGX_OK, with an empty text if there is none, or NGX_ERROR.
+ */
+ngx_int_t ngx_http_jelou_request_project(ngx_http_request_t *r,
+    ngx_http_jelou_ctx_t *ctx, ngx_str_t *text);
+
+/*
  * Parses and checks the event, once, however often it is asked for.  Returns
  * NGX_OK, a refusal or NGX_ERROR, which stays a secret until the signature
  * has been verified.

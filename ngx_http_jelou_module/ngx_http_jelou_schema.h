@@ -1,7 +1,7 @@
 
 /*
- * The endpoints as data: tables of members, types and rules, and the one
- * checker that reads them.
+ * What the tables of the endpoints are made of, and the one checker that reads
+ * them.
  */
 
 
@@ -11,6 +11,22 @@
 
 #include "ngx_http_jelou_error.h"
 #include "ngx_http_jelou_parse.h"
+
+
+/* the flags of a member */
+
+#define NGX_HTTP_JELOU_REQUIRED    0x01
+#define NGX_HTTP_JELOU_FIXED       0x02    /* the configuration's value, whose
+                                              index is the limit */
+#define NGX_HTTP_JELOU_TYPE        0x04    /* names the message type */
+#define NGX_HTTP_JELOU_BY_TYPE     0x08    /* the message type tells */
+#define NGX_HTTP_JELOU_SAME        0x10    /* as the value whose slot is the
+                                              limit */
+#define NGX_HTTP_JELOU_RAW         0x20    /* the rule takes the token */
+#define NGX_HTTP_JELOU_MADE        0x40    /* one is made if absent */
+#define NGX_HTTP_JELOU_UNIQUE      0x80    /* among the items */
+#define NGX_HTTP_JELOU_INSTEAD     0x100   /* it stands there only without the
+                                              value whose slot is the limit */
 
 
 /* the values that an endpoint's configuration fixes */
@@ -31,7 +47,9 @@ typedef struct {
 } ngx_http_jelou_fixed_t;
 
 
-/* what a message type has; the bits are 1 << slot */
+#define ngx_http_jelou_bit(slot)   ((uint32_t) 1 << (slot))
+
+/* what a message type has, in bits of slots */
 
 struct ngx_http_jelou_variant_s {
     ngx_str_t                       name;       /* in the request */
@@ -108,12 +126,43 @@ typedef struct {
 } ngx_http_jelou_endpoint_t;
 
 
+/* the members that are URLs, whose schemes the configuration has */
+
+enum {
+    NGX_HTTP_JELOU_URL_CONTENT = 0,             /* "url" */
+    NGX_HTTP_JELOU_URL_MEDIA,                   /* "mediaUrl" */
+
+    NGX_HTTP_JELOU_NURLS
+};
+
+
 typedef struct {
+    ngx_array_t                      *schemes;  /* of ngx_str_t, lower case */
+    ngx_str_t                         message;  /* must be such a URL */
+} ngx_http_jelou_url_t;
+
+
+/* which conversation events are taken */
+
+#define NGX_HTTP_JELOU_CONVERSATION_OFF    0
+#define NGX_HTTP_JELOU_CONVERSATION_ON     1
+#define NGX_HTTP_JELOU_CONVERSATION_KNOWN  2
+
+/* where a NUL or a lone surrogate is a violation */
+
+#define NGX_HTTP_JELOU_TEXT_ANY    0            /* nowhere */
+#define NGX_HTTP_JELOU_TEXT_EVENT  1            /* in what is forwarded */
+#define NGX_HTTP_JELOU_TEXT_BODY   2            /* everywhere: all of it is */
+
+
+struct ngx_http_jelou_schema_s {
     const ngx_http_jelou_endpoint_t  *endpoint;
     ngx_http_jelou_fixed_t            fixed[NGX_HTTP_JELOU_NFIXED];
+    ngx_http_jelou_url_t              urls[NGX_HTTP_JELOU_NURLS];
     ngx_uint_t                        strict;
-    ngx_uint_t                        conversation;  /* these are taken */
-} ngx_http_jelou_schema_t;
+    ngx_uint_t                        conversation;
+    ngx_uint_t                        text;
+};
 
 
 /* All endpoints; the last one's name is empty. */
@@ -154,13 +203,18 @@ ngx_int_t ngx_http_jelou_value_decode(ngx_pool_t *pool,
 ngx_int_t ngx_http_jelou_value_encode(ngx_pool_t *pool, ngx_str_t *text,
     ngx_http_jelou_value_t *value);
 
+/* Whether bodies of the endpoint name a project. */
+ngx_uint_t ngx_http_jelou_has_project(
+    const ngx_http_jelou_endpoint_t *endpoint);
+
 /*
- * The project_id of an event that need not be valid otherwise, decoded as
- * above, or an empty text if it is no valid identifier itself.  Returns
+ * The project_id of event->body, which need not be valid otherwise: decoded as
+ * above, or an empty text if it is no valid identifier itself.  The body is
+ * read once, for this alone, and the result kept in event->project.  Returns
  * NGX_OK, or NGX_ERROR if memory ran out.
  */
 ngx_int_t ngx_http_jelou_project_id(ngx_http_jelou_event_t *event,
-    ngx_str_t *text);
+    ngx_http_jelou_schema_t *schema, ngx_str_t *text);
 
 
 #endif /* _NGX_HTTP_JELOU_SCHEMA_H_INCLUDED_ */

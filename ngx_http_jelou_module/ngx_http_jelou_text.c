@@ -295,21 +295,6 @@ ngx_http_jelou_text_encode(u_char *dst, uint32_t c)
 }
 
 
-u_char *
-ngx_http_jelou_text_escape(u_char *dst, uint32_t c)
-{
-    if (c < 0x20 || (c >= 0xd800 && c <= 0xdfff)) {
-        return ngx_sprintf(dst, "\\u%04xD", c);
-    }
-
-    if (c == '"' || c == '\\') {
-        *dst++ = '\\';
-    }
-
-    return ngx_http_jelou_text_encode(dst, c);
-}
-
-
 size_t
 ngx_http_jelou_text_length(u_char *src, size_t len)
 {
@@ -326,31 +311,57 @@ ngx_http_jelou_text_length(u_char *src, size_t len)
 }
 
 
+ngx_uint_t
+ngx_http_jelou_text_storable(u_char *p, u_char *last)
+{
+    uint32_t  c;
+
+    for ( ;; ) {
+        p = ngx_strlchr(p, last, '\\');
+
+        if (p == NULL) {
+            return 1;
+        }
+
+        /* halves of a pair stand one behind the other, and in one string */
+
+        c = ngx_http_jelou_text_next(&p, last);
+
+        if (c == 0 || (c >= 0xd800 && c <= 0xdfff)) {
+            return 0;
+        }
+    }
+}
+
+
 u_char *
 ngx_http_jelou_text_compact(u_char *dst, u_char *p, u_char *last)
 {
     u_char  *start;
 
+    start = p;
+
     while (p < last) {
 
-        if (*p == ' ' || *p == '\t' || *p == '\n' || *p == '\r') {
-            p++;
+        if (*p == '"') {
+
+            for (p++; *p != '"'; p++) {
+                if (*p == '\\') {
+                    p++;
+                }
+            }
+        }
+
+        if (*p++ > ' ') {
             continue;
         }
 
+        dst = ngx_cpymem(dst, start, p - 1 - start);
+
+        while (p < last && *p <= ' ') { p++; }
+
         start = p;
-
-        if (*p++ == '"') {
-
-            while (*p != '"') {
-                p += (*p == '\\') ? 2 : 1;
-            }
-
-            p++;
-        }
-
-        dst = ngx_cpymem(dst, start, p - start);
     }
 
-    return dst;
+    return ngx_cpymem(dst, start, last - start);
 }

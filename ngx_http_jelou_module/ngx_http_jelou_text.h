@@ -37,19 +37,14 @@ uint32_t ngx_http_jelou_text_next(u_char **p, u_char *last);
  */
 u_char *ngx_http_jelou_text_decode(u_char *dst, u_char *src, size_t len);
 
-/* the most bytes that a code point takes in a JSON string */
-
-#define NGX_HTTP_JELOU_CHAR_MAX  (sizeof("\\u0000") - 1)
-
-/*
- * Writes a code point as a JSON string has it: as UTF-8, or as an escape if it
- * is a quote, a backslash, a control character or a lone surrogate.  Returns
- * the end.
- */
-u_char *ngx_http_jelou_text_escape(u_char *dst, uint32_t c);
-
 /* Counts the code points of the string token src of len bytes. */
 size_t ngx_http_jelou_text_length(u_char *src, size_t len);
+
+/*
+ * Returns 0 if the string token, or the JSON text, [p, last) has an escape of
+ * U+0000 or of a lone surrogate, which many databases do not take.
+ */
+ngx_uint_t ngx_http_jelou_text_storable(u_char *p, u_char *last);
 
 /*
  * Copies the JSON text [p, last), which has been parsed, to dst without its

@@ -220,11 +220,7 @@ ngx_http_jelou_project_variable(ngx_http_request_t *r,
         return ngx_http_jelou_value_variable(r, v, data);
     }
 
-    ngx_str_null(&text);
-
-    if (ngx_http_jelou_request_event(r, ctx) == NGX_ERROR
-        || ngx_http_jelou_project_id(&ctx->event, &text) == NGX_ERROR)
-    {
+    if (ngx_http_jelou_request_project(r, ctx, &text) != NGX_OK) {
         return NGX_ERROR;
     }
 

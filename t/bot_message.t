@@ -14,7 +14,8 @@ use Jelou::Cases (
     path     => '/v1/bots/b-1/messages',
 );
 
-our $id      = 'must have 1 to 256 bytes and no control character';
+our $id      = 'must have 1 to 256 bytes, no control character, and not '
+             . 'white space alone';
 our $none    = 'is required';
 our $string  = 'must be a string';
 our $object  = 'must be an object';
@@ -25,7 +26,8 @@ our $ten     = 'must have 1 to 10 options';
 our $title   = 'must have 1 to 24 characters';
 our $long    = 'must have at most 72 characters';
 our $path    = 'must be the one in the path';
-our $other   = 'is not a member of the schema';
+our $other   = 'has 1 member outside the schema';
+our $differ  = 'must differ from every other id';
 our $foreign = 'is not a member of this message type';
 
 our $made = 'accepted msg_*';
@@ -47,14 +49,18 @@ sub event_of {
            . qq(","content":{$_[0]}}});
 }
 
+our $button = '"button":{"type":"text","text":"Opciones"}';
+
 our $hello = event_of('"body":"Hello"');
 
 sub list_of {
-    my $more = $_[1] ? ",$_[1]" : '';
-    return event_of(qq("body":"Hello"$more,"options":[$_[0]]), 'list');
+    my $more = $_[1] // '';
+    $more .= ($more ? ',' : '') . $button if $more !~ /"button":/;
+    return event_of(qq("body":"Hello",$more,"options":[$_[0]]), 'list');
 }
 
 our $o_1    = '{"id":"o-1","title":"One"}';
+our @o      = map { qq({"id":"o-$_","title":"No. $_"}) } 1 .. 1000;
 our $listed = list_of($o_1);
 
 
@@ -236,19 +242,60 @@ END
 ]
 
 
-=== without options they are left out
+=== without options: a title goes on, a button has no use
 --- cases eval
 [
-    map({ accepted($text->(@$_), $hello, $made) }
-        ['/title' => '"T"'], ['/buttonText' => '{}'],
-        ['/buttonText' => '{"text":"Ver"}', '/title' => '"T"'],
-        ['/title' => 5], ['/buttonText' => '"Ver"'],
-        ['/buttonText' => '{"text":1,"text":2}'],
-        ['/title' => twice('title', '"a"', '"b"')]),
+    map({ accepted($text->('/title' => qq("$_")),
+                   event_of(qq("body":"Hello","title":"$_")), $made) }
+        'T', '', '\\u0054\\ud800', 'x' x 300),
+    accepted($text->('/buttonText' => '{"text":"Ver"}', '/title' => '"T"'),
+             event_of('"body":"Hello","title":"T"'), $made),
+    map({ accepted($text->('/buttonText' => $_), $hello, $made) }
+        '{}', '{"text":"Ver","type":"\\ud800"}', '{"x":[1]}'),
 ]
 
 
-=== jelou_strict on: without options they are refused, as are unknown members
+=== without options: they are well-formed all the same
+--- cases eval
+[
+    map({ invalid($text->('/title' => $_), ['/title' => $string]) }
+        qw(5 null [] {})),
+    invalid($text->('/title' => twice('title', '"a"', '"b"')),
+            ['/title' => $again]),
+    map({ invalid($text->('/buttonText' => $_), ['/buttonText' => $object]) }
+        qw("Ver" null [] 1)),
+    invalid($text->('/buttonText' => twice('buttonText', '{}', '{}')),
+            ['/buttonText' => $again]),
+    invalid($text->('/buttonText' => '{"text":1,"text":2,"type":3}'),
+            ['/buttonText/type' => $string, '/buttonText/text' => $again]),
+]
+
+
+=== with a type that is wrong, the rest is judged as well
+--- cases eval
+[
+    map({
+        my ($type, $says) = @$_;
+        my $wrong = sub {
+            invalid($text->('/type' => $type, @{ $_[0] }),
+                    ['/type' => $says, @{ $_[1] }])
+        };
+
+        $wrong->(['/options' => '[]'], ['/options' => $ten]),
+        invalid($text->('/type' => $type, '/options' => '[{"title":""}]'),
+                ['/options/0/title' => $title, '/type' => $says]),
+        $wrong->(['/title' => 5], ['/title' => $string]),
+        $wrong->(['/title' => '"T"'], []),
+        $wrong->(['/buttonText' => '[]'], ['/buttonText' => $object]),
+        $wrong->(['/buttonText' => '{"text":5}'],
+                 ['/buttonText/text' => $string]),
+        $wrong->(['/buttonText' => '{"type":"x"}'], []),
+        $wrong->(['/text' => undef], ['/text' => $none])
+    } ['"list"', 'must be text'], ['5', $string], [undef, $none]),
+]
+
+
+=== jelou_strict on: a button without options is refused, as are unknown members
 --- directives
     jelou_strict  on;
 --- cases eval
@@ -257,12 +304,12 @@ END
     accepted($list->('/title' => '"T"', '/buttonText' => '{}'),
              list_of($o_1, '"title":"T","button":{"type":"text","text":'
                            . '"Opciones"}'), $made),
-    invalid($text->('/title' => '"T"'), ['/title' => $foreign]),
+    accepted($text->('/title' => '"T"'), event_of('"body":"Hello","title":"T"'),
+             $made),
     invalid($text->('/buttonText' => '{}'), ['/buttonText' => $foreign]),
     invalid($text->('/title' => 5, '/buttonText' => '"x"'),
-            ['/title' => $foreign, '/buttonText' => $foreign]),
-    map({ my ($at) = $_; invalid($list->("$at/x" => 1), ["$at/x" => $other],
-                                 logged => $at) }
+            ['/title' => $string, '/buttonText' => $object]),
+    map({ my ($at) = $_; invalid($list->("$at/x" => 1), [$at => $other]) }
         '', '/buttonText', '/options/0'),
 ]
 
@@ -273,10 +320,15 @@ END
     map({ my $n = $_; taken(map { qq({"id":"o-$_","title":"No. $_"}) } 1 .. $n)
         } 1 .. 10),
     map({ wrong('/options', $_, $ten) } '[]', '[ ]'),
-    map({ my $n = $_; wrong('/options', '[' . join(',', ($o_1) x $n) . ']',
-                            $ten) } 11, 12, 100, 257, 1000),
-    invalid(options(($o_1) x 10, '{}'), ['/options/10/title' => $none,
-                                         '/options' => $ten]),
+    map({ wrong('/options', '[' . join(',', @o[0 .. $_ - 1]) . ']', $ten) }
+        11, 12, 100, 257, 1000),
+
+    # one too many, or more, are not looked at
+
+    map({ invalid(options(@o[0 .. 9], $_), ['/options' => $ten]) }
+        '{}', '[]', '1,2,3', $o[0]),
+    invalid(options('{}', @o[1 .. 9], '{}'),
+            ['/options/0/title' => $none, '/options' => $ten]),
 ]
 
 
@@ -284,7 +336,7 @@ END
 --- cases eval
 [
     taken('{"id":"o-1","title":"One","description":"The first"}'),
-    taken('{"id":"x","title":"A"}', '{"id":"x","title":"A"}'),
+    taken('{"id":"x","title":"A"}', '{"id":"X","title":"A"}'),
     taken('{"id":"\\u0061\\"","title":"A"}'),
     map({ accepted(options($_), list_of('{"id":"uuid_*",' . substr $_, 1),
                    $made) }
@@ -320,7 +372,7 @@ END
         '', "e\xcc\x81" x 12 . 'e', '\\ud83d\\ude00' x 24 . 'x',
         '\\ude00\\ud83d' x 24, '\\ud83d\\ud83d\\ude00' x 12 . '\\n',
         "\xf0\x9f\x91\xa8\xe2\x80\x8d\xf0\x9f\x91\xa9\xe2\x80\x8d" x 6 . '!'),
-    map({ invalid(options(($o_1) x $_, title_of('x' x 25)),
+    map({ invalid(options(@o[1 .. $_], title_of('x' x 25)),
                   ["/options/$_/title" => $title]) } 1, 7, 9),
 ]
 
@@ -339,7 +391,7 @@ END
         "e\xcc\x81" x 36, '\\ud83d\\ude00x' x 36),
     map({ wrong('/options/0/description', qq("$_"), $long) }
         "e\xcc\x81" x 36 . 'e', '\\ud83d\\ude00' x 72 . 'x'),
-    invalid(options($o_1, description_of('x' x 73) =~ s/One/One, two/r,
+    invalid(options($o_1, description_of('x' x 73) =~ s/o-1/o-2/r,
                     title_of('') =~ s/o-1//r),
             ['/options/1/description' => $long, '/options/2/id' => $id,
              '/options/2/title' => $title]),
@@ -396,7 +448,7 @@ END
     map({ wrong('/options', $_, $array) } qw(1 "x" true null {}), $o_1),
     map({ my $m = $_;
           invalid(options($m), ['/options/0' => $object]),
-          invalid(options($o_1, $m, $o_1), ['/options/1' => $object])
+          invalid(options($o_1, $m, $o[1]), ['/options/1' => $object])
         } qw(1 "x" true null []), "[$o_1]"),
 ]
 
@@ -409,7 +461,8 @@ END
 
         map({ wrong($at, qq("$_"), $id) }
             '', 'x' x 257, "\xc3\xa9" x 128 . 'x', '\\u00e9' x 128 . 'x',
-            'a\\u0000', '\\r\\nb', '\\u007f'),
+            'a\\u0000', '\\r\\nb', '\\u007f', '\\u0085', "a\xc2\x9b", ' ',
+            '\\u00a0'),
         wrong($at, '"\\ud800"', $lone)
     } qw(/userId /options/0/id)),
     map({ my $v = $_;
@@ -417,7 +470,25 @@ END
                    $made),
           accepted($list->('/options/0/id' => qq("$v")), $listed =~ s/o-1/$v/r,
                    $made)
-        } 'x' x 256, "\xc3\xa9" x 128, '\\u0061' x 256, '\\"\\\\/', ' '),
+        } 'x' x 256, "\xc3\xa9" x 128, '\\u0061' x 256, '\\"\\\\/', ' x '),
+]
+
+
+=== identifiers of options differ
+--- cases eval
+[
+    invalid(options($o_1, $o_1), ['/options/1/id' => $differ]),
+    invalid(options($o_1, '{"id":"\\u006f-\\u0031","title":"A"}', $o[1], $o_1),
+            ['/options/1/id' => $differ, '/options/3/id' => $differ]),
+    invalid(options(@o[0 .. 8], '{"id":"o-9","title":5}'),
+            ['/options/9/title' => $string, '/options/9/id' => $differ]),
+    invalid(options(($o_1) x 11),
+            ['/options/1/id' => $differ, '/options' => $ten,
+             map { ("/options/$_/id" => $differ) } 2 .. 9]),
+    taken('{"id":"a","title":"A"}', '{"id":"A","title":"A"}',
+          '{"id":"a ","title":"A"}', '{"id":"aa","title":"A"}'),
+    invalid(options('{"id":"","title":"A"}', '{"id":"","title":"A"}'),
+            ['/options/0/id' => $id, '/options/1/id' => $id]),
 ]
 
 

@@ -160,12 +160,11 @@ sub message {
 }
 
 our @Times = (
-    [0,               '1970-01-01T00:00:00.000Z'],
-    [1,               '1970-01-01T00:00:00.001Z'],
-    [999,             '1970-01-01T00:00:00.999Z'],
-    [1000,            '1970-01-01T00:00:01.000Z'],
-    [86399999,        '1970-01-01T23:59:59.999Z'],
-    [68256000000,     '1972-03-01T00:00:00.000Z'],
+    [100000000000,    '1973-03-03T09:46:40.000Z'],
+    [100000000001,    '1973-03-03T09:46:40.001Z'],
+    [100000000999,    '1973-03-03T09:46:40.999Z'],
+    [194399999999,    '1976-02-28T23:59:59.999Z'],
+    [194486400000,    '1976-03-01T00:00:00.000Z'],
     [951782400000,    '2000-02-29T00:00:00.000Z'],
     [951868799999,    '2000-02-29T23:59:59.999Z'],
     [951868800000,    '2000-03-01T00:00:00.000Z'],
@@ -197,15 +196,15 @@ for (@Times) {
 
 our @Messages = (
     (map { message(@$_) } @Times),
-    message(7, '1970-01-01T00:00:00.007Z', ['"\u0041\""', '"N\u00e9"'],
+    message(100000000007, '1973-03-03T09:46:40.007Z', ['"\u0041\""', '"N\u00e9"'],
             [qq("b\xc3\xa9"), '""']),
 );
 
-# after the year 9999, or not an integer: RFC 3339 has no such time
+# after the year 9999, not an integer, or seconds
 
 our @Refused = (
     map { { %{ message($_, '') }, answer => '422 INVALID_EVENT /timestamp' } }
-        qw(253402300800000 9999999999999999999999 -1 1.5 1e3 "0" null),
+        qw(253402300800000 9999999999999999999999 -1 1.5 1e3 "0" null 0 1 99999999999),
 );
 
 
@@ -237,21 +236,21 @@ our @Conversations = (
 
     # the id is that of the body as it was received, the data is compact
 
-    conversation('conversation.start', '"p \u002f"', 'p%20%2F', 0,
-        '1970-01-01T00:00:00.000Z',
+    conversation('conversation.start', '"p \u002f"', 'p%20%2F', 100000000000,
+        '1973-03-03T09:46:40.000Z',
         qq({ "project_id" : "p \\u002f",\r\n\t"x" : [ 1.50e+1 , " a " , { } ],)
-        . qq(\n"timestamp":0 , "event" : "conversation.start" }\n),
-        '{"project_id":"p \u002f","x":[1.50e+1," a ",{}],"timestamp":0,'
+        . qq(\n"timestamp":100000000000 , "event" : "conversation.start" }\n),
+        '{"project_id":"p \u002f","x":[1.50e+1," a ",{}],"timestamp":100000000000,'
         . '"event":"conversation.start"}'),
 
     # what a message has elsewhere is data here, whatever it looks like
 
     (map {
-        my $body = '{"event":"conversation.close","timestamp":0,'
+        my $body = '{"event":"conversation.close","timestamp":100000000000,'
                    . qq("project_id":"p-1",$_});
 
-        conversation('conversation.close', '"p-1"', 'p-1', 0,
-                     '1970-01-01T00:00:00.000Z', $body, $body);
+        conversation('conversation.close', '"p-1"', 'p-1', 100000000000,
+                     '1973-03-03T09:46:40.000Z', $body, $body);
     } '"contact":{"id":"u-1"},"room_id":"r-1"',
       '"contact":{"id":5},"room_id":[],"bot":{"id":{}}',
       '"contact":{"id":"\u0001\ud800"},"value":{"id":"","type":"x"}',
@@ -302,7 +301,7 @@ our @Rooms = (
     room('"r-1"', 'r-1', 'r-1', [$Ids[0], 'TEXT', '"Hi\u0000"'],
          [$Ids[1], 'IMAGE', '"c"', '"http://a/b"'],
          [$Ids[2], 'VIDEO', undef, '"https://a/b"'],
-         [$Ids[3], 'DOCUMENT', '""', '"ftp://a/b"']),
+         [$Ids[3], 'DOCUMENT', '""', '"http://a/b"']),
     room(qq("a b\\"\\\\\xc3\xa9%"), 'a%20b%22%5C%C3%A9%25',
          'a%20b%22%5c%C3%A9%25', [$Ids[4], 'TEXT', '"Hi"']),
     room('"r"', 'r', 'r', map { [$_, 'TEXT', '"Hi"'] } @Ids),
@@ -333,7 +332,8 @@ our @Bots = (
     bot('"b\""', 'b%22', 'b%22', 'text', '', ''),
     bot('"b-1"', 'b-1', 'b-1', 'list',
         ',"title":"T","options":[{"id":"o","title":"O","description":"d"}]',
-        ',"title":"T","options":[{"id":"o","title":"O","description":"d"}]'),
+        ',"title":"T","button":{"type":"text","text":"Opciones"},'
+        . '"options":[{"id":"o","title":"O","description":"d"}]'),
     bot('"b-1"', 'b-1', 'b-1', 'list',
         ',"buttonText":{},"options":[{"title":"O","id":"o"}]',
         ',"button":{"type":"text","text":"Opciones"},'

@@ -283,7 +283,7 @@ our $inherited = join "\n", map {
     ($ok, '401 SIGNATURE_MISMATCH',
      (map { "422 INVALID_EVENT /$_" } qw(field object event_type)),
      '422 TYPE_NOT_ALLOWED',
-     $level->{strict} eq 'on' ? '422 INVALID_EVENT /more' : $ok)
+     $level->{strict} eq 'on' ? '422 INVALID_EVENT #' : $ok)
 } @places;
 
 our @bodies = map {

@@ -1,5 +1,5 @@
-# jelou_endpoint message: conversation.start and conversation.close, which come
-# to the same URL, and of which only three members are known.
+# jelou_endpoint message: conversation.start, conversation.close and their like,
+# which come to the same URL, and of which only three members are known.
 
 use strict;
 use warnings;
@@ -15,12 +15,16 @@ use Jelou::Cases (
     secret   => 1,
 );
 
-our $id     = 'must have 1 to 256 bytes and no control character';
+our $id     = 'must have 1 to 256 bytes, no control character, and not '
+            . 'white space alone';
 our $none   = 'is required';
 our $string = 'must be a string';
 our $again  = 'must not be repeated';
 our $ms     = 'must be an integer, milliseconds since 1970-01-01T00:00:00Z';
-our $names  = 'must be one of conversation.start, conversation.close';
+our $secs   = 'must be milliseconds since 1970-01-01T00:00:00Z: seconds?';
+our $names  = 'must be conversation. and 1 to 64 of A-Z a-z 0-9 . _ -';
+our $known  = 'must be one of conversation.start, conversation.close';
+our $varied = 'has a member whose name differs only in case from the schema\'s';
 
 our $turn = template(
     '/event'      => '"conversation.start"',
@@ -89,9 +93,32 @@ __DATA__
 [
     taken(),
     taken('/event' => '"conversation.close"'),
-    taken('/event' => '"conversation.close"', '/timestamp' => 0,
+    taken('/event' => '"conversation.close"', '/timestamp' => 100000000000,
           '/project_id' => '"' . 'p' x 256 . '"'),
     taken('/event' => '"conversation\\u002estart"'),
+]
+
+
+=== and what Jelou may add one day
+--- cases eval
+[
+    map({ taken('/event' => qq("conversation.$_")) }
+        qw(updated a start.again START x_y-z.0 ...), 'x' x 64, '\\u0041')
+]
+
+
+=== jelou_conversation_events known: these two, and no others
+--- directives
+    jelou_conversation_events  known;
+--- cases eval
+[
+    taken(),
+    taken('/event' => '"conversation.close"'),
+    taken('/event' => '"conversation\\u002eclose"'),
+    map({ wrong('/event', qq("conversation.$_"), $known) }
+        qw(updated starts star START start\\u0000), '', 'x' x 65),
+    invalid($turn->('/event' => '"order.paid"'),
+            [map({ ($_ => $none) } @message), '/event' => $known]),
 ]
 
 
@@ -163,6 +190,29 @@ END
 ]
 
 
+=== but with jelou_strict no name may be taken for a member that was checked
+--- directives
+    jelou_strict  on;
+--- cases eval
+[
+    map({ invalid($turn->("/$_" => '"x"'), ['' => $varied]) }
+        qw(Project_ID PROJECT_ID project_iD Event EVENT Timestamp
+           \\u0050roject_id Pro\\u006aect_id), "time\xc5\xbftamp",
+        'time\\u017Ftamp', "TIME\xc5\xbfTAMP"),
+    invalid($turn->('/Event' => 1, '/Project_id' => 2, '/project_id' => 5),
+            ['' => $varied, '/project_id' => $string]),
+    map({ with(qq("$_":1)) }
+        qw(Room_ID project-id project_id_ Project Events event\\u0000
+           pro\\ud800ect_id Data), 'Event ', "ev\xc3\xa9nt", ''),
+    with('"x":{"Event":1}'),
+]
+
+
+=== without jelou_strict they are data
+--- cases eval
+[map { with(qq("$_":1)) } qw(Project_ID EVENT)]
+
+
 === a large one, from a temporary file
 --- directives
     client_body_buffer_size  1k;
@@ -181,14 +231,17 @@ END
     wrong('/project_id', undef, $none),
     invalid($turn->('/timestamp' => undef, '/project_id' => undef),
             ['/timestamp' => $none, '/project_id' => $none]),
-    map({ wrong('/event', $_, $string) } qw(1 null true {} [])),
+    map({ invalid($turn->('/event' => $_),
+                  [map({ ($_ => $none) } @message), '/event' => $string]) }
+        qw(1 null true {} [])),
     map({ wrong('/project_id', $_, $string) } qw(1 null true {} [])),
     map({ wrong('/timestamp', $_, 'must be a number') }
         qw("1776134278574" null true {} [])),
     map({ wrong('/timestamp', $_, $ms) }
         qw(-1 1.0 1e12 253402300800000 99999999999999999999)),
+    map({ wrong('/timestamp', $_, $secs) } qw(0 1776134278 99999999999)),
     map({ wrong('/project_id', qq("$_"), $id) }
-        '', 'x' x 257, 'a\\nb', '\\u0000'),
+        '', 'x' x 257, 'a\\nb', '\\u0000', '\\u0085', ' '),
     wrong('/project_id', '"\\udc00"', 'must not have a lone surrogate'),
 ]
 
@@ -199,8 +252,9 @@ END
     wrong('/event', twice('event', ('"conversation.start"') x 2), $again),
     wrong('/event', twice('event', '"conversation.start"',
                           '"conversation.close"'), $again),
-    wrong('/event', twice('\\u0065vent', '"x"', '"conversation.close"'),
-          $again),
+    wrong('/event', twice('\\u0065vent', '"conversation.x"', '5'), $again),
+    invalid($turn->('/event' => twice('event', '"x"', '"conversation.close"')),
+            [map({ ($_ => $none) } @message), '/event' => $again]),
     wrong('/timestamp', twice('timestamp', 1776134278574, 1776134278574),
           $again),
     wrong('/project_id', twice('project_id', '"p-1"', '"p-2"'), $again),
@@ -210,13 +264,32 @@ END
 === other events
 --- cases eval
 [
-    map({ wrong('/event', qq("$_"), $names) }
-        '', 'message', 'conversation', 'conversation.', 'conversation.stop',
-        'conversation.starts', 'conversation.star', 'Conversation.start',
-        'conversation.START', 'conversation-start', ' conversation.start',
-        'conversation.start\\u0000', 'conversation.xlose', 'event',
+    map({ wrong('/event', qq("conversation.$_"), $names) }
+        '', ' ', 'a b', 'start ', 'start\\u0000', 'x' x 65, "\xc3\xa9", 'a/b',
+        '\\n', 'a:b', '%41'),
+
+    # what is not called so is to be a message
+
+    map({ invalid($turn->('/event' => qq("$_")),
+                  [map({ ($_ => $none) } @message), '/event' => $names]) }
+        '', 'message', 'conversation', 'Conversation.start',
+        'conversation-start', ' conversation.start', 'event', 'order.paid',
         'x' x 300),
-    wrong('/event', '"\\ud800"', 'must not have a lone surrogate'),
+    map({ invalid($turn->('/event' => qq("$_")),
+                  [map({ ($_ => $none) } @message),
+                   '/event' => 'must not have a lone surrogate']) }
+        '\\ud800', 'conversation.\\ud800'),
+]
+
+
+=== a message without event_type, with an unknown event: both are said
+--- cases eval
+[
+    invalid('{"field":"messages","object":"message_event","timestamp":'
+            . '1776134278574,"project_id":"p-1","room_id":"r-1","contact":'
+            . '{"id":"u"},"conversation":{"id":"c"},"bot":{"id":"b"},"value":'
+            . '{"id":"m","type":"text","content":{"body":"t"}},"event":"x"}',
+            ['/event_type' => $none, '/event' => $names]),
 ]
 
 
@@ -229,7 +302,8 @@ END
     invalid($turn->('/event_type' => '"message"'),
             [map({ ($_ => $none) } grep { !/event_type/ } @message)]),
     invalid($turn->('/event_type' => 'null', '/event' => 5),
-            [map({ ($_ => /event_type/ ? $string : $none) } @message)]),
+            [map({ ($_ => /event_type/ ? $string : $none) } @message),
+             '/event' => $string]),
 ]
 
 
@@ -246,7 +320,9 @@ END
 --- cases eval
 [
     map({ invalid($turn->('/event' => $_), [map({ ($_ => $none) } @message)]) }
-        '"conversation.start"', '"conversation.close"', '"other"', 5),
+        '"conversation.start"', '"conversation.close"', '"other"'),
+    invalid($turn->('/event' => 5), [map({ ($_ => $none) } @message),
+                                     '/event' => $string]),
 ]
 
 
@@ -256,9 +332,10 @@ END
     jelou_strict               on;
 --- cases eval
 [
-    invalid($turn->('/x' => 1), ['/x' => 'is not a member of the schema',
-                                 map({ ($_ => $none) } @message)],
-            logged => ''),
+    invalid($turn->('/x' => 1), ['' => 'has 1 member outside the schema',
+                                 map({ ($_ => $none) } @message),
+                                 '/event' => 'is not a member of this message '
+                                             . 'type']),
 ]
 
 
@@ -341,7 +418,7 @@ invalid value "start" in "jelou_conversation_events" directive
 [
     taken(at_age(0)), taken(at_age(3500)), taken(at_age(-3500)),
     map({ refused($turn->(@$_), '422 STALE_EVENT') }
-        [at_age(3601)], [at_age(-3900)], ['/timestamp' => 0],
+        [at_age(3601)], [at_age(-3900)], ['/timestamp' => 100000000000],
         ['/event' => '"conversation.close"', at_age(86400)]),
     invalid($turn->(at_age(7200), '/project_id' => undef),
             ['/project_id' => $none]),
@@ -355,7 +432,7 @@ invalid value "start" in "jelou_conversation_events" directive
     refused($turn->(), '401 SIGNATURE_MISMATCH', secret => 'another'),
     refused($turn->() . '}', '400 INVALID_JSON', log =>
             join ' ', 'INVALID_JSON: not JSON at byte',
-            1 + length $turn->(), 'of', 1 + length $turn->()),
+            length $turn->(), 'of', 1 + length $turn->()),
     taken(),
 ]
 

@@ -8,6 +8,7 @@
 
 use strict;
 use warnings;
+use utf8;
 
 use lib 't/lib';
 use Jelou 'no_plan';
@@ -110,7 +111,7 @@ sub message {
     my ($type, $content) = @_;
 
     return { raw => post(<<"END", path => '/message', keepalive => 1) };
-{"field":"messages","object":"message_event","event_type":"message","timestamp":1,
+{"field":"messages","object":"message_event","event_type":"message","timestamp":1776134278574,
 "project_id":"p","room_id":"r","contact":{"id":"u"},"conversation":{"id":"c"},
 "bot":{"id":"b"},"value":{"id":"m-@{[ ++$n ]}","type":"$type","content":$content}}
 END
@@ -279,6 +280,45 @@ cmp_ok($browser->get('parseFloat(document.getElementById("requests-rate").textCo
        '<=', $count, 'a rate is a second\'s');
 $browser->wait('document.querySelectorAll("#traffic .area.accepted").length > 0');
 
+# Below the curves: the moments are even, and each small one says its scale
+
+my $ticks = $browser->get(<<'END');
+Array.from(document.querySelectorAll('#traffic .tick'), node =>
+    node.textContent.split(':').reduce((sum, n) => 60 * sum + +n, 0)
+        * (node.textContent.length > 5 ? 1 : 60))
+END
+
+cmp_ok(scalar @$ticks, '>=', 2, 'there are times');
+is(scalar(keys %{ { map { $ticks->[$_] - $ticks->[$_ - 1] => 1 } 1 .. $#$ticks } }), 1,
+   'at even distances') or diag("@$ticks");
+is(scalar(grep { $_ % 5 } @$ticks), 0, 'and at even moments');
+
+$browser->wait('document.querySelector(".figure.requests .peak").textContent !== ""');
+like($browser->get('document.querySelector(".figure.requests .peak").textContent'),
+     qr/^peak [\d.,]+\/s$/, 'a small curve says its scale');
+
+# The period is 5 minutes, and the page has not been open for so long.
+
+like($browser->get('document.querySelector(".figure.requests .of").textContent'),
+     qr/^in \d+ s so far$/, 'a short period says so');
+like(text('.span'), qr/^the \d+ s since this page was opened$/, 'and why');
+is($browser->get('document.querySelector(".figure.requests .all").hidden'), 0,
+   'the total is another number');
+
+is($browser->get('document.querySelector("main").classList.contains("calm")'), 0,
+   'there are causes');
+
+my $pill = $browser->get(<<'END');
+(() => {
+    const pill = document.querySelector('.state').getBoundingClientRect();
+    const text = document.getElementById('state').getBoundingClientRect();
+    return [text.left - 16 - pill.left, pill.right - text.right];
+})()
+END
+
+cmp_ok(abs($pill->[0] - $pill->[1]), '<', 1.5, 'the state is in the middle of its pill')
+    or diag("@$pill");
+
 # Each of the endpoints by itself
 
 for my $endpoint (qw(incoming_message message room_message bot_message)) {
@@ -292,6 +332,22 @@ is(text('#requests-total'), '0', 'an endpoint that had no requests');
 is(text('#own > text:last-of-type'), 'No requests in the period', 'has no times');
 is($browser->get('document.getElementById("causes-none").hidden'), 0,
    'and no causes');
+
+# Then the cards below fill the page.
+
+my $boxes = $browser->get(<<'END');
+(() => {
+    const box = node => node.getBoundingClientRect();
+    const main = box(document.querySelector('main'));
+    const cards = Array.from(document.querySelectorAll('.stack .card'), box);
+    return { causes: box(document.querySelector('.seven')).width - main.width,
+             last: main.right - cards[2].right,
+             tops: new Set(cards.map(c => c.top)).size };
+})()
+END
+
+cmp_ok(abs $boxes->{$_}, '<', 1, "the healthy page is full: $_") for qw(causes last);
+is($boxes->{tops}, 1, 'its cards are side by side');
 
 $browser->click('#endpoints label:has(input[value=all])');
 
@@ -393,6 +449,8 @@ for my $scheme (qw(light dark)) {
         wait_count(total => want(3)->{total}{requests});
 
         is_deeply(shown('total'), want(3), "$name: the counters");
+        is($browser->get('document.querySelector(".figure.requests .all").hidden'), 1,
+           "$name: since the start, a number stands there once");
         is_deeply($browser->get($contrast), [], "$name: contrast");
         is($browser->get('document.documentElement.scrollWidth'), $width,
            "$name: no scrolling to the side");
@@ -469,6 +527,9 @@ sub stale {
 $nginx->write(http => config('return 403;'))->reload;
 stale('answered 403', 'a refusal');
 
+$nginx->write(http => config('return 404;'))->reload;
+stale('“location = /jelou-status { jelou_status json; }”', 'nothing there');
+
 $nginx->write(http => config('return 200 "{}";'))->reload;
 stale('is not the page of', 'another page');
 
@@ -489,7 +550,7 @@ is_deeply([grep { !/^console: Failed to load resource/ } $browser->complaints], 
 
 $nginx->start;
 $browser->wait('document.body.dataset.state === "live"');
-wait_text('#anew', 'The counters began anew');
+wait_text('#anew', 'The counters started again');
 is(text('#requests-total'), '0', 'the counters begin anew');
 send_all(1);
 wait_count(total => want(1)->{total}{requests});

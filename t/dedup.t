@@ -560,9 +560,9 @@ location / {
     proxy_pass      http://app;
 }
 --- requests eval
-our ($a, $b) = (uuid(1), uuid(2));
+our ($a, $b, $c) = map { uuid($_) } 1 .. 3;
 our @rooms = (['r-1', $::a, $::b], ['r-1', $::b, $::a], ['r-1', $::a],
-              ['r-1', $::b], ['r-1', $::a, $::b, $::a], ['r-2', $::a, $::b]);
+              ['r-1', $::b], ['r-1', $::a, $::b, $::c], ['r-2', $::a, $::b]);
 our $bodies = sub { map { my ($room, @ids) = @$_;
                           [room_message(@ids), path => "/rooms/$room/message"] } @_ };
 on_one($::bodies->(@::rooms, @::rooms),
@@ -590,7 +590,7 @@ location / {
     proxy_pass      http://app;
 }
 --- requests eval
-our $turn  = '{"event":"conversation.start","timestamp":1,"project_id":"p-1"}';
+our $turn  = '{"event":"conversation.start","timestamp":1776134278571,"project_id":"p-1"}';
 our $later = $::turn =~ s/1/2/r;
 our $close = $::turn =~ s/start/close/r;
 our $p2    = $::turn =~ s/p-1/p-2/r;
@@ -601,7 +601,7 @@ on_one($::turn, $::later, $::close, $::p2, "$::turn ",
 --- response_headers eval: replayed((0) x 5, (1) x 5)
 --- upstream eval
 [map {
-    my ($event, $timestamp, $project) = /"([cp][^"]*)",.*:(\d),.*"(p-\d)"/;
+    my ($event, $timestamp, $project) = /"([cp][^"]*)",.*:(\d+),.*"(p-\d)"/;
     qq({"field":"messages","object":"message_event","event_type":"$event",)
     . qq("timestamp":$timestamp,"project_id":"$project","data":) . s/ \z//r . '}'
  } $::turn, $::later, $::close, $::p2, "$::turn "]
@@ -620,7 +620,7 @@ location / {
     proxy_pass      http://app;
 }
 --- requests eval
-our $turn = '{"event":"conversation.start","timestamp":1,"project_id":"p-1"}';
+our $turn = '{"event":"conversation.start","timestamp":1776134278571,"project_id":"p-1"}';
 on_one($::turn, $::turn)
 --- reply
 accepted
@@ -630,9 +630,9 @@ accepted
 use Digest::SHA 'sha256_hex';
 '{"specversion":"1.0","id":"' . sha256_hex($::turn) . '",'
 . '"source":"/projects/p-1","type":"ai.jelou.conversation.start",'
-. '"time":"1970-01-01T00:00:00.001Z","partitionkey":"p-1",'
+. '"time":"2026-04-14T02:37:58.571Z","partitionkey":"p-1",'
 . '"datacontenttype":"application/json","data":{"field":"messages",'
-. '"object":"message_event","event_type":"conversation.start","timestamp":1,'
+. '"object":"message_event","event_type":"conversation.start","timestamp":1776134278571,'
 . qq("project_id":"p-1","data":$::turn}})
 
 

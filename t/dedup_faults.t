@@ -465,8 +465,7 @@ for my $answer ('500', 'close', $half) {
     # other times
 
     for my $case (['3s', 0, 4], ['90', 80, 91], ['2m', 110, 121],
-                  ['1h30m', 5390, 5401], ['365d', 364 * 24 * $hour, 366 * 24 * $hour],
-                  ['100y', 50 * 365 * 24 * $hour])
+                  ['1h30m', 5390, 5401], ['365d', 364 * 24 * $hour, 366 * 24 * $hour])
     {
         my ($ttl, $within, $after) = @$case;
 
@@ -478,8 +477,6 @@ for my $answer ('500', 'close', $half) {
         is(ask($event), '200', "ttl=$ttl: the first time");
         $preload->fast($within);
         is(ask($event), '200 replayed', "ttl=$ttl: within it");
-
-        next if !$after;
 
         $preload->fast($after);
         is(ask($event), '200', "ttl=$ttl: after it");

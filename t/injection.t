@@ -124,25 +124,26 @@ our %kind = (
 our @escaped = (
     '\\r\\nEvil: 1', 'a\\nEvil: 1', 'a\\rEvil: 1', '\\u000d\\u000aEvil: 1',
     'a\\u000D\\u000AEvil: 1\\u000d\\u000a', '\\u0000', 'a\\u0000', 'a\\n',
-    '\\r', 'a\\tb', 'a\\u001fb', 'a\\u007fb', '\\n\\nGET / HTTP/1.1',
+    '\\r', 'a\\tb', 'a\\u001fb', 'a\\u007fb', '\\n\\nGET / HTTP/1.1', '\\u0085',
+    "a\xc2\x85Evil: 1", 'a\\u009b2J',
 );
 
 our @bare = ("a\r\nEvil: 1", "a\nEvil: 1", "a\rEvil: 1", "a\0", "\n", "a\x1f");
 
 our @harmless = (
     '\\\\r\\\\n', '\\u005cr\\u005cn', '%0d%0a', '\\u010d\\u010a',
-    '\\u560d\\u560a', '\\ud83d\\ude0d', '\\u0085', "\xc2\x85", '\\u2028',
-    "\xe2\x80\xa9", ': 1', '\\"\\u0022', '&#13;&#10;', "\xc4\x8d\xc4\x8a",
+    '\\u560d\\u560a', '\\ud83d\\ude0d', 'x\\u2028',
+    "\xe2\x80\xa9x", ': 1', '\\"\\u0022', '&#13;&#10;', "\xc4\x8d\xc4\x8a",
 );
 
 # In the path, where %00 is nginx's affair.
 
 our @segments = ('%0D%0AEvil:%201', 'a%0aEvil:1', 'a%0DEvil', '%0a', 'a%1Fb',
-                 'a%7f', '%C3%0A', '%C0%8A');
+                 'a%7f', '%C3%0A', '%C0%8A', '%C2%85', 'a%C2%9B');
 
 our %harmless_segments = (
-    '%250d%250a' => '%0d%0a', '%C2%85' => "\xc2\x85", '%5Cr%5Cn' => '\\r\\n',
-    '%E2%80%A8' => "\xe2\x80\xa8", '%C4%8D%C4%8A' => "\xc4\x8d\xc4\x8a",
+    '%250d%250a' => '%0d%0a', '%5Cr%5Cn' => '\\r\\n',
+    'a%E2%80%A8' => "a\xe2\x80\xa8", '%C4%8D%C4%8A' => "\xc4\x8d\xc4\x8a",
     ':%201' => ': 1', '%22' => '"',
 );
 
@@ -186,7 +187,8 @@ sub attacks {
         } sort keys %{ $k->{ids} }),
 
         map({ my $at = $_;
-              map({ $case->($at, $_, "422 INVALID_EVENT $at") } @escaped)
+              my $is = $at eq '/event' ? 'conversation.' : '';
+              map({ $case->($at, "$is$_", "422 INVALID_EVENT $at") } @escaped)
             } @{ $k->{others} }),
 
         map({ my $at = $_;

@@ -14,7 +14,8 @@ use Jelou::Cases (
     secret   => 1,
 );
 
-our $id     = 'must have 1 to 256 bytes and no control character';
+our $id     = 'must have 1 to 256 bytes, no control character, and not '
+            . 'white space alone';
 our $none   = 'is required';
 our $string = 'must be a string';
 our $number = 'must be a number';
@@ -25,7 +26,8 @@ our $https  = 'must be an https URL';
 our $mime   = 'must be a media type, type/subtype';
 our $ms     = 'must be an integer, milliseconds since 1970-01-01T00:00:00Z';
 our $types  = 'must be one of text, image, video, audio, document';
-our $other  = 'is not a member of the schema';
+our $other  = 'has 1 member outside the schema';
+our $secs   = 'must be milliseconds since 1970-01-01T00:00:00Z: seconds?';
 our $foreign = 'is not a member of this message type';
 
 # A message, and the event that it becomes
@@ -221,10 +223,22 @@ END
         '', @objects),
     accepted($message->(map { ("$_/user_id" => '"x"', "$_/room" => 1) }
                         '', @objects), $event->(), 'accepted m-1'),
-    map({ accepted($message->("/value/content/$_" => '1'), $event->(),
+    map({ accepted($message->("/value/content/$_" => '"x"'), $event->(),
                    'accepted m-1') } qw(url mime_type caption filename)),
-    accepted($message->('/event' => '"conversation.start"'), $event->(),
-             'accepted m-1'),
+    map({ accepted($message->('/event' => qq("$_")), $event->(),
+                   'accepted m-1') } 'conversation.start', 'x', '\\ud800', ''),
+]
+
+
+=== members of other types are one string all the same
+--- cases eval
+[
+    map({ my $at = $_; my $name = last_name($at);
+          map({ wrong($at, $_, $string) } qw(1 null {} [])),
+          wrong($at, twice($name, '"x"', '"x"'), $again),
+          wrong($at, twice($name, '1', 'null'), $again) }
+        '/event', map { "/value/content/$_" } qw(url mime_type caption
+                                                 filename)),
 ]
 
 
@@ -234,16 +248,27 @@ END
 --- cases eval
 [
     taken(),
-    map({ invalid($message->("$_/other" => 1), ["$_/other" => $other],
-                  logged => $_) } '', @objects),
+    map({ invalid($message->("$_/other" => 1), [$_ => $other]) } '', @objects),
     invalid($message->('/user_id' => '"x"', '/contact/room_id' => 1),
-            ['/contact/room_id' => $other, '/user_id' => $other],
-            logged => '/contact'),
-    map({ invalid($message->("/value/content/$_" => '1'),
+            ['/contact' => $other, '' => $other]),
+    map({ invalid($message->("/value/content/$_" => '"x"'),
                   ["/value/content/$_" => $foreign]) }
         qw(url mime_type caption filename)),
-    invalid($message->('/event' => '"conversation.start"'),
-            ['/event' => $foreign]),
+    map({ invalid($message->('/event' => qq("$_")), ['/event' => $foreign]) }
+        'conversation.start', 'x', ''),
+
+    # whatever the message type is
+
+    invalid($message->('/value/type' => '"sticker"', '/value/content' => '{}',
+                       '/event' => '"x"'),
+            ['/value/type' => $types, '/event' => $foreign]),
+    invalid($message->('/value/type' => undef, '/event' => '5'),
+            ['/value/type' => $none, '/event' => $string]),
+
+    # names that decoders may take for the schema's are members outside it
+
+    map({ invalid($message->("/$_" => '"x"'), ['' => $other]) }
+        qw(Project_id PROJECT_ID Timestamp Event)),
 ]
 
 
@@ -296,11 +321,11 @@ END
         map({ wrong($at, qq("$_"), $id) }
             '', 'x' x 257, "\xc3\xa9" x 128 . 'x', '\\u00e9' x 128 . 'x',
             '\\ud83d\\ude00' x 64 . 'x', 'a\\u0000', '\\r\\nb', '\\u007f',
-            '\\u001F'),
+            '\\u001F', '\\u0080', "a\xc2\x85", '\\u009f', ' ', '\\u2003\\u00a0'),
         map({ wrong($at, qq("$_"), $lone) } '\\ud800', 'a\\udfffb'),
         map({ taken($at => qq("$_")) }
             'x', 'x' x 256, "\xc3\xa9" x 128, '\\u0061' x 256,
-            '\\ud83d\\ude00' x 64, '\\"\\\\/', "\xc2\x80 \xe2\x80\xa8"),
+            '\\ud83d\\ude00' x 64, '\\"\\\\/', "\xc2\xa1 \xe2\x80\xa8"),
     } @ids)
 ]
 
@@ -359,6 +384,11 @@ END
 === several violations, all of them and up to 16
 --- cases eval
 [
+    map({ wrong('/timestamp', $_, $secs) }
+        qw(0 1 1776134278 99999999999)),
+    map({ taken('/timestamp' => $_) } qw(100000000000 253402300799999)),
+    map({ wrong('/timestamp', $_, $ms) }
+        qw(1776134278574.0 -1 1e12 253402300800000)),
     invalid($message->('/timestamp' => -1, '/contact/id' => '""',
                        '/bot' => '[]', '/value/content/body' => 'null'),
             ['/timestamp' => $ms, '/contact/id' => $id, '/bot' => $object,

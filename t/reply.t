@@ -339,13 +339,8 @@ bodies(4)
 
 
 === no byte of a large answer gets out: in a temporary file
---- http_config
-proxy_cache_path  cache keys_zone=cache:1m;
 --- directives
-proxy_cache            cache;
-proxy_cache_methods    POST;
-proxy_cache_key        $request_id;
-proxy_cache_valid      any 1m;
+proxy_store            $TEST_NGINX_SERVROOT/html/stored-$request_id;
 --- requests eval
 events(3)
 --- upstream_answer eval

@@ -14,7 +14,8 @@ use Jelou::Cases (
     path     => '/v1/rooms/r-1/message',
 );
 
-our $id      = 'must have 1 to 256 bytes and no control character';
+our $id      = 'must have 1 to 256 bytes, no control character, and not '
+             . 'white space alone';
 our $none    = 'is required';
 our $string  = 'must be a string';
 our $object  = 'must be an object';
@@ -22,10 +23,11 @@ our $array   = 'must be an array';
 our $again   = 'must not be repeated';
 our $lone    = 'must not have a lone surrogate';
 our $uuid    = 'must be a UUID';
-our $uri     = 'must be an absolute URI';
+our $uri     = 'must be an https or http URL';
 our $types   = 'must be one of TEXT, IMAGE, VIDEO, DOCUMENT';
 our $some    = 'must have at least 1 message';
-our $other   = 'is not a member of the schema';
+our $other   = 'has 1 member outside the schema';
+our $differ  = 'must differ from every other id';
 our $foreign = 'is not a member of this message type';
 
 our @media = qw(IMAGE VIDEO DOCUMENT);
@@ -238,8 +240,19 @@ END
 --- cases eval
 [
     media('TEXT', qq("text":"A","mediaUrl":"$url"), '"body":"A"'),
-    media('TEXT', '"text":"A","mediaUrl":5', '"body":"A"'),
-    media('TEXT', '"text":"A","mediaUrl":"x","mediaUrl":""', '"body":"A"'),
+    media('TEXT', '"text":"A","mediaUrl":"javascript:alert(1)"', '"body":"A"'),
+    media('TEXT', '"text":"A","mediaUrl":""', '"body":"A"'),
+]
+
+
+=== what belongs to another type is one string all the same
+--- cases eval
+[
+    map({ invalid(message('TEXT', qq("text":"A","mediaUrl":$_)),
+                  ['/messages/0/mediaUrl' => $string]) } qw(5 null {} [])),
+    map({ invalid(message('TEXT', qq("text":"A","mediaUrl":$_)),
+                  ['/messages/0/mediaUrl' => $again]) }
+        qq("$url","mediaUrl":"$url"), '5,"media\\u0055rl":"x"'),
 ]
 
 
@@ -275,12 +288,10 @@ END
 --- cases eval
 [
     accepted($one->(), event_of($hello), $ok),
-    invalid($one->('/x' => 1), ['/x' => $other], logged => ''),
-    invalid($one->('/roomId' => '"r-1"'), ['/roomId' => $other],
-            logged => ''),
+    invalid($one->('/x' => 1), ['' => $other]),
+    invalid($one->('/roomId' => '"r-1"'), ['' => $other]),
     invalid(room(text_of(1), text_of(2) =~ s/}/,"x":1,"~\/":2}/r),
-            ['/messages/1/x' => $other, '/messages/1/~0~1' => $other],
-            logged => '/messages/1'),
+            ['/messages/1' => 'has 2 members outside the schema']),
     invalid($one->('/messages/0/mediaUrl' => qq("$url")),
             ['/messages/0/mediaUrl' => $foreign]),
 ]
@@ -405,11 +416,12 @@ END
 [
     map({ wrong('/senderId', qq("$_"), $id) }
         '', 'x' x 257, "\xc3\xa9" x 128 . 'x', '\\u00e9' x 128 . 'x',
-        'a\\u0000', '\\r\\nb', '\\u007f'),
+        'a\\u0000', '\\r\\nb', '\\u007f', '\\u0080', "\xc2\x9f", ' ',
+        "\xe3\x80\x80"),
     wrong('/senderId', '"\\ud800"', $lone),
     map({ accepted($one->('/senderId' => qq("$_")),
                    event_of($hello) =~ s/s-1/$_/r, $ok) }
-        'x' x 256, "\xc3\xa9" x 128, '\\u0061' x 256, '\\"\\\\/', ' '),
+        'x' x 256, "\xc3\xa9" x 128, '\\u0061' x 256, '\\"\\\\/', ' x'),
 ]
 
 
@@ -458,21 +470,59 @@ END
     wrong('/messages/0/type', '"\\ud800"', $lone),
     invalid($one->('/messages/0/type' => '"x"', '/messages/0/text' => '5',
                    '/messages/0/mediaUrl' => '5'),
+            ['/messages/0/type' => $types, '/messages/0/text' => $string,
+             '/messages/0/mediaUrl' => $string]),
+    invalid($one->('/messages/0/type' => '"x"', '/messages/0/text' => undef),
             ['/messages/0/type' => $types]),
+    invalid($one->('/messages/0/type' => undef,
+                   '/messages/0/mediaUrl' => '"x:y"'),
+            ['/messages/0/type' => $none, '/messages/0/mediaUrl' => $uri]),
 ]
 
 
-=== mediaUrl is an absolute URI
+=== ids differ
+--- cases eval
+[
+    invalid(room(text_of(1), text_of(1)), ['/messages/1/id' => $differ]),
+    invalid(room(text_of(1), text_of(2), text_of(3), text_of(2), text_of(1),
+                 text_of(2)),
+            [map { ("/messages/$_/id" => $differ) } 4, 3, 5]),
+    invalid(room(text_of(0xabcdef), uc(text_of(0xabcdef))
+                 =~ s/"(ID|TEXT)":/"\L$1":/gr =~ s/"TYPE"/"type"/r),
+            ['/messages/1/id' => $differ]),
+    invalid(room(text_of(1), text_of(1) =~ s/"id":"0/"id":"\\u0030/r),
+            ['/messages/1/id' => $differ]),
+    invalid(room(text_of(1), '5', text_of(1) =~ s/TEXT/text/r),
+            ['/messages/1' => $object, '/messages/2/type' => $types,
+             '/messages/2/id' => $differ]),
+    invalid(room(('{"id":"x","type":"TEXT","text":""}') x 2),
+            [map { ("/messages/$_/id" => $uuid) } 0, 1]),
+    invalid('{"messages":[' . text_of(1) . ',' . text_of(1) . ']}',
+            ['/senderId' => $none, '/messages/1/id' => $differ]),
+    invalid(room((text_of(1)) x 100),
+            [map { ("/messages/$_/id" => $differ) } 1 .. 16]),
+    invalid(room(map { text_of($_ % 999) } 0 .. 999),
+            ['/messages/999/id' => $differ]),
+]
+
+
+=== mediaUrl is an https or http URL
 --- cases eval
 [
     map({ media('DOCUMENT', qq("mediaUrl":"$_"), qq("url":"$_")) }
         'https://a.example/b.pdf', 'http://a.example', 'HTTPS://A.EXAMPLE/',
-        'https://user@a.example:8443/b?c=d&e=%20#f', 'ftp://a.example/b',
-        's3://bucket/key', 'urn:isbn:0451450523', 'a+b-c.1:x', 'x:y',
-        'data:image/png;base64,iVBORw0KGgo=', 'https:\\/\\/a.example\\/b',
+        'https://user@a.example:8443/b?c=d&e=%20#f', 'HTTP://a.example/b',
+        'https:\\/\\/a.example\\/b', 'http://[2001:db8::1]:80/b',
         'https://[2001:db8::1]/b', 'https://a.example/' . 'x' x 5000),
     map({ invalid(message('DOCUMENT', qq("mediaUrl":"$_")),
                   ['/messages/0/mediaUrl' => $uri]) }
+        'javascript:alert(1)', 'data:text/html,x', 'file:///etc/passwd',
+        'https://', 'https://:443/x', 'http://', 'http:///a', 'ftp://a.example/b',
+        's3://bucket/key', 'urn:isbn:0451450523', 'a+b-c.1:x', 'x:y',
+        'data:image/png;base64,iVBORw0KGgo=', 'https://[]/x', 'https://[::1/x',
+        'https://a:b:c/', 'https://h:x/', 'https://h:99999/', 'http://%zz/',
+        'https://a\\\\b', 'http://a/\\u200b', "http://a/\xef\xbb\xbf",
+        "http://\xe2\x80\xaea/", 'http://a/\\u2066', 'httpx://a', 'http//a',
         '', 'a.example/b', '/b', '//a.example/b', '?a:b', '#a:b', './a:b',
         ':', ':b', 'https', 'https:', '1https://a', '-a:b', '+a:b', '.a:b',
         'ht tps://a', 'ht_tps://a', 'https//a:1', ' https://a.example',
@@ -503,7 +553,7 @@ END
         ['message', 'message'], ['x' x 256, 'x' x 256], ['...', '...'],
         ['%61' x 256, 'a' x 256], ['%C3%B1' x 128, "\xc3\xb1" x 128],
         ['%22' x 256, '\\"' x 256], ['%EF%BF%BF', "\xef\xbf\xbf"],
-        ['%C2%85', "\xc2\x85"], ['%E2%80%A8', "\xe2\x80\xa8"]),
+        ['%C2%A0x', "\xc2\xa0x"], ['a%E2%80%A8', "a\xe2\x80\xa8"]),
 ]
 
 
@@ -524,7 +574,8 @@ END
         '/v1/rooms?/rooms/r-1/message'),
     map({ nowhere("/v1/rooms/$_/message") }
         qw(%0A %0D%0A a%0Ab a%0D a%09b %01 %1F %7F %FF %C3 a%C3 %C0%AF
-           %ED%A0%80 %F4%90%80%80 %80 %E2%80 %C3%28), "\xff", "a\xc3"),
+           %ED%A0%80 %F4%90%80%80 %80 %E2%80 %C3%28 %C2%85 a%C2%80 %C2%9F
+           %20 %C2%A0 %E3%80%80%20), "\xff", "a\xc3"),
 ]
 
 

@@ -12,7 +12,8 @@ BEGIN { $ENV{TEST_NGINX_SLEEP} ||= 0.0001 }
 use JSON::PP ();
 use Jelou 'no_plan';
 
-our $id     = 'must have 1 to 256 bytes and no control character';
+our $id     = 'must have 1 to 256 bytes, no control character, and not '
+            . 'white space alone';
 our $string = 'must be a string';
 our $object = 'must be an object';
 our $https  = 'must be an https URL';
@@ -242,11 +243,39 @@ my %other = (
             my $more = join ',', map { "\"$_\":$value" } @$other;
 
             [$event =~ s/"content":\{/$&$more,/r, $event],
-            [$event =~ s/(?=\}\}\}$)/,$more,$more/r, $event],
+            [$event =~ s/(?=\}\}\}$)/,$more/r, $event],
 
-        } '"x"', '"http://telltale"', '"\ud800"', '12', 'null', '[]',
-          '{"url":1}'
+        } '"x"', '"http://telltale"', '"\ud800"', '""', '"a/b"'
     } keys %event
+]
+
+
+=== members of other types are one string all the same
+--- invalid eval
+my %media = (url => '"https://telltale.example"', mime_type => '"a/telltale"');
+my %other = (
+    text     => [qw(url mime_type caption filename)],
+    image    => [qw(body filename)],
+    video    => [qw(body filename)],
+    audio    => [qw(body caption filename)],
+    document => [qw(body caption)],
+);
+[
+    map {
+        my $type = $_;
+        my %has = $type eq 'text' ? (body => '"telltale"') : %media;
+
+        map {
+            my $name = $_;
+
+            map({ [message(type => "\"$type\"", %has, $name => $_),
+                   at($name) => $string] }
+                '12', 'null', '[]', '{"url":1}'),
+            map({ [message(type => "\"$type\"", %has, $name => $_),
+                   at($name) => $twice] }
+                "\"telltale\",\"$name\":\"telltale\"", "1,\"$name\":null"),
+        } @{ $other{$type} }
+    } sort keys %other
 ]
 
 
@@ -358,7 +387,20 @@ my %other = (
         map { [has($name, "\"telltale$_\""), at($name) => $id] }
         (map { sprintf '\u%04x', $_ } 0 .. 0x1f, 0x7f),
         '\u001F', '\u007F', '\b', '\f', '\n', '\r', '\t', '\r\nX-Header: 1',
-        "\x7f", "\\u00e9\x7f", 'x\u0000x',
+        "\x7f", "\\u00e9\x7f", 'x\u0000x', "\xc2\x80", '\u0080', '\u0085',
+        "\xc2\x9b", '\u009f', "\xc2\x9f",
+    } @ids
+]
+
+
+=== identifiers: white space alone
+--- invalid eval
+[
+    map {
+        my $name = $_;
+        map { [has($name, "\"$_\""), at($name) => $id] }
+        ' ', '  ', '\u0020', "\xc2\xa0", '\u1680', '\u2003', "\xe2\x80\xa8",
+        '\u2029', '\u202f', '\u205f', "\xe3\x80\x80 ", ' \u3000\u00a0',
     } @ids
 ]
 
@@ -369,7 +411,8 @@ my %other = (
     map {
         my $name = $_;
         map { has($name, "\"$_\"") }
-        "\xc2\x80", '\u0080\u009f', "\xe2\x80\xa8", '\ufeff', '\uffff',
+        "\xc2\xa1", '\u00a0x', "x\xe2\x80\xa8", 'x  x', '\ufeff', '\u200b',
+        '\uffff',
         "e\xcc\x81", 'a/b?c=d&e#f%00', '<>;,', '../..', '$host', '%s%n', '0',
         'null', '{\"id\":1}', '\u0022', '\ud83d\uDE00', '\udbff\udfff',
     } @ids
@@ -392,7 +435,7 @@ my %other = (
 === type: any other value
 --- invalid eval
 [
-    map { [event(type => "\"$_\"", content => '{"telltale":1,"url":1}'),
+    map { [event(type => "\"$_\"", content => '{"telltale":1}'),
            '/value/type' => $types] }
     '', 'telltale', 'Text', 'TEXT', 'text ', ' text', 'texts', 'tex', 'sticker',
     'location', 'list', 'text\u0000', '\u0000', 'text,image', 'te\u0078\u0058',
@@ -400,7 +443,7 @@ my %other = (
 ]
 
 
-=== type: content is not judged by a wrong one
+=== type: what no type would have is seen with a wrong one, too
 --- invalid eval
 [
     (map {
@@ -410,8 +453,27 @@ my %other = (
         ['"telltale"', $types], ['1', $string], [undef, $none],
         ['"text","type":"text"', $twice];
 
-    } '{}', '{"body":1}', '{"url":"telltale","mime_type":1}',
-      '{"caption":null,"filename":[]}', '{"url":1,"url":1,"body":"telltale"}'),
+    } '{}', '{"body":"telltale"}', '{"caption":"telltale","filename":""}',
+      '{"url":"https://telltale.example","mime_type":"a/telltale"}'),
+
+    (map {
+        my ($type, $text) = @$_;
+
+        [event(content => '{"body":1}', type => $type),
+         '/value/type' => $text, '/value/content/body' => $string],
+        [event(content => '{"url":"telltale","mime_type":1}', type => $type),
+         '/value/type' => $text, '/value/content/url' => $https,
+         '/value/content/mime_type' => $string],
+        [event(content => '{"mime_type":"telltale","filename":[]}',
+               type => $type),
+         '/value/type' => $text, '/value/content/mime_type' => $mime,
+         '/value/content/filename' => $string],
+        [event(content => '{"url":1,"url":1,"caption":null}', type => $type),
+         '/value/type' => $text, '/value/content/url' => $twice,
+         '/value/content/caption' => $string],
+
+    } ['"telltale"', $types], ['1', $string], [undef, $none],
+      ['"text","type":"text"', $twice]),
 
     [event(content => '[]', type => '"telltale"', id => '1'),
      '/value/id' => $string, '/value/type' => $types,
@@ -429,9 +491,15 @@ my %other = (
     'https://[2001:db8::1]', 'https://[::1]:8443/a', 'https://user@host/',
     'https://user:pass@host/',
     'https://user@host:443/', 'https://:@host', 'https://host:/', 'https://h?a',
+    'https://h:0', 'https://h:65535/', 'https://h:00443/', 'https://@h/',
+    'https://%41b/', 'https://a%2db.example', 'https://a_b~c.example',
+    'https://u:p%20w:x@h/', "https://!\$&'()*+,;=/", 'https://999.1.1.1/',
+    'https://[::]/', 'https://[1:2:3:4:5:6:7:8]', 'https://[::ffff:192.0.2.1]:1',
+    'https://[1::8]', 'https://[1:2:3:4:5:6:7::]/', 'https://[v1.a:b]/',
+    'https://[VF.~]', 'https://u@[::1]:1/', 'https://h/[', 'https://h/a\\\\b',
     'https://h#a', 'https://h/a@b:c', 'https://h/?u=http://other',
     'https:\/\/h\/a', '\u0068ttps://h', 'https\u003a\u002f\u002fh/',
-    'https://h/%20%0a', 'https://h/\"\\\\', "https://m\xc3\xbcnchen.example/",
+    'https://h/%20%0a', 'https://h/\"\\\\',
     'https://h/\u00e9', "https://h/\xe6\x96\x87.png", 'https://h/\ud83d\ude00',
     "https://h/\xf0\x9f\x98\x80", 'https://xn--mnchen-3ya.example',
     'https://h/' . 'telltale' x 20_000, "https://h/\xe1\x9a\x81",
@@ -463,6 +531,37 @@ my %other = (
     'https://@', 'https://@/', 'https://telltale@', 'https://telltale@/',
     'https://telltale:telltale@/a', 'https://telltale@:443/', 'https://@?a',
     'https://@#a', 'https://:', 'https:\/\/\/a', 'https:\/\/', 'HTTPS://',
+]
+
+
+=== url: a host or a port that RFC 3986 does not have
+--- invalid eval
+[
+    map { [has(url => "\"$_\""), at('url') => $https] }
+    map {; "https://$_", "https://$_/telltale", "https://$_?a", "https://$_#a" }
+    '[]', '[::1', '::1', '[::1]x', '[::1]:x', '[1::2::3]', '[:1:2:3:4:5:6:7:8]',
+    '[1:2:3:4:5:6:7:8:9]', '[1:2:3:4:5:6:7]', '[::12345]', '[::g]', '[::1%25eth0]',
+    '[127.0.0.1]', '[::256.0.0.1]', '[::1.2.3]', '[ ::1]', '[v.a]', '[v1.]',
+    '[vg.a]', '[v1a]', '[v1.a@b]', '[' . '0' x 60 . ']', '[[::1]]', ']', 'a[b]',
+    'a:b:c', 'h:x', 'h:99999', 'h:65536', 'h:-1', 'h:+1', 'h: 1', 'h:1a',
+    'h:184467440737095516160', '%zz', '%', '%4', 'a%4g', 'h%', 'a\\\\b', 'a|b',
+    'a^b', 'a`b', 'a<b>', 'a\"b', '{h}', 'a@b@c', 'a@b:x', '[u]@h', 'u\\\\@h',
+    '%zz@h', 'evil.example\\\\@h', "m\xc3\xbcnchen.example", "\xe2\x98\x83",
+    'caf\u00e9.example', "u\xc3\xa9\@h",
+]
+
+
+=== url: what cannot be seen
+--- invalid eval
+[
+    map { [has(url => "\"$_\""), at('url') => $https] }
+    map {; "${_}https://telltale.example/a", "https://tell${_}tale.example/a",
+          "https://telltale.example/a${_}", "https://telltale.example/?${_}a",
+          "https${_}://telltale.example" }
+    (map { sprintf '\u%04x', $_ }
+         0x61c, 0x180e, 0x200b .. 0x200f, 0x202a .. 0x202e, 0x2060 .. 0x206f,
+         0xfeff),
+    "\xe2\x80\x8b", "\xe2\x80\xae", "\xe2\x81\xa6", "\xef\xbb\xbf",
 ]
 
 
@@ -691,6 +790,7 @@ my %other = (
            id => '""', type => '"image"',
            content => '{"caption":1,"mime_type":"telltale","body":2}'),
      '/field' => $twice, '/room_id' => $none, '/value/id' => $id,
+     '/value/content/body' => $string,
      '/value/content/url' => $none, '/value/content/mime_type' => $mime,
      '/value/content/caption' => $string],
 

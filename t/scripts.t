@@ -190,6 +190,29 @@ END
 };
 
 
+subtest 'config: an OpenSSL that is too old' => sub {
+    my $source = '/usr/share/nginx/src';
+
+    plan skip_all => 'the source of nginx is not there' if !-e "$source/auto/options";
+
+    my $configure = -e "$source/configure" ? './configure' : 'auto/configure';
+    my $command   = "cd $source && sh $configure --builddir=$dir/objs --with-compat"
+                    . ' --without-http_rewrite_module --without-http_gzip_module'
+                    . " --add-dynamic-module=$Root";
+
+    my ($status, $said) = said($command);
+
+    is($status, 0, 'the OpenSSL of this machine is new enough') or diag($said);
+
+    spew("$dir/old/openssl/opensslv.h", "#define OPENSSL_VERSION_NUMBER 0x1010117fL\n");
+    ($status, $said) = said("$command --with-cc-opt=-I$dir/old");
+
+    is($status, 1, 'an old one is refused');
+    like($said, qr/error: ngx_http_jelou_module requires OpenSSL 3\.0 or newer/,
+         'and the message says what is needed');
+};
+
+
 subtest 'a path with spaces' => sub {
     my $clone = clone('a clone');
 

@@ -112,7 +112,8 @@ our $BothAccess = join '', map { "$_\n" }
 our $Long = 'x' x 257;
 
 my $event = 'INVALID_EVENT: 1 violation, the first at "/';
-my $id    = 'must have 1 to 256 bytes and no control character';
+my $id    = 'must have 1 to 256 bytes, no control character, and not white '
+          . 'space alone';
 my $json  = 'INVALID_JSON: not JSON at byte';
 
 our @Odd = (
@@ -539,14 +540,14 @@ location / {
     proxy_pass         http://app;
 }
 --- requests eval
-our $turn = '{"event":"conversation.start","timestamp":1,"project_id":"p-1"}';
+our $turn = '{"event":"conversation.start","timestamp":1776134278574,"project_id":"p-1"}';
 [post($::turn, secret => $::A, keepalive => 1), post($::turn, secret => $::D)]
 --- error_code eval: [200, 401]
 --- response_body_like eval
 [qr/^\{"success":true\}$/, qr/SIGNATURE_MISMATCH/]
 --- upstream eval
 ['{"field":"messages","object":"message_event",'
- . '"event_type":"conversation.start","timestamp":1,"project_id":"p-1",'
+ . '"event_type":"conversation.start","timestamp":1776134278574,"project_id":"p-1",'
  . qq("data":$::turn})]
 --- log eval: refused([])
 

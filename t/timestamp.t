@@ -16,6 +16,7 @@ use Jelou::Cases (
 
 our $none = 'is required';
 our $ms   = 'must be an integer, milliseconds since 1970-01-01T00:00:00Z';
+our $secs = 'must be milliseconds since 1970-01-01T00:00:00Z: seconds?';
 
 our $message = template(
     '/field' => '"messages"', '/object' => '"message_event"',
@@ -77,7 +78,9 @@ __DATA__
 --- cases eval
 [
     map({ taken('/timestamp' => $_) }
-        0, 1, 999, 1776134278574, 4102444800000, 253402300799999),
+        100000000000, 1776134278574, 4102444800000, 253402300799999),
+    map({ wrong('/timestamp', $_, $secs) }
+        qw(0 1 999 1776134278 99999999999)),
     map({ wrong('/timestamp', $_, $ms) }
         qw(253402300800000 1e3 1E12 1.0 1776134278574.0 -1 -0 0.5 0e0
            9223372036854775807 9223372036854775808 99999999999999999999999
@@ -87,14 +90,14 @@ __DATA__
 
 === not set, any time will do
 --- cases eval
-[fresh(0), taken('/timestamp' => 0), taken('/timestamp' => 253402300799999)]
+[fresh(0), taken('/timestamp' => 100000000000), taken('/timestamp' => 253402300799999)]
 
 
 === 0, any time will do
 --- directives
     jelou_timestamp_tolerance  0;
 --- cases eval
-[fresh(0), taken('/timestamp' => 0), taken('/timestamp' => 253402300799999)]
+[fresh(0), taken('/timestamp' => 100000000000), taken('/timestamp' => 253402300799999)]
 
 
 === the past and the future
@@ -104,12 +107,12 @@ __DATA__
 [
     fresh(0), fresh(3500), fresh(-3500),
     stale(3601), stale(7200), stale(-3900), stale(-7200),
-    refused($message->('/timestamp' => 0), '422 STALE_EVENT'),
+    refused($message->('/timestamp' => 100000000000), '422 STALE_EVENT'),
     refused($message->('/timestamp' => 253402300799999), '422 STALE_EVENT'),
 
     # seconds and microseconds in place of milliseconds
 
-    refused($message->('/timestamp' => time), '422 STALE_EVENT'),
+    wrong('/timestamp', time, $secs),
     refused($message->('/timestamp' => time . '000000'), '422 INVALID_EVENT'
             . ' /timestamp', log => 'INVALID_EVENT: 1 violation, the first at'
             . " \"/timestamp\": $ms"),

@@ -5,7 +5,8 @@
 #     sh util/test.sh
 #     sh util/test.sh t/signature.t t/schema.t
 #
-# It installs what these tests need, and no more.
+# It installs what these tests need, and no more; with --install, it only does
+# that.
 #
 #     sh util/test.sh --nginx NAME [OPTION] [FILE...]
 #
@@ -90,6 +91,32 @@ install_libraries() {
 }
 
 
+# Other modules, which t/composition.t puts around an endpoint: Debian's, as far as
+# this release has them, and for Debian's nginx only.  The test says what it misses.
+
+modules="http-lua http-js http-echo http-headers-more-filter http-subs-filter
+         http-image-filter"
+
+install_modules() {
+    ! foreign_nginx || return 0
+
+    missing=
+
+    for module in $modules; do
+        installed "libnginx-mod-$module" || missing="$missing $module"
+    done
+
+    [ -n "$missing" ] || return 0
+
+    quietly apt_get update
+
+    for module in $missing; do
+        [ -z "$(apt-cache madison "libnginx-mod-$module")" ] ||
+            need "libnginx-mod-$module"
+    done
+}
+
+
 # valgrind_nginx DIRECTORY: makes a program that runs the nginx there under
 # memcheck, and prints its path.  Reports go where t/lib/Jelou/Reports.pm wants
 # them.  What only looks at a configuration is not worth the time.
@@ -118,12 +145,14 @@ name=
 variant=dynamic
 valgrind=
 older=
+only_install=
 
 while [ $# -gt 0 ]; do
     case $1 in
         --nginx) name=${2:?}; shift ;;
         --static|--asan|--coverage) variant=${1#--} ;;
         --or-older) older=--or-older ;;
+        --install) only_install=1 ;;
         --valgrind) variant=memcheck; valgrind=1 ;;
         -*) die "no such option: $1" ;;
         *) break ;;
@@ -196,11 +225,14 @@ uses() {
     grep -rqE --include='*.t' "$@"
 }
 
-! uses 'Jelou::Redis|redis-server' "$@" || need redis-server
+! uses 'Jelou::(Redis|Composition)|redis-server' "$@" || need redis-server
+! uses 'Jelou::Composition' "$@" || install_modules
 ! uses 'promtool' "$@" || need prometheus
 ! uses 'Jelou::Browser' "$@" || need chromium
 ! uses "exec.*php|'php'" "$@" || need php-cli
-! uses 'python3' "$@" || need python3
+! uses 'python3' "$@" || need python3 python3-yaml
 ! uses 'Jelou::Browser|cloudevents\.js' "$@" || install_libraries
+
+[ -z "$only_install" ] || exit 0
 
 prove -r -j "${JOBS:-$(nproc)}" -I t/lib "$@"

@@ -473,7 +473,7 @@ sub replies($) {
             status   => $ok ? 200 : $first,
             contract => $ok || defined $rest,
             success  => $ok ? qq({"success":true$members}) : undef,
-            refusal  => $ok ? undef : [split ' ', $rest // ''],
+            refusal  => $ok ? undef : [map { s/^#$//r } split ' ', $rest // ''],
         };
     } split /\n/, $block->reply;
 }

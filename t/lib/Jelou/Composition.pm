@@ -6,6 +6,7 @@ package Jelou::Composition;
 #     my @values = values_of('filter');
 #     my $c      = parse('proxy/200/nowhere/-/plain/none/plain/contract/dedup/h1');
 #     my @all    = cover(\@groups, seed => 7);    # [qw(taker does)], ...
+#     my @more   = any(1000);
 #     my $route  = route($c);
 #
 # A composition is { DIMENSION => VALUE, ... , name => NAME }, the name is the
@@ -16,7 +17,7 @@ use warnings;
 
 use Exporter 'import';
 
-our @EXPORT = qw(values_of parse cover pairs_of route sites_of);
+our @EXPORT = qw(values_of parse cover any pairs_of route sites_of);
 
 our @Dimensions = qw(taker does goes second pages filter asks reply dedup http);
 
@@ -124,6 +125,16 @@ my %allowed = (
 
 my %allowed_cache;
 
+# apart(DIMENSION, VALUE, DIMENSION, VALUE): these two do not meet in this nginx
+
+sub apart {
+    my ($one, $a, $other, $b) = @_;
+
+    $allowed_cache{$_} = 0 for "$one $a $other $b", "$other $b $one $a";
+
+    return;
+}
+
 sub allowed {
     my ($one, $a, $other, $b) = @_;
 
@@ -217,10 +228,30 @@ sub cover {
         }
 
         push @all, named($c);
-        last if $o{count} && @all >= $o{count};
     }
 
     return @all;
+}
+
+# any(COUNT): so many, by chance
+
+sub any {
+    my $count = shift;
+
+    return map { named(one()) } 1 .. $count;
+}
+
+sub one {
+    my %c;
+
+    for my $name (@Dimensions) {
+        my @fit = grep { fits(\%c, $name, $_) } @{ $Values{$name} }
+            or return one();
+
+        $c{$name} = $fit[rand @fit];
+    }
+
+    return \%c;
 }
 
 sub shuffle {
@@ -356,9 +387,9 @@ sub sites_of {
 # not: "pass", with an answer; "special", by a status that nginx has a page for;
 # "half", an answer that is cut off.
 
-my %early;
+our $Early;
 
-sub early_hints { $early{known} = shift }
+sub early_hints { $Early = shift }
 
 sub outcome {
     my $site = shift;
@@ -380,7 +411,7 @@ sub outcome {
     return ['special', 500] if $does eq 'exit500';
     return ['page'] if $does eq 'page';
     return ['cached'] if $taker eq 'cached';
-    return $early{known} ? ['taken', 200] : ['pass', 103] if $does eq 'early';
+    return $Early ? ['taken', 200] : ['pass', 103] if $does eq 'early';
 
     my $status = $does =~ /^(\d+)/ ? $1 : 200;
 

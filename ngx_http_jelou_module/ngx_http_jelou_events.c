@@ -1,69 +1,13 @@
 
 /*
- * The endpoints as data: tables of members, types and rules, and the one
- * checker that reads them.
+ * The endpoints, as data: what a body of each must have, what each message type
+ * has, and what is written of it.  The checker and the writer read these tables
+ * and know no endpoint.
  */
 
 
 #include "ngx_http_jelou_schema.h"
-#include "ngx_http_jelou_id.h"
 #include "ngx_http_jelou_rule.h"
-#include "ngx_http_jelou_text.h"
-
-
-/* the flags of a member */
-
-#define NGX_HTTP_JELOU_REQUIRED    0x01
-#define NGX_HTTP_JELOU_FIXED       0x02    /* the configuration's value, whose
-                                              index is the limit */
-#define NGX_HTTP_JELOU_TYPE        0x04    /* names the message type */
-#define NGX_HTTP_JELOU_BY_TYPE     0x08    /* the message type tells */
-#define NGX_HTTP_JELOU_SAME        0x10    /* as the value whose slot is the
-                                              limit */
-#define NGX_HTTP_JELOU_RAW         0x20    /* the rule takes the token */
-#define NGX_HTTP_JELOU_UUID        0x40    /* one is made if absent */
-
-
-typedef struct {
-    ngx_http_jelou_event_t             *event;
-    ngx_http_jelou_schema_t            *schema;
-} ngx_http_jelou_check_t;
-
-
-static void ngx_http_jelou_check_conversation(ngx_http_jelou_event_t *event,
-    const ngx_http_jelou_endpoint_t *endpoint);
-static void ngx_http_jelou_check_members(ngx_http_jelou_check_t *check,
-    const ngx_http_jelou_object_t *object, ngx_http_jelou_value_t *values,
-    const ngx_http_jelou_variant_t **variant,
-    const ngx_http_jelou_path_t *path);
-static void ngx_http_jelou_drop(const ngx_http_jelou_member_t *member,
-    ngx_http_jelou_value_t *values);
-static const ngx_str_t *ngx_http_jelou_check_value(
-    ngx_http_jelou_check_t *check, const ngx_http_jelou_member_t *member,
-    ngx_http_jelou_value_t *value, const ngx_http_jelou_variant_t **variant);
-static const ngx_str_t *ngx_http_jelou_check_type(
-    ngx_http_jelou_check_t *check, ngx_str_t *name,
-    ngx_http_jelou_value_t *value, const ngx_http_jelou_variant_t **variant);
-static void ngx_http_jelou_check_absent(ngx_http_jelou_check_t *check,
-    const ngx_http_jelou_member_t *member, ngx_http_jelou_value_t *value);
-static const ngx_str_t *ngx_http_jelou_check_same(
-    ngx_http_jelou_check_t *check, const ngx_http_jelou_member_t *member,
-    ngx_str_t *text);
-static void ngx_http_jelou_check_item(ngx_http_jelou_event_t *event,
-    const ngx_http_jelou_member_t *array, ngx_http_jelou_value_t *values,
-    const ngx_http_jelou_path_t *path, void *data);
-
-
-/* what a value of each JSON type is called in validationError */
-
-static ngx_str_t  ngx_http_jelou_must_be[] = {
-    ngx_null_string,
-    ngx_string("must be a string"),
-    ngx_string("must be a number"),
-    ngx_null_string,
-    ngx_string("must be an object"),
-    ngx_string("must be an array")
-};
 
 
 /* the rows of the tables of members */
@@ -89,9 +33,14 @@ static ngx_str_t  ngx_http_jelou_must_be[] = {
     { ngx_string(name), NGX_HTTP_JELOU_##slot, NGX_HTTP_JELOU_MEMBERS, flags, \
       NULL, object, 0, ngx_null_string }
 
-#define ngx_http_jelou_array(name, slot, flags, rule, object)                 \
+#define ngx_http_jelou_array(name, slot, flags, rule, object, most)           \
     { ngx_string(name), NGX_HTTP_JELOU_##slot, NGX_HTTP_JELOU_ARRAY, flags,   \
-      rule, object, 0, ngx_null_string }
+      rule, object, most, ngx_null_string }
+
+#define ngx_http_jelou_url(name, slot, kind)                                  \
+    { ngx_string(name), NGX_HTTP_JELOU_##slot, NGX_HTTP_JELOU_STRING,         \
+      NGX_HTTP_JELOU_BY_TYPE, ngx_http_jelou_rule_url, NULL,                  \
+      NGX_HTTP_JELOU_URL_##kind, ngx_null_string }
 
 #define ngx_http_jelou_timestamp()                                            \
     { ngx_string("timestamp"), NGX_HTTP_JELOU_TIMESTAMP,                      \
@@ -101,7 +50,6 @@ static ngx_str_t  ngx_http_jelou_must_be[] = {
 #define ngx_http_jelou_members(m)                                             \
     { m, sizeof(m) / sizeof(ngx_http_jelou_member_t) }
 
-#define ngx_http_jelou_bit(slot)   ((uint32_t) 1 << (slot))
 #define ngx_http_jelou_has(slot)   ngx_http_jelou_bit(NGX_HTTP_JELOU_##slot)
 
 #define ngx_http_jelou_variants(v)                                            \
@@ -174,8 +122,7 @@ static const ngx_http_jelou_piece_t  ngx_http_jelou_message_answer[] = {
 
 static const ngx_http_jelou_member_t  ngx_http_jelou_content[] = {
     ngx_http_jelou_string("body", BODY, NGX_HTTP_JELOU_BY_TYPE, NULL),
-    ngx_http_jelou_string("url", URL, NGX_HTTP_JELOU_BY_TYPE,
-                          ngx_http_jelou_rule_https),
+    ngx_http_jelou_url("url", URL, CONTENT),
     ngx_http_jelou_string("mime_type", MIME_TYPE, NGX_HTTP_JELOU_BY_TYPE,
                           ngx_http_jelou_rule_mime_type),
     ngx_http_jelou_string("caption", CAPTION, NGX_HTTP_JELOU_BY_TYPE, NULL),
@@ -308,7 +255,10 @@ static const ngx_http_jelou_member_t  ngx_http_jelou_message[] = {
 
     /* no message type has it, a conversation event does */
 
-    ngx_http_jelou_string("event", EVENT, NGX_HTTP_JELOU_BY_TYPE, NULL)
+    { ngx_string("event"), NGX_HTTP_JELOU_EVENT, NGX_HTTP_JELOU_STRING,
+      NGX_HTTP_JELOU_BY_TYPE|NGX_HTTP_JELOU_INSTEAD,
+      ngx_http_jelou_rule_conversation, NULL, NGX_HTTP_JELOU_EVENT_TYPE,
+      ngx_null_string }
 };
 
 static const ngx_http_jelou_object_t  ngx_http_jelou_message_object =
@@ -338,7 +288,7 @@ static const ngx_http_jelou_kind_t  ngx_http_jelou_message_kind = {
 };
 
 
-/* conversation.start and conversation.close, to the same webhook */
+/* conversation.start and its like, to the same webhook */
 
 static const ngx_http_jelou_member_t  ngx_http_jelou_turn[] = {
     ngx_http_jelou_string("event", EVENT, NGX_HTTP_JELOU_REQUIRED,
@@ -385,13 +335,13 @@ static const ngx_http_jelou_kind_t  ngx_http_jelou_turn_kind = {
 /* room_message: messages into a room */
 
 static const ngx_http_jelou_member_t  ngx_http_jelou_room_item[] = {
-    ngx_http_jelou_string("id", ITEM_ID, NGX_HTTP_JELOU_REQUIRED,
+    ngx_http_jelou_string("id", ITEM_ID,
+                          NGX_HTTP_JELOU_REQUIRED|NGX_HTTP_JELOU_UNIQUE,
                           ngx_http_jelou_rule_uuid),
     ngx_http_jelou_string("type", ITEM_TYPE,
                           NGX_HTTP_JELOU_REQUIRED|NGX_HTTP_JELOU_TYPE, NULL),
     ngx_http_jelou_string("text", ITEM_TEXT, NGX_HTTP_JELOU_BY_TYPE, NULL),
-    ngx_http_jelou_string("mediaUrl", ITEM_URL, NGX_HTTP_JELOU_BY_TYPE,
-                          ngx_http_jelou_rule_uri)
+    ngx_http_jelou_url("mediaUrl", ITEM_URL, MEDIA)
 };
 
 static const ngx_http_jelou_object_t  ngx_http_jelou_room_item_object =
@@ -401,7 +351,7 @@ static const ngx_http_jelou_member_t  ngx_http_jelou_room[] = {
     ngx_http_jelou_id("senderId", USER_ID),
     ngx_http_jelou_array("messages", ITEMS, NGX_HTTP_JELOU_REQUIRED,
                          ngx_http_jelou_rule_messages,
-                         &ngx_http_jelou_room_item_object)
+                         &ngx_http_jelou_room_item_object, 0)
 };
 
 static const ngx_http_jelou_object_t  ngx_http_jelou_room_object =
@@ -499,7 +449,8 @@ static const ngx_http_jelou_kind_t  ngx_http_jelou_room_kind = {
 /* bot_message: a bot's message to a user, a list if it has options */
 
 static const ngx_http_jelou_member_t  ngx_http_jelou_option[] = {
-    ngx_http_jelou_string("id", ITEM_ID, NGX_HTTP_JELOU_UUID,
+    ngx_http_jelou_string("id", ITEM_ID,
+                          NGX_HTTP_JELOU_MADE|NGX_HTTP_JELOU_UNIQUE,
                           ngx_http_jelou_rule_id),
     ngx_http_jelou_string("title", ITEM_TITLE,
                           NGX_HTTP_JELOU_REQUIRED|NGX_HTTP_JELOU_RAW,
@@ -529,12 +480,13 @@ static const ngx_http_jelou_member_t  ngx_http_jelou_bots[] = {
       NGX_HTTP_JELOU_SAME, NULL, NULL, NGX_HTTP_JELOU_BOT_ID,
       ngx_null_string },
 
-    ngx_http_jelou_string("title", TITLE, NGX_HTTP_JELOU_BY_TYPE, NULL),
-    ngx_http_jelou_object("buttonText", BUTTON, NGX_HTTP_JELOU_BY_TYPE,
+    ngx_http_jelou_string("title", TITLE, 0, NULL),
+    ngx_http_jelou_object("buttonText", BUTTON,
+                          NGX_HTTP_JELOU_BY_TYPE|NGX_HTTP_JELOU_MADE,
                           &ngx_http_jelou_button_object),
     ngx_http_jelou_array("options", ITEMS, NGX_HTTP_JELOU_BY_TYPE,
                          ngx_http_jelou_rule_options,
-                         &ngx_http_jelou_option_object)
+                         &ngx_http_jelou_option_object, 10)
 };
 
 static const ngx_http_jelou_object_t  ngx_http_jelou_bots_object =
@@ -543,10 +495,10 @@ static const ngx_http_jelou_object_t  ngx_http_jelou_bots_object =
 static const ngx_http_jelou_variant_t  ngx_http_jelou_bot_types[] = {
 
     { ngx_string("text"), ngx_string("list"), 1,
-      ngx_http_jelou_has(ITEMS),
-      ngx_http_jelou_has(TITLE)|ngx_http_jelou_has(BUTTON), 0, 0 },
+      ngx_http_jelou_has(ITEMS), ngx_http_jelou_has(BUTTON), 0, 0 },
 
-    { ngx_string("text"), ngx_string("text"), 0, 0, 0, 0, 0 }
+    { ngx_string("text"), ngx_string("text"), 0,
+      0, 0, 0, 0 }
 };
 
 static const ngx_http_jelou_piece_t  ngx_http_jelou_option_event[] = {
@@ -620,522 +572,3 @@ const ngx_http_jelou_endpoint_t  ngx_http_jelou_endpoints[] = {
     { ngx_null_string, NULL, NULL, NULL, 0, ngx_null_string,
       ngx_null_string, ngx_null_string, 0, 0, 0 }
 };
-
-
-ngx_int_t
-ngx_http_jelou_check(ngx_http_jelou_event_t *event,
-    ngx_http_jelou_schema_t *schema, ngx_log_t *log)
-{
-    ngx_int_t               rc;
-    ngx_http_jelou_path_t   root;
-    ngx_http_jelou_check_t  check;
-    ngx_http_jelou_shape_t  shape;
-
-    check.event = event;
-    check.schema = schema;
-
-    event->kind = schema->endpoint->kind;
-
-    shape.object = event->kind->object;
-    shape.strict = schema->strict;
-    shape.item = ngx_http_jelou_check_item;
-    shape.data = &check;
-
-    rc = ngx_http_jelou_parse(event, &shape, log);
-
-    if (rc != NGX_OK) {
-        return rc == NGX_DECLINED ? NGX_HTTP_JELOU_INVALID_JSON : NGX_ERROR;
-    }
-
-    if (schema->conversation
-        && schema->endpoint->conversation
-        && event->values[NGX_HTTP_JELOU_EVENT].type != NGX_HTTP_JELOU_ABSENT
-        && event->values[NGX_HTTP_JELOU_EVENT_TYPE].type
-           == NGX_HTTP_JELOU_ABSENT)
-    {
-        ngx_http_jelou_check_conversation(event, schema->endpoint);
-    }
-
-    root.parent = NULL;
-
-    ngx_http_jelou_check_members(&check, event->kind->object, event->values,
-                                 &event->variant, &root);
-
-    if (schema->endpoint->names_message && !event->nviolations
-        && (ngx_http_jelou_id_random(event->random, NGX_HTTP_JELOU_RANDOM_LEN,
-                                     log)
-            != NGX_OK
-            || ngx_http_jelou_id_message(event->pool,
-                                   &event->values[NGX_HTTP_JELOU_MESSAGE_ID],
-                                   event->random)
-               != NGX_OK))
-    {
-        return NGX_ERROR;
-    }
-
-    if (event->failed) {
-        return NGX_ERROR;
-    }
-
-    return event->nviolations ? NGX_HTTP_JELOU_INVALID_EVENT : NGX_OK;
-}
-
-
-/*
- * The other members of a conversation event are not known here: none can be
- * wrong, and none is a value of the event, for nothing has checked it.
- */
-
-static void
-ngx_http_jelou_check_conversation(ngx_http_jelou_event_t *event,
-    const ngx_http_jelou_endpoint_t *endpoint)
-{
-    ngx_uint_t                      i, k;
-    const ngx_http_jelou_object_t  *known, *object;
-
-    known = endpoint->conversation->object;
-    object = endpoint->kind->object;
-
-    for (i = 0; i < object->nmembers; i++) {
-
-        for (k = 0; k < known->nmembers; k++) {
-            if (known->members[k].slot == object->members[i].slot) {
-                break;
-            }
-        }
-
-        if (k == known->nmembers) {
-            ngx_http_jelou_drop(&object->members[i], event->values);
-        }
-    }
-
-    event->kind = endpoint->conversation;
-    event->nviolations = 0;
-}
-
-
-/*
- * Checks the values of one object against its table.  A message type decides
- * which of the BY_TYPE members there are: the others are as any member
- * outside the schema, and their values are dropped.
- */
-
-static void
-ngx_http_jelou_check_members(ngx_http_jelou_check_t *check,
-    const ngx_http_jelou_object_t *object, ngx_http_jelou_value_t *values,
-    const ngx_http_jelou_variant_t **variant,
-    const ngx_http_jelou_path_t *path)
-{
-    uint32_t                        required;
-    ngx_uint_t                      i;
-    const ngx_str_t                *message;
-    ngx_http_jelou_path_t           inner;
-    ngx_http_jelou_value_t         *v;
-    const ngx_http_jelou_member_t  *m;
-
-    static ngx_str_t  missing = ngx_string("is required");
-    static ngx_str_t  repeated = ngx_string("must not be repeated");
-    static ngx_str_t  foreign =
-                          ngx_string("is not a member of this message type");
-
-    for (i = 0; i < object->nmembers; i++) {
-        m = &object->members[i];
-        v = &values[m->slot];
-
-        required = m->flags & NGX_HTTP_JELOU_REQUIRED;
-        message = NULL;
-
-        if (m->flags & NGX_HTTP_JELOU_BY_TYPE) {
-
-            if (*variant == NULL) {
-                continue;
-            }
-
-            required = (*variant)->required & ngx_http_jelou_bit(m->slot);
-
-            if (!required
-                && !((*variant)->optional & ngx_http_jelou_bit(m->slot)))
-            {
-                if (v->type != NGX_HTTP_JELOU_ABSENT && check->schema->strict) {
-                    ngx_http_jelou_violation(check->event, path, &m->name, 0,
-                                             &foreign);
-                }
-
-                ngx_http_jelou_drop(m, values);
-                continue;
-            }
-        }
-
-        if (v->type == NGX_HTTP_JELOU_ABSENT) {
-
-            if (required) {
-                message = &missing;
-
-            } else {
-                ngx_http_jelou_check_absent(check, m, v);
-            }
-
-        } else if (v->repeated) {
-            message = &repeated;
-
-        } else if (v->type != m->type) {
-            message = &ngx_http_jelou_must_be[m->type];
-
-        } else if (m->type == NGX_HTTP_JELOU_MEMBERS) {
-
-            inner.parent = path;
-            inner.name = m->name;
-
-            ngx_http_jelou_check_members(check, m->object, values, variant,
-                                         &inner);
-
-        } else {
-            message = ngx_http_jelou_check_value(check, m, v, variant);
-        }
-
-        if (message) {
-            ngx_http_jelou_violation(check->event, path, &m->name, 0, message);
-        }
-    }
-}
-
-
-static void
-ngx_http_jelou_drop(const ngx_http_jelou_member_t *member,
-    ngx_http_jelou_value_t *values)
-{
-    ngx_uint_t  i;
-
-    values[member->slot].type = NGX_HTTP_JELOU_ABSENT;
-
-    if (member->type != NGX_HTTP_JELOU_MEMBERS) {
-        return;
-    }
-
-    for (i = 0; i < member->object->nmembers; i++) {
-        ngx_http_jelou_drop(&member->object->members[i], values);
-    }
-}
-
-
-static const ngx_str_t *
-ngx_http_jelou_check_value(ngx_http_jelou_check_t *check,
-    const ngx_http_jelou_member_t *member, ngx_http_jelou_value_t *value,
-    const ngx_http_jelou_variant_t **variant)
-{
-    ngx_int_t                rc;
-    ngx_str_t                text;
-    ngx_http_jelou_fixed_t  *fixed;
-
-    static ngx_str_t  lone = ngx_string("must not have a lone surrogate");
-
-    if (member->rule == NULL
-        && !(member->flags & (NGX_HTTP_JELOU_FIXED|NGX_HTTP_JELOU_TYPE
-                              |NGX_HTTP_JELOU_SAME)))
-    {
-        return NULL;
-    }
-
-    if (member->rule && (member->flags & NGX_HTTP_JELOU_RAW)) {
-        text.data = value->data;
-        text.len = value->len;
-
-        return member->rule(&text, member);
-    }
-
-    rc = ngx_http_jelou_value_decode(check->event->pool, value, &text);
-
-    if (rc == NGX_ERROR) {
-        check->event->failed = 1;
-        return NULL;
-    }
-
-    if (rc == NGX_DECLINED) {
-        return &lone;
-    }
-
-    if (member->flags & NGX_HTTP_JELOU_TYPE) {
-        return ngx_http_jelou_check_type(check, &text, value, variant);
-    }
-
-    if (member->flags & NGX_HTTP_JELOU_FIXED) {
-        fixed = &check->schema->fixed[member->limit];
-
-        if (text.len == fixed->value.len
-            && ngx_memcmp(text.data, fixed->value.data, text.len) == 0)
-        {
-            return NULL;
-        }
-
-        return &fixed->message;
-    }
-
-    if (member->flags & NGX_HTTP_JELOU_SAME) {
-        return ngx_http_jelou_check_same(check, member, &text);
-    }
-
-    return member->rule ? member->rule(&text, member) : NULL;
-}
-
-
-/* An optional member that is not there may get a value all the same. */
-
-static void
-ngx_http_jelou_check_absent(ngx_http_jelou_check_t *check,
-    const ngx_http_jelou_member_t *member, ngx_http_jelou_value_t *value)
-{
-    if (member->preset.len) {
-        value->type = NGX_HTTP_JELOU_STRING;
-        value->data = member->preset.data;
-        value->len = (uint32_t) member->preset.len;
-
-    } else if ((member->flags & NGX_HTTP_JELOU_UUID)
-               && !check->event->nviolations
-               && ngx_http_jelou_id_uuid(check->event->pool, value) != NGX_OK)
-    {
-        check->event->failed = 1;
-    }
-}
-
-
-static const ngx_str_t *
-ngx_http_jelou_check_same(ngx_http_jelou_check_t *check,
-    const ngx_http_jelou_member_t *member, ngx_str_t *text)
-{
-    ngx_str_t  other;
-
-    static ngx_str_t  message = ngx_string("must be the one in the path");
-
-    if (ngx_http_jelou_value_decode(check->event->pool,
-                                    &check->event->values[member->limit],
-                                    &other)
-        != NGX_OK)
-    {
-        check->event->failed = 1;
-        return NULL;
-    }
-
-    if (text->len == other.len
-        && ngx_memcmp(text->data, other.data, other.len) == 0)
-    {
-        return NULL;
-    }
-
-    return &message;
-}
-
-
-/* Finds the message type, and puts the event's name for it into the value. */
-
-static const ngx_str_t *
-ngx_http_jelou_check_type(ngx_http_jelou_check_t *check, ngx_str_t *name,
-    ngx_http_jelou_value_t *value, const ngx_http_jelou_variant_t **variant)
-{
-    ngx_uint_t                        i;
-    ngx_http_jelou_value_t           *items;
-    const ngx_http_jelou_variant_t   *t;
-    const ngx_http_jelou_endpoint_t  *endpoint;
-
-    endpoint = check->schema->endpoint;
-    items = &check->event->values[NGX_HTTP_JELOU_ITEMS];
-
-    for (i = 0; i < endpoint->nvariants; i++) {
-        t = &endpoint->variants[i];
-
-        if (t->name.len == name->len
-            && ngx_memcmp(t->name.data, name->data, name->len) == 0
-            && (!t->with_items || items->type != NGX_HTTP_JELOU_ABSENT))
-        {
-            *variant = t;
-            check->event->types |= ngx_http_jelou_bit(i);
-
-            value->data = t->type.data;
-            value->len = (uint32_t) t->type.len;
-            value->escaped = 0;
-
-            return NULL;
-        }
-    }
-
-    return &endpoint->types;
-}
-
-
-/*
- * Checks an item while the parser is at its end, and keeps its values only
- * as long as the event may still be accepted: the memory is bounded by items
- * that are valid, whatever the body has.
- */
-
-static void
-ngx_http_jelou_check_item(ngx_http_jelou_event_t *event,
-    const ngx_http_jelou_member_t *array, ngx_http_jelou_value_t *values,
-    const ngx_http_jelou_path_t *path, void *data)
-{
-    ngx_http_jelou_check_t  *check = data;
-
-    ngx_http_jelou_value_t          *item;
-    const ngx_http_jelou_variant_t  *variant;
-
-    if (values == NULL) {
-        ngx_http_jelou_violation(event, path, NULL, 0,
-                              &ngx_http_jelou_must_be[NGX_HTTP_JELOU_MEMBERS]);
-        return;
-    }
-
-    variant = NULL;
-
-    ngx_http_jelou_check_members(check, array->object, values, &variant, path);
-
-    if (event->nviolations || event->failed) {
-        return;
-    }
-
-    if (variant && variant->to) {
-        values[variant->to] = values[variant->move];
-        values[variant->move].type = NGX_HTTP_JELOU_ABSENT;
-    }
-
-    if (event->items == NULL) {
-        event->items = ngx_list_create(event->pool, 8,
-                                       NGX_HTTP_JELOU_ITEM_NVALUES
-                                       * sizeof(ngx_http_jelou_value_t));
-        if (event->items == NULL) {
-            event->failed = 1;
-            return;
-        }
-    }
-
-    item = ngx_list_push(event->items);
-    if (item == NULL) {
-        event->failed = 1;
-        return;
-    }
-
-    ngx_memcpy(item, values,
-               NGX_HTTP_JELOU_ITEM_NVALUES * sizeof(ngx_http_jelou_value_t));
-}
-
-
-uint32_t
-ngx_http_jelou_type_bit(const ngx_http_jelou_endpoint_t *endpoint,
-    ngx_str_t *name)
-{
-    ngx_uint_t                       i;
-    const ngx_http_jelou_variant_t  *t;
-
-    for (i = 0; i < endpoint->nvariants; i++) {
-        t = &endpoint->variants[i];
-
-        if (t->type.len == name->len
-            && ngx_memcmp(t->type.data, name->data, name->len) == 0)
-        {
-            return ngx_http_jelou_bit(i);
-        }
-    }
-
-    for (i = 0; i < endpoint->nvariants; i++) {
-        t = &endpoint->variants[i];
-
-        if (t->name.len == name->len
-            && ngx_memcmp(t->name.data, name->data, name->len) == 0)
-        {
-            return ngx_http_jelou_bit(i);
-        }
-    }
-
-    return 0;
-}
-
-
-ngx_int_t
-ngx_http_jelou_value_decode(ngx_pool_t *pool, ngx_http_jelou_value_t *value,
-    ngx_str_t *text)
-{
-    u_char  *last;
-
-    text->data = value->data;
-    text->len = value->len;
-
-    if (!value->escaped) {
-        return NGX_OK;
-    }
-
-    text->data = ngx_pnalloc(pool, value->len);
-    if (text->data == NULL) {
-        return NGX_ERROR;
-    }
-
-    last = ngx_http_jelou_text_decode(text->data, value->data, value->len);
-
-    if (last == NULL) {
-        return NGX_DECLINED;
-    }
-
-    text->len = last - text->data;
-
-    return NGX_OK;
-}
-
-
-ngx_int_t
-ngx_http_jelou_value_encode(ngx_pool_t *pool, ngx_str_t *text,
-    ngx_http_jelou_value_t *value)
-{
-    size_t  escapes;
-
-    if (ngx_http_jelou_rule_id(text, NULL)
-        || ngx_http_jelou_text_check(text->data, text->data + text->len))
-    {
-        return NGX_DECLINED;
-    }
-
-    escapes = ngx_escape_json(NULL, text->data, text->len);
-
-    value->type = NGX_HTTP_JELOU_STRING;
-    value->data = text->data;
-    value->len = (uint32_t) (text->len + escapes);
-
-    if (escapes == 0) {
-        return NGX_OK;
-    }
-
-    value->escaped = 1;
-    value->data = ngx_pnalloc(pool, value->len);
-
-    if (value->data == NULL) {
-        return NGX_ERROR;
-    }
-
-    (void) ngx_escape_json(value->data, text->data, text->len);
-
-    return NGX_OK;
-}
-
-
-ngx_int_t
-ngx_http_jelou_project_id(ngx_http_jelou_event_t *event, ngx_str_t *text)
-{
-    ngx_int_t                rc;
-    ngx_http_jelou_value_t  *value;
-
-    value = &event->values[NGX_HTTP_JELOU_PROJECT_ID];
-
-    rc = NGX_DECLINED;
-
-    if (event->reason == NULL && value->type == NGX_HTTP_JELOU_STRING
-        && !value->repeated)
-    {
-        rc = ngx_http_jelou_value_decode(event->pool, value, text);
-    }
-
-    if (rc == NGX_ERROR) {
-        return NGX_ERROR;
-    }
-
-    if (rc != NGX_OK || ngx_http_jelou_rule_id(text, NULL)) {
-        ngx_str_null(text);
-    }
-
-    return NGX_OK;
-}
