@@ -277,7 +277,9 @@ ngx_http_jelou_url_literal(u_char *p, u_char *last)
                && ngx_http_jelou_url_chars(p + 1, last, ":", 0);
     }
 
-    if (last - p >= INET6_ADDRSTRLEN) {
+    /* inet_pton() would end at a NUL, and say nothing of what follows */
+
+    if (last - p >= INET6_ADDRSTRLEN || ngx_strlchr(p, last, '\0')) {
         return 0;
     }
 

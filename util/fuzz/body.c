@@ -7,6 +7,7 @@
 #include "model.h"
 
 #include "ngx_http_jelou_format.h"
+#include "ngx_http_jelou_rule.h"
 #include "ngx_http_jelou_schema.h"
 
 
@@ -40,7 +41,7 @@ static str_t  normal;            /* an event of this input, written again */
 
 
 static void
-begin(run_t *run, const terms_t *terms, str_t text, size_t fail)
+prepare(run_t *run, const terms_t *terms, str_t text)
 {
     ngx_int_t                         rc;
     ngx_str_t                         id;
@@ -68,6 +69,9 @@ begin(run_t *run, const terms_t *terms, str_t text, size_t fail)
     run->schema.endpoint = e;
     run->schema.strict = (ngx_uint_t) terms->strict;
     run->schema.conversation = (ngx_uint_t) terms->conversation;
+    run->schema.text = (ngx_uint_t) terms->text;
+
+    ngx_http_jelou_url_defaults(run->schema.urls);
 
     for (int i = 0; i < 3; i++) {
         run->schema.fixed[i].value = to_ngx(terms->fixed[i]);
@@ -83,6 +87,13 @@ begin(run_t *run, const terms_t *terms, str_t text, size_t fail)
 
         require(rc == NGX_OK, "the path's id is refused");
     }
+}
+
+
+static void
+begin(run_t *run, const terms_t *terms, str_t text, size_t fail)
+{
+    prepare(run, terms, text);
 
     core_reset(fail);
     (void) core_steps();
@@ -186,8 +197,7 @@ check_violations(run_t *run, verdict_t *verdict)
 
         size += v->pointer.len + v->message.len + 6;
 
-        require(v->schema <= v->pointer.len && v->message.len,
-                "a violation is not complete");
+        require(v->message.len, "a violation says nothing");
     }
 
     check_quoted(run, size + 2);
@@ -520,16 +530,44 @@ check_types(run_t *run, terms_t *terms, tree_t *root, int turn)
 }
 
 
+/*
+ * The project is looked for before anything is proven: in whatever body there
+ * is, at no more cost, and without memory there is none.
+ */
+
 static void
-check_project(run_t *run, verdict_t *verdict)
+check_project(terms_t *terms, str_t text, str_t project)
 {
-    ngx_str_t  text;
+    run_t      run;
+    size_t     calls;
+    ngx_int_t  rc;
+    ngx_str_t  id;
 
-    require(ngx_http_jelou_project_id(&run->event, &text) == NGX_OK,
-            "the project's id is not found out");
+    calls = 0;
 
-    require(str_equal(from_ngx(text), verdict->project_id),
-            "the project's id is \"%.*s\"", (int) text.len, text.data);
+    for (size_t fail = 0; fail <= calls; fail += calls ? calls : 1) {
+        prepare(&run, terms, text);
+
+        core_reset(fail);
+        (void) core_steps();
+
+        rc = ngx_http_jelou_project_id(&run.event, &run.schema, &id);
+
+        if (fail) {
+            require(rc == NGX_ERROR, "a project is found without memory");
+
+        } else {
+            check_cost(text);
+            calls = core.calls;
+
+            require(rc == NGX_OK, "the project's id is not found out");
+            require(str_equal(from_ngx(id), project),
+                    "the project's id is \"%.*s\"", (int) id.len, id.data);
+        }
+
+        core_reset(0);
+        end(&run);
+    }
 }
 
 
@@ -569,7 +607,6 @@ check(terms_t *terms, str_t text, tree_t *root, int cloud_first,
             "JSON is refused at byte %zu: %s", run.event.offset,
             run.event.reason);
 
-    check_project(&run, verdict);
     check_violations(&run, verdict);
 
     require((run.rc == NGX_OK) == verdict->accepted
@@ -631,8 +668,7 @@ check_same(verdict_t *one, verdict_t *two)
 {
     size_t  i, k;
 
-    require(one->npointers == two->npointers && one->turn == two->turn
-            && str_equal(one->project_id, two->project_id),
+    require(one->npointers == two->npointers && one->turn == two->turn,
             "in another order, the verdict is another");
 
     for (i = 0; i < one->npointers && one->npointers < POINTERS; i++) {
@@ -705,7 +741,9 @@ configure(terms_t *terms, tree_t *root, uint64_t *seed)
     ngx_memzero(terms, sizeof(terms_t));
 
     terms->endpoint = endpoint;
-    terms->conversation = 1;
+    terms->conversation = CONVERSATION_ON;
+    terms->text = random_next(seed) % 8 ? TEXT_ANY
+                  : random_next(seed) % 2 ? TEXT_EVENT : TEXT_BODY;
     terms->received = 1700000000000 + random_next(seed) % 1000000000;
 
     own = random_next(seed) % 4 == 0;
@@ -787,6 +825,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     configure(&terms, root, &seed);
 
+    if (ngx_http_jelou_has_project(&ngx_http_jelou_endpoints[endpoint])) {
+        check_project(&terms, text, root ? model_project_id(&terms, root)
+                                         : str(""));
+    }
+
     cloud_first = random_next(&seed) % 2;
 
     calls = check(&terms, text, root, cloud_first, &verdicts[0]);
@@ -808,9 +851,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     (void) check(&terms, text, root, !cloud_first, &verdicts[1]);
 
     if (endpoint == MESSAGE) {
-        terms.conversation = 0;
+        terms.conversation = random_next(&seed) % 2 ? CONVERSATION_OFF
+                                                    : CONVERSATION_KNOWN;
         (void) check(&terms, text, root, cloud_first, &verdict);
-        terms.conversation = 1;
+        terms.conversation = CONVERSATION_ON;
     }
 
     /* the same members in another order */

@@ -33,8 +33,9 @@
 #define LIVE      0x6c6976656c697665ULL
 #define FREED     0x6672656564667265ULL
 
+#define OPENSSL   ((size_t) 32 * 1024 * 1024)
 #define SMALL     16                         /* the least of OpenSSL's blocks */
-#define CLASSES   12                         /* of it, each twice as large */
+#define CLASSES   16                         /* of it, each twice as large */
 
 #define GROWN     16                         /* times that these were more */
 
@@ -67,15 +68,12 @@ static size_t     used;
 static size_t     live;
 static size_t     kept;
 
+static uint8_t   *openssl;
+static size_t     openssl_used;
 static block_t   *unused[CLASSES];           /* blocks for OpenSSL */
 static size_t     openssl_live;
 static size_t     openssl_most;
 static size_t     openssl_grown;
-
-
-#undef malloc
-#undef calloc
-#undef free
 
 
 static uint8_t *
@@ -238,8 +236,16 @@ openssl_malloc(size_t size, const char *file, int line)
         unused[class] = block->u.next;
 
     } else {
-        block = malloc(sizeof(block_t) + ((size_t) SMALL << class));
-        require(block, "malloc() failed");
+        if (openssl == NULL) {
+            openssl = map(OPENSSL);
+        }
+
+        require(class < CLASSES && openssl_used + ((size_t) SMALL << class) + SMALL
+                                    < OPENSSL,
+                "the harness has no more memory for OpenSSL");
+
+        block = (block_t *) (openssl + openssl_used);
+        openssl_used += sizeof(block_t) + ((size_t) SMALL << class);
     }
 
     block->size = class;
@@ -268,11 +274,6 @@ openssl_free(void *p, const char *file, int line)
     require(block->u.state == LIVE, "OpenSSL frees what is no block");
 
     openssl_live--;
-
-    if (block->size >= CLASSES) {
-        free(block);
-        return;
-    }
 
     /* whoever uses it none the less is not to find what was there */
 

@@ -204,7 +204,7 @@ member(model_t *m, str_t place, tree_t *object, const char *name,
 }
 
 
-/* "strict": no other members than those of the list */
+/* "strict": no other members than those of the list; the object is wrong */
 
 static void
 only(model_t *m, str_t place, tree_t *object, const char *list)
@@ -215,50 +215,67 @@ only(model_t *m, str_t place, tree_t *object, const char *list)
 
     for (tree_t *node = object->child; node; node = node->next) {
         if (!in(list, node->name)) {
-            wrong(m, pointer(place, node->name));
+            wrong(m, place);
+            return;
         }
     }
+}
+
+
+/* White space of Unicode, and nothing that is a control character. */
+
+static int
+is_space(uint32_t c)
+{
+    return c == 0x20 || c == 0xa0 || c == 0x1680
+           || (c >= 0x2000 && c <= 0x200a) || c == 0x2028 || c == 0x2029
+           || c == 0x202f || c == 0x205f || c == 0x3000;
+}
+
+
+static int
+is_control(uint32_t c)
+{
+    return c < 0x20 || (c >= 0x7f && c < 0xa0);
+}
+
+
+/* No width of its own, or another direction for what follows */
+
+static int
+is_unseen(uint32_t c)
+{
+    return c == 0x61c || c == 0x180e || (c >= 0x200b && c <= 0x200f)
+           || (c >= 0x202a && c <= 0x202e) || (c >= 0x2060 && c <= 0x206f)
+           || c == 0xfeff;
 }
 
 
 int
 model_identifier(str_t text)
 {
+    int        seen;
+    size_t     n;
+    uint32_t  *points;
+
     if (text.len < 1 || text.len > 256) {
         return 0;
     }
 
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.data[i] < 0x20 || text.data[i] == 0x7f) {
-            return 0;
-        }
-    }
-
-    return 1;
-}
-
-
-static int
-blank(str_t token)
-{
-    size_t     n;
-    uint32_t  *points;
-
-    points = memory_get((token.len + 1) * sizeof(uint32_t));
-    n = token_points(token, points);
+    points = memory_get(text.len * sizeof(uint32_t));
+    n = utf8_points(text, points);
+    seen = 0;
 
     for (size_t i = 0; i < n; i++) {
-        uint32_t  c = points[i];
 
-        if (c <= 0x20 || (c >= 0x7f && c <= 0xa0) || c == 0x1680
-            || (c >= 0x2000 && c <= 0x200a) || c == 0x2028 || c == 0x2029
-            || c == 0x202f || c == 0x205f || c == 0x3000)
-        {
-            return 1;
+        if (is_control(points[i])) {
+            return 0;
         }
+
+        seen |= !is_space(points[i]);
     }
 
-    return 0;
+    return seen;
 }
 
 
@@ -277,55 +294,263 @@ is_digit(uint8_t c)
 
 
 static int
-good_https(str_t token)
+is_hex(uint8_t c)
 {
-    int     lone;
-    str_t   url;
-    size_t  i, host, end;
-
-    (void) token_decode(token, &url, &lone);
-
-    if (lone || url.len < 8
-        || strncasecmp((const char *) url.data, "https://", 8) != 0
-        || blank(token))
-    {
-        return 0;
-    }
-
-    for (end = 8; end < url.len && !strchr("/?#", url.data[end]); end++) { }
-
-    for (host = 8, i = 8; i < end; i++) {
-        if (url.data[i] == '@') {
-            host = i + 1;
-        }
-    }
-
-    return host < end && url.data[host] != ':';
+    return is_digit(c) || (is_alpha(c) && (c | 0x20) <= 'f');
 }
 
 
+/* RFC 3986, 2: all of the text is of unreserved, sub-delims, and others */
+
 static int
-good_uri(str_t token)
+is_made_of(str_t text, const char *others, int percent)
 {
-    int     lone;
-    str_t   uri;
-    size_t  i;
+    for (size_t i = 0; i < text.len; i++) {
+        uint8_t  c = text.data[i];
 
-    (void) token_decode(token, &uri, &lone);
+        if (c == '%' && percent && text.len - i > 2
+            && is_hex(text.data[i + 1]) && is_hex(text.data[i + 2]))
+        {
+            i += 2;
 
-    if (lone || uri.len == 0 || !is_alpha(uri.data[0]) || blank(token)) {
-        return 0;
+        } else if (!is_alpha(c) && !is_digit(c)
+                   && (c == '\0' || (!strchr("-._~!$&'()*+,;=", c)
+                                     && !strchr(others, c))))
+        {
+            return 0;
+        }
     }
 
-    for (i = 1; i < uri.len; i++) {
-        uint8_t  c = uri.data[i];
+    return 1;
+}
 
-        if (!is_alpha(c) && !is_digit(c) && c != '+' && c != '-' && c != '.') {
+
+static str_t
+part(str_t text, size_t from, size_t to)
+{
+    return (str_t) { text.data + from, to - from };
+}
+
+
+/* Where the byte is, or where the text ends */
+
+static size_t
+find(str_t text, const char *bytes)
+{
+    size_t  i;
+
+    for (i = 0; i < text.len; i++) {
+        if (text.data[i] && strchr(bytes, text.data[i])) {
             break;
         }
     }
 
-    return i + 1 < uri.len && uri.data[i] == ':';
+    return i;
+}
+
+
+/*
+ * RFC 3986, 3.2.2: groups of up to four hex digits, eight of them, or fewer
+ * with one "::", and an IPv4 address in the place of the last two
+ */
+
+static int
+is_ipv4(str_t s)
+{
+    size_t    i, parts, digits;
+    unsigned  n;
+
+    for (i = 0, parts = 1, digits = 0, n = 0; i < s.len; i++) {
+
+        if (s.data[i] == '.' && digits && parts < 4) {
+            parts++;
+            digits = 0;
+            n = 0;
+
+        } else if (is_digit(s.data[i]) && !(digits && n == 0)) {
+            n = n * 10 + (s.data[i] - '0');
+            digits++;
+
+            if (n > 255) {
+                return 0;
+            }
+
+        } else {
+            return 0;
+        }
+    }
+
+    return parts == 4 && digits;
+}
+
+
+static int
+is_ipv6(str_t s)
+{
+    int     gap;
+    size_t  i, n, groups;
+
+    gap = 0;
+    groups = 0;
+    i = 0;
+
+    while (i < s.len) {
+
+        if (s.len - i >= 2 && s.data[i] == ':' && s.data[i + 1] == ':') {
+
+            if (gap++) {
+                return 0;
+            }
+
+            i += 2;
+            continue;
+        }
+
+        /* a colon between two groups */
+
+        if (groups && !(gap && s.data[i - 1] == ':')) {
+            if (s.data[i++] != ':' || i == s.len) {
+                return 0;
+            }
+        }
+
+        if (is_ipv4(part(s, i, s.len))) {
+            groups += 2;
+            break;
+        }
+
+        for (n = 0; i < s.len && is_hex(s.data[i]); i++, n++) { }
+
+        if (n == 0 || n > 4) {
+            return 0;
+        }
+
+        groups++;
+    }
+
+    return gap ? groups < 8 : groups == 8;
+}
+
+
+static int
+is_literal(str_t s)
+{
+    size_t  dot;
+
+    if (s.len == 0 || (s.data[0] | 0x20) != 'v') {
+        return is_ipv6(s);
+    }
+
+    for (dot = 1; dot < s.len && is_hex(s.data[dot]); dot++) { }
+
+    return dot > 1 && dot + 1 < s.len && s.data[dot] == '.'
+           && is_made_of(part(s, dot + 1, s.len), ":", 0);
+}
+
+
+static int
+is_port(str_t s)
+{
+    unsigned  port;
+
+    if (s.len == 0) {
+        return 1;
+    }
+
+    if (s.data[0] != ':') {
+        return 0;
+    }
+
+    port = 0;
+
+    for (size_t i = 1; i < s.len; i++) {
+        port = port * 10 + (s.data[i] - '0');
+
+        if (!is_digit(s.data[i]) || port > 65535) {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+static int
+is_authority(str_t s)
+{
+    size_t  end, at;
+
+    at = find(s, "@");
+
+    if (at < s.len) {
+        if (!is_made_of(part(s, 0, at), ":", 1)) {
+            return 0;
+        }
+
+        s = part(s, at + 1, s.len);
+    }
+
+    if (s.len && s.data[0] == '[') {
+        end = find(s, "]");
+
+        return end < s.len && is_literal(part(s, 1, end))
+               && is_port(part(s, end + 1, s.len));
+    }
+
+    end = find(s, ":");
+
+    return end && is_made_of(part(s, 0, end), "", 1)
+           && is_port(part(s, end, s.len));
+}
+
+
+static int
+is_url(str_t token, const char *scheme)
+{
+    int        lone;
+    str_t      url;
+    size_t     n, i, start, end;
+    uint32_t  *points;
+
+    start = strlen(scheme);
+
+    token_decode(token, &url, &lone);
+
+    if (lone || url.len < start
+        || strncasecmp((const char *) url.data, scheme, start) != 0)
+    {
+        return 0;
+    }
+
+    points = memory_get(url.len * sizeof(uint32_t));
+    n = utf8_points(url, points);
+
+    for (i = 0; i < n; i++) {
+        if (is_space(points[i]) || is_control(points[i])
+            || is_unseen(points[i]))
+        {
+            return 0;
+        }
+    }
+
+    url = part(url, start, url.len);
+    end = find(url, "/?#");
+
+    return is_authority(part(url, 0, end));
+}
+
+
+static int
+good_https(str_t token)
+{
+    return is_url(token, "https://");
+}
+
+
+static int
+good_media(str_t token)
+{
+    return is_url(token, "https://") || is_url(token, "http://");
 }
 
 
@@ -476,9 +701,46 @@ good_identifier(str_t token)
 
 
 static int
-good_turn(str_t token)
+good_known_turn(str_t token)
 {
     return is(token, "conversation.start") || is(token, "conversation.close");
+}
+
+
+static int
+is_conversation(str_t token)
+{
+    int    lone;
+    str_t  text, begin = string("conversation.");
+
+    token_decode(token, &text, &lone);
+
+    return !lone && text.len >= begin.len
+           && str_equal(part(text, 0, begin.len), begin);
+}
+
+
+static int
+good_turn(str_t token)
+{
+    int    lone;
+    str_t  text;
+
+    token_decode(token, &text, &lone);
+
+    if (!is_conversation(token) || text.len < 14 || text.len > 13 + 64) {
+        return 0;
+    }
+
+    for (size_t i = 13; i < text.len; i++) {
+        uint8_t  c = text.data[i];
+
+        if (!is_alpha(c) && !is_digit(c) && c != '.' && c != '_' && c != '-') {
+            return 0;
+        }
+    }
+
+    return 1;
 }
 
 
@@ -501,6 +763,52 @@ good_description(str_t token)
 }
 
 
+/* "storable": no U+0000, and no surrogate without its other half */
+
+static int
+is_storable(str_t token)
+{
+    size_t     n;
+    uint32_t  *points;
+
+    if (memchr(token.data, '\\', token.len) == NULL) {
+        return 1;
+    }
+
+    points = memory_get(token.len * sizeof(uint32_t));
+    n = token_points(token, points);
+
+    for (size_t i = 0; i < n; i++) {
+        if (points[i] == 0 || (points[i] >= 0xd800 && points[i] < 0xe000)) {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+/* All strings and names of it */
+
+static int
+is_all_storable(tree_t *node)
+{
+    if (!is_storable(node->name)
+        || (node->type == TREE_STRING && !is_storable(node->token)))
+    {
+        return 0;
+    }
+
+    for (node = node->child; node; node = node->next) {
+        if (!is_all_storable(node)) {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
 /* A string member with a rule of its own, or NULL. */
 
 static tree_t *
@@ -511,7 +819,9 @@ text_member(model_t *m, str_t place, tree_t *object, const char *name,
 
     node = member(m, place, object, name, TREE_STRING, required);
 
-    if (node && good && !good(node->token)) {
+    if (node && ((m->terms->text && !is_storable(node->token))
+                 || (good && !good(node->token))))
+    {
         wrong(m, pointer(place, string(name)));
         return NULL;
     }
@@ -544,9 +854,9 @@ check_timestamp(model_t *m, tree_t *root)
         ms = 10 * ms + (node->token.data[i] - '0');
     }
 
-    /* 9999-12-31T23:59:59.999Z */
+    /* 9999-12-31T23:59:59.999Z; what is before 1973 is in seconds */
 
-    if (ms > 253402300799999ULL) {
+    if (ms > 253402300799999ULL || ms < 100000000000ULL) {
         wrong(m, str("/timestamp"));
     }
 }
@@ -562,7 +872,7 @@ check_fixed(model_t *m, tree_t *root)
         str_t    text;
         tree_t  *node;
 
-        node = member(m, str(""), root, names[i], TREE_STRING, 1);
+        node = text_member(m, str(""), root, names[i], 1, NULL);
 
         if (node == NULL) {
             continue;
@@ -577,20 +887,45 @@ check_fixed(model_t *m, tree_t *root)
 }
 
 
-/* A member that the message type decides about */
+/*
+ * A member that is not the message type's: left out, and a violation only if it
+ * is no single value of its type
+ */
+
+static tree_t *
+foreign(model_t *m, str_t place, tree_t *object, const char *name,
+    tree_type_e type)
+{
+    tree_t  *node;
+
+    node = member(m, place, object, name, type, 0);
+
+    if (node && m->terms->strict) {
+        wrong(m, pointer(place, string(name)));
+        return NULL;
+    }
+
+    return node;
+}
+
+
+/*
+ * A member that the message type decides about: without one, all that there are
+ * may stand there
+ */
 
 static void
 check_content(model_t *m, str_t place, tree_t *object, const char *name,
-    const type_t *type, const char *meaning, int (*good)(str_t))
+    const type_t *type, int (*good)(str_t))
 {
-    if (in(type->required, string(meaning))) {
-        (void) text_member(m, place, object, name, 1, good);
-
-    } else if (in(type->optional, string(meaning))) {
+    if (type == NULL || in(type->optional, string(name))) {
         (void) text_member(m, place, object, name, 0, good);
 
-    } else if (m->terms->strict && model_first(object, name)) {
-        wrong(m, pointer(place, string(name)));
+    } else if (in(type->required, string(name))) {
+        (void) text_member(m, place, object, name, 1, good);
+
+    } else {
+        (void) foreign(m, place, object, name, TREE_STRING);
     }
 }
 
@@ -634,7 +969,7 @@ check_type(model_t *m, str_t place, tree_t *object, int upper)
 }
 
 
-static const type_t *
+static void
 check_value(model_t *m, tree_t *root)
 {
     tree_t        *value, *content;
@@ -651,7 +986,7 @@ check_value(model_t *m, tree_t *root)
     value = member(m, str(""), root, "value", TREE_OBJECT, 1);
 
     if (value == NULL) {
-        return NULL;
+        return;
     }
 
     (void) text_member(m, str("/value"), value, "id", 1, good_identifier);
@@ -659,18 +994,15 @@ check_value(model_t *m, tree_t *root)
     type = check_type(m, str("/value"), value, 0);
     content = member(m, str("/value"), value, "content", TREE_OBJECT, 1);
 
-    if (type && content) {
+    if (content) {
         str_t  place = str("/value/content");
 
-        check_content(m, place, content, "body", type, "body", NULL);
-        check_content(m, place, content, "url", type, "url", good_https);
-        check_content(m, place, content, "mime_type", type, "mime_type",
-                      good_mime_type);
-        check_content(m, place, content, "caption", type, "caption", NULL);
-        check_content(m, place, content, "filename", type, "filename", NULL);
+        check_content(m, place, content, "body", type, NULL);
+        check_content(m, place, content, "url", type, good_https);
+        check_content(m, place, content, "mime_type", type, good_mime_type);
+        check_content(m, place, content, "caption", type, NULL);
+        check_content(m, place, content, "filename", type, NULL);
     }
-
-    return type;
 }
 
 
@@ -687,7 +1019,7 @@ check_incoming(model_t *m, tree_t *root)
     (void) text_member(m, str(""), root, "bot_id", 1, good_identifier);
     (void) text_member(m, str(""), root, "user_id", 1, good_identifier);
 
-    (void) check_value(m, root);
+    check_value(m, root);
 }
 
 
@@ -711,18 +1043,83 @@ check_party(model_t *m, tree_t *root, const char *name, const char *list)
 }
 
 
+/* Is it a conversation event, right or wrong? */
+
+static int
+is_turn(const terms_t *terms, tree_t *root)
+{
+    tree_t  *event = model_first(root, "event");
+
+    return terms->endpoint == MESSAGE && terms->conversation != CONVERSATION_OFF
+           && event && event->type == TREE_STRING
+           && is_conversation(event->token)
+           && model_first(root, "event_type") == NULL;
+}
+
+
+/* U+017F and U+212A are "s" and "k" to those who do not tell case apart. */
+
+static int
+is_varied(str_t token, const char *name)
+{
+    size_t     i, n;
+    uint32_t  *points;
+
+    points = memory_get((token.len + 1) * sizeof(uint32_t));
+    n = token_points(token, points);
+
+    for (i = 0; i < n && name[i]; i++) {
+        uint32_t  c = points[i] == 0x17f ? 's' : points[i] == 0x212a ? 'k'
+                      : points[i];
+
+        if (c >= 'A' && c <= 'Z') {
+            c |= 0x20;
+        }
+
+        if (c != (uint8_t) name[i]) {
+            return 0;
+        }
+    }
+
+    return i == n && name[i] == '\0' && !is(token, name);
+}
+
+
+static void
+check_turn(model_t *m, tree_t *root)
+{
+    m->verdict->turn = 1;
+
+    (void) text_member(m, str(""), root, "event", 1,
+                       m->terms->conversation == CONVERSATION_KNOWN
+                       ? good_known_turn : good_turn);
+    check_timestamp(m, root);
+    (void) text_member(m, str(""), root, "project_id", 1, good_identifier);
+
+    /* all of the body goes on */
+
+    if (m->terms->text && !is_all_storable(root)) {
+        wrong(m, str(""));
+    }
+
+    for (tree_t *node = root->child; node && m->terms->strict;
+         node = node->next)
+    {
+        if (is_varied(node->name, "event")
+            || is_varied(node->name, "timestamp")
+            || is_varied(node->name, "project_id"))
+        {
+            wrong(m, str(""));
+        }
+    }
+}
+
+
 static void
 check_message(model_t *m, tree_t *root)
 {
-    if (m->terms->conversation && model_first(root, "event")
-        && !model_first(root, "event_type"))
-    {
-        m->verdict->turn = 1;
-
-        (void) text_member(m, str(""), root, "event", 1, good_turn);
-        check_timestamp(m, root);
-        (void) text_member(m, str(""), root, "project_id", 1,
-                           good_identifier);
+    if (is_turn(m->terms, root)) {
+        check_turn(m, root);
         return;
     }
 
@@ -739,10 +1136,15 @@ check_message(model_t *m, tree_t *root)
     check_party(m, root, "conversation", " id ");
     check_party(m, root, "bot", " id name ");
 
-    if (check_value(m, root) && m->terms->strict
-        && model_first(root, "event"))
+    check_value(m, root);
+
+    if (m->terms->conversation == CONVERSATION_OFF
+        || model_first(root, "event_type"))
     {
-        wrong(m, str("/event"));
+        (void) foreign(m, str(""), root, "event", TREE_STRING);
+
+    } else {
+        (void) text_member(m, str(""), root, "event", 0, good_turn);
     }
 }
 
@@ -762,13 +1164,10 @@ check_room_item(model_t *m, str_t place, tree_t *item)
     (void) text_member(m, place, item, "id", 1, good_uuid);
 
     type = check_type(m, place, item, 1);
+    type = type == NULL ? NULL : type == types ? &text : &media;
 
-    if (type) {
-        type = type == types ? &text : &media;
-
-        check_content(m, place, item, "text", type, "text", NULL);
-        check_content(m, place, item, "mediaUrl", type, "mediaUrl", good_uri);
-    }
+    check_content(m, place, item, "text", type, NULL);
+    check_content(m, place, item, "mediaUrl", type, good_media);
 }
 
 
@@ -804,25 +1203,62 @@ item_place(const char *name, size_t i)
 }
 
 
-static void
-check_items(model_t *m, tree_t *root, const char *name,
-    void (*check)(model_t *, str_t, tree_t *))
+/* A valid id, lower case if that does not count, or nothing */
+
+static str_t
+item_id(model_t *m, tree_t *item, int uuid)
 {
-    size_t   i;
-    tree_t  *array, *item;
+    int      lone;
+    str_t    id;
+    text_t   out;
+    tree_t  *node;
+    model_t  aside = *m;
 
-    array = model_first(root, name);
+    verdict_t  unused;
 
-    if (array == NULL || array->type != TREE_ARRAY) {
-        return;
+    unused.npointers = 0;
+    aside.verdict = &unused;
+
+    node = item->type == TREE_OBJECT
+           ? text_member(&aside, str(""), item, "id", 0,
+                         uuid ? good_uuid : good_identifier)
+           : NULL;
+
+    if (node == NULL) {
+        return str("");
     }
 
-    for (i = 0, item = array->child; item; item = item->next, i++) {
-        if (item->type == TREE_OBJECT) {
-            check(m, item_place(name, i), item);
+    token_decode(node->token, &id, &lone);
 
-        } else {
-            wrong(m, item_place(name, i));
+    text_init(&out, id.len);
+
+    for (size_t i = 0; i < id.len; i++) {
+        text_byte(&out, uuid ? id.data[i] | 0x20 : id.data[i]);
+    }
+
+    return text_str(&out);
+}
+
+
+/* Each id is another one than those before it. */
+
+static void
+check_unique(model_t *m, const char *name, tree_t *array, size_t limit)
+{
+    size_t   i, k;
+    str_t   *ids;
+    tree_t  *item;
+
+    ids = memory_get((limit + 1) * sizeof(str_t));
+
+    for (i = 0, item = array->child; i < limit; item = item->next, i++) {
+        ids[i] = item_id(m, item, m->terms->endpoint == ROOM_MESSAGE);
+
+        for (k = 0; ids[i].len && k < i; k++) {
+            if (str_equal(ids[i], ids[k])) {
+                wrong(m, pointer(item_place(name, i), str("id")));
+                break;
+            }
         }
     }
 }
@@ -841,13 +1277,43 @@ count(tree_t *array)
 }
 
 
+/* Of too many items, those behind the limit are not looked at. */
+
+static void
+check_items(model_t *m, tree_t *root, const char *name, size_t limit,
+    void (*check)(model_t *, str_t, tree_t *))
+{
+    size_t   i;
+    tree_t  *array, *item;
+
+    array = model_first(root, name);
+
+    if (array == NULL || array->type != TREE_ARRAY) {
+        return;
+    }
+
+    limit = limit && limit < count(array) ? limit : count(array);
+
+    for (i = 0, item = array->child; i < limit; item = item->next, i++) {
+        if (item->type == TREE_OBJECT) {
+            check(m, item_place(name, i), item);
+
+        } else {
+            wrong(m, item_place(name, i));
+        }
+    }
+
+    check_unique(m, name, array, limit);
+}
+
+
 static void
 check_room(model_t *m, tree_t *root)
 {
     tree_t  *messages;
 
     only(m, str(""), root, " senderId messages ");
-    check_items(m, root, "messages", check_room_item);
+    check_items(m, root, "messages", 0, check_room_item);
 
     (void) text_member(m, str(""), root, "senderId", 1, good_identifier);
 
@@ -859,24 +1325,30 @@ check_room(model_t *m, tree_t *root)
 }
 
 
+/* Where it is the type's own: with options, or as long as nobody knows */
+
 static void
-check_list(model_t *m, tree_t *root)
+check_button(model_t *m, tree_t *root, int own)
 {
-    tree_t  *button, *options;
+    tree_t  *button;
+    str_t    place = str("/buttonText");
 
-    (void) text_member(m, str(""), root, "title", 0, NULL);
+    if (own) {
+        button = member(m, str(""), root, "buttonText", TREE_OBJECT, 0);
 
-    button = member(m, str(""), root, "buttonText", TREE_OBJECT, 0);
+        if (button) {
+            (void) text_member(m, place, button, "type", 0, NULL);
+            (void) text_member(m, place, button, "text", 0, NULL);
+        }
 
-    if (button) {
-        (void) text_member(m, str("/buttonText"), button, "type", 0, NULL);
-        (void) text_member(m, str("/buttonText"), button, "text", 0, NULL);
+        return;
     }
 
-    options = member(m, str(""), root, "options", TREE_ARRAY, 1);
+    button = foreign(m, str(""), root, "buttonText", TREE_OBJECT);
 
-    if (options && (count(options) < 1 || count(options) > 10)) {
-        wrong(m, str("/options"));
+    if (button) {
+        (void) foreign(m, place, button, "type", TREE_STRING);
+        (void) foreign(m, place, button, "text", TREE_STRING);
     }
 }
 
@@ -886,15 +1358,16 @@ check_bot(model_t *m, tree_t *root)
 {
     int      lone;
     str_t    id;
-    tree_t  *type, *bot;
+    tree_t  *type, *bot, *options;
 
     only(m, str(""), root, " type userId text botId title buttonText options ");
     only(m, str("/buttonText"), model_first(root, "buttonText"),
          " type text ");
-    check_items(m, root, "options", check_option);
+    check_items(m, root, "options", 10, check_option);
 
     (void) text_member(m, str(""), root, "userId", 1, good_identifier);
     (void) text_member(m, str(""), root, "text", 1, NULL);
+    (void) text_member(m, str(""), root, "title", 0, NULL);
 
     bot = text_member(m, str(""), root, "botId", 0, NULL);
 
@@ -908,27 +1381,19 @@ check_bot(model_t *m, tree_t *root)
 
     type = text_member(m, str(""), root, "type", 1, NULL);
 
-    if (type == NULL || !is(type->token, "text")) {
-
-        if (type) {
-            wrong(m, str("/type"));
-        }
-
-        return;
+    if (type && !is(type->token, "text")) {
+        wrong(m, str("/type"));
+        type = NULL;
     }
 
-    if (model_first(root, "options")) {
-        check_list(m, root);
+    options = model_first(root, "options");
 
-    } else if (m->terms->strict) {
+    check_button(m, root, type == NULL || options);
 
-        if (model_first(root, "title")) {
-            wrong(m, str("/title"));
-        }
+    options = member(m, str(""), root, "options", TREE_ARRAY, 0);
 
-        if (model_first(root, "buttonText")) {
-            wrong(m, str("/buttonText"));
-        }
+    if (options && (count(options) < 1 || count(options) > 10)) {
+        wrong(m, str("/options"));
     }
 }
 
@@ -940,18 +1405,22 @@ static void (*const  checks[ENDPOINTS])(model_t *m, tree_t *root) = {
 
 /* $jelou_project_id, which a key may be chosen by, of any JSON object */
 
-static str_t
-project_id(const terms_t *terms, tree_t *root)
+str_t
+model_project_id(const terms_t *terms, tree_t *root)
 {
     int        lone;
     str_t      text;
     tree_t    *node;
+    terms_t    any;
     model_t    m;
     verdict_t  unused;
 
+    any = *terms;
+    any.text = TEXT_ANY;
+
     unused.npointers = 0;
     m.verdict = &unused;
-    m.terms = terms;
+    m.terms = &any;
 
     if (terms->endpoint == ROOM_MESSAGE || terms->endpoint == BOT_MESSAGE) {
         return str("");
@@ -978,8 +1447,11 @@ model_check(verdict_t *verdict, const terms_t *terms, tree_t *root)
 
     checks[terms->endpoint](&m, root);
 
+    if (terms->text == TEXT_BODY && !is_all_storable(root)) {
+        wrong(&m, str(""));
+    }
+
     verdict->accepted = (verdict->npointers == 0);
-    verdict->project_id = project_id(terms, root);
 }
 
 
@@ -1014,14 +1486,6 @@ put_member(text_t *out, const char *before, tree_t *object, const char *name)
     if (node) {
         put_string(out, before, node->token);
     }
-}
-
-
-static int
-is_turn(const terms_t *terms, tree_t *root)
-{
-    return terms->endpoint == MESSAGE && terms->conversation
-           && model_first(root, "event") && !model_first(root, "event_type");
 }
 
 
@@ -1159,29 +1623,25 @@ put_list(text_t *out, const terms_t *terms, tree_t *root)
     size_t   i;
     tree_t  *button, *item;
 
-    put_member(out, ",\"title\":", root, "title");
-
     button = model_first(root, "buttonText");
 
-    if (button) {
-        put(out, ",\"button\":{");
+    put(out, ",\"button\":{");
 
-        if (model_first(button, "type")) {
-            put_member(out, "\"type\":", button, "type");
+    if (button && model_first(button, "type")) {
+        put_member(out, "\"type\":", button, "type");
 
-        } else {
-            put(out, "\"type\":\"text\"");
-        }
-
-        if (model_first(button, "text")) {
-            put_member(out, ",\"text\":", button, "text");
-
-        } else {
-            put(out, ",\"text\":\"Opciones\"");
-        }
-
-        put(out, "}");
+    } else {
+        put(out, "\"type\":\"text\"");
     }
+
+    if (button && model_first(button, "text")) {
+        put_member(out, ",\"text\":", button, "text");
+
+    } else {
+        put(out, ",\"text\":\"Opciones\"");
+    }
+
+    put(out, "}");
 
     put(out, ",\"options\":[");
 
@@ -1209,6 +1669,7 @@ put_bot(text_t *out, const terms_t *terms, tree_t *root)
     put_string(out, ",\"value\":{\"id\":", terms->message_id);
     put_string(out, ",\"type\":", list ? str("list") : str("text"));
     put_member(out, ",\"content\":{\"body\":", root, "text");
+    put_member(out, ",\"title\":", root, "title");
 
     if (list) {
         put_list(out, terms, root);

@@ -36,8 +36,8 @@ core='core/ngx_string core/ngx_palloc core/ngx_list core/ngx_array
       core/ngx_rbtree core/ngx_crc32 core/ngx_murmurhash core/ngx_times
       os/unix/ngx_time'
 
-module='parse schema rule text format id signature secret request pages
-        redis_reply'
+module='yajl parse check events items value project rule text format id
+        signature secret request pages redis_reply'
 
 # What of the harness has no memory of the module's in its hands: it runs
 # without sanitizers
@@ -47,7 +47,7 @@ plain='heap hmac model mutate steps tree'
 # What has bodies that are changed as trees: to tell libFuzzer what is compared
 # would double the time, and does not find more
 
-trees='parse schema rule text format id'
+trees='yajl parse check events items value project rule text format id'
 
 
 # compile OBJECT SOURCE FLAG...
@@ -64,7 +64,8 @@ compile() {
     done
 
     clang -g -O1 -fno-omit-frame-pointer -D_GNU_SOURCE -DNGX_DEBUG_PALLOC=1 \
-        -include "$fuzz/heap.h" "-I$objs" "-I$root/ngx_http_jelou_module" "$@" -c "$file" -o "$object"
+        -include "$fuzz/heap.h" "-I$objs" "-I$root/ngx_http_jelou_module" \
+        "-I$root/ngx_http_jelou_module/queue" "$@" -c "$file" -o "$object"
 }
 
 
@@ -83,8 +84,8 @@ build() {
         echo "$@"
         clang --version
         dpkg-query -W libyajl-dev libhiredis-dev libssl-dev libjansson-dev
-        cat "$objs/inputs" "$root"/ngx_http_jelou_module/* \
-            "$fuzz"/*.[ch] "$fuzz/run.sh"
+        find "$root/ngx_http_jelou_module" -type f -exec cat {} +
+        cat "$objs/inputs" "$fuzz"/*.[ch] "$fuzz/run.sh"
     } | cksum >"$out/inputs.new"
 
     ! cmp -s "$out/inputs.new" "$out/inputs" || return 0
@@ -106,7 +107,8 @@ build() {
 
         # shellcheck disable=SC2086
         compile "$out/module-$file.o" \
-            "$root/ngx_http_jelou_module/ngx_http_jelou_$file.c" \
+            "$(find "$root/ngx_http_jelou_module" \
+                    -name "ngx_http_jelou_$file.c")" \
             -Wall -Wextra -Wno-unused-parameter -Werror $flags
     done
 
@@ -297,7 +299,7 @@ coverage() {
 
     llvm-profdata merge -o "$out/all.profdata" "$out"/*.profraw
     llvm-cov report "$@" -instr-profile "$out/all.profdata" \
-        "$root"/ngx_http_jelou_module/*.c >"$out/report"
+        "$root"/ngx_http_jelou_module >"$out/report"
 
     # the file's name, its lines, those that were not reached
 

@@ -668,6 +668,22 @@ tree_judge(str_t text, tree_status_e status)
 
 
 size_t
+utf8_points(str_t text, uint32_t *points)
+{
+    size_t          n;
+    const uint8_t  *p, *last;
+
+    last = text.data + text.len;
+
+    for (n = 0, p = text.data; p < last; n++) {
+        p += utf8_read(p, last, &points[n]);
+    }
+
+    return n;
+}
+
+
+size_t
 token_points(str_t token, uint32_t *points)
 {
     size_t          n;

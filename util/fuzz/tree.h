@@ -94,6 +94,9 @@ int utf8_valid(str_t text);
 /* The code points of a string token, surrogate pairs joined. */
 size_t token_points(str_t token, uint32_t *points);
 
+/* The code points of a text that is well-formed. */
+size_t utf8_points(str_t text, uint32_t *points);
+
 int str_equal(str_t one, str_t two);
 
 void text_init(text_t *text, size_t size);
