@@ -4,7 +4,7 @@
  */
 
 
-#include "ngx_http_jelou_module.h"
+#include "ngx_http_jelou_ctx.h"
 #include "ngx_http_jelou_forward.h"
 #include "ngx_http_jelou_handler.h"
 #include "ngx_http_jelou_handover.h"
@@ -767,27 +767,6 @@ ngx_http_jelou_set_dedup(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
-ngx_http_complex_value_t *
-ngx_http_jelou_complex_value(ngx_conf_t *cf, ngx_str_t *value)
-{
-    ngx_http_complex_value_t          *cv;
-    ngx_http_compile_complex_value_t   ccv;
-
-    cv = ngx_palloc(cf->pool, sizeof(ngx_http_complex_value_t));
-    if (cv == NULL) {
-        return NULL;
-    }
-
-    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
-
-    ccv.cf = cf;
-    ccv.value = value;
-    ccv.complex_value = cv;
-
-    return ngx_http_compile_complex_value(&ccv) == NGX_OK ? cv : NULL;
-}
-
-
 static char *
 ngx_http_jelou_set_types(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
@@ -1179,7 +1158,7 @@ ngx_http_jelou_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
 /*
  * An endpoint that Jelou signs for has a secret.  Of another one somebody must
- * have said who may send: most of what could check that cannot be seen from here.
+ * have said who may send: most of what could check that cannot be seen here.
  */
 
 static char *
@@ -1201,8 +1180,8 @@ ngx_http_jelou_merge_access(ngx_conf_t *cf, ngx_http_jelou_loc_conf_t *conf)
     if (conf->access == NGX_CONF_UNSET_UINT) {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                       "\"jelou_endpoint %V\" without a \"jelou_secret\" needs "
-                      "\"jelou_access elsewhere\", if something else checks who "
-                      "may send, or \"jelou_access none\" in %s:%ui",
+                      "\"jelou_access elsewhere\", if something else checks "
+                      "who may send, or \"jelou_access none\" in %s:%ui",
                       &conf->schema.endpoint->name, conf->endpoint_place.file,
                       conf->endpoint_place.line);
         return NGX_CONF_ERROR;
@@ -1263,9 +1242,9 @@ ngx_http_jelou_merge_status(ngx_conf_t *cf, ngx_http_jelou_loc_conf_t *prev,
 /*
  * The location's own content handler comes after ours.  The modules of nginx
  * that set one have merged their configuration already.  Inside an "if" there
- * need not be one, and the location's handler is called all the same.  A location
- * without one answers by itself: that must be meant, and an endpoint that is
- * inherited is not.
+ * need not be one, and the location's handler is called all the same.  A
+ * location without one answers by itself: that must be meant, and an endpoint
+ * that is inherited is not.
  */
 
 static char *
@@ -1299,8 +1278,9 @@ ngx_http_jelou_merge_handler(ngx_conf_t *cf, ngx_http_jelou_loc_conf_t *prev,
 
 
 /*
- * nginx looks at the size before it reads a body, and while a chunked one grows.
- * A module can refuse neither as early: so nginx's limit is at most our own.
+ * nginx looks at the size before it reads a body, and while a chunked one
+ * grows.  A module can refuse neither as early: so nginx's limit is at most our
+ * own.
  */
 
 static void
@@ -1540,12 +1520,4 @@ ngx_http_jelou_merge_schemes(ngx_conf_t *cf, ngx_http_jelou_loc_conf_t *conf)
     }
 
     return NGX_CONF_OK;
-}
-
-
-void
-ngx_http_jelou_here(ngx_conf_t *cf, ngx_http_jelou_place_t *place)
-{
-    place->file = cf->conf_file->file.name.data;
-    place->line = cf->conf_file->line;
 }

@@ -30,7 +30,7 @@ static ngx_int_t ngx_http_jelou_result_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 
 
-/* what they say changes while the request walks the corridor: none is kept */
+/* what they say changes while the request is handled: none is kept */
 
 static ngx_http_variable_t  ngx_http_jelou_variables[] = {
 

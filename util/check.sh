@@ -5,7 +5,8 @@
 # lines that util/mutate.sh changes are there.
 #
 #     sh util/check.sh
-#     sh util/check.sh gcc clang    only these; also: tidy cppcheck shell mutants
+#     sh util/check.sh gcc clang    only these; also: floors tidy cppcheck shell
+#                                   mutants
 #
 # What the tools are to look for, and what not, is in .clang-tidy and
 # util/cppcheck.supp, each with the reason.
@@ -32,11 +33,15 @@ includes() {
     echo "$1$root/build/nginx"
 }
 
+# folders: those of the module, which include each other's headers
+
+folders() { find ngx_http_jelou_module -type d | sed 's/^/-I/'; }
+
 # each COMMAND...: with each of the module's files, as many at a time as there
 # are processors
 
 each() {
-    printf '%s\n' ngx_http_jelou_module/*.c | xargs -P "$(nproc)" -n 1 "$@"
+    find ngx_http_jelou_module -name '*.c' | sort | xargs -P "$(nproc)" -n 1 "$@"
 }
 
 
@@ -44,14 +49,17 @@ each() {
 
 compile() {
     # shellcheck disable=SC2046,SC2086
-    each "$1" -c -O2 -o /dev/null $warnings $(includes '-isystem ')
+    each "$1" -c -O2 -o /dev/null $warnings $(folders) $(includes '-isystem ')
 }
 
 # It takes the compiler's flags from a file.
 
 tidy() {
     mkdir -p build/tidy
-    includes -isystem >build/tidy/compile_flags.txt
+    {
+        includes -isystem
+        folders | sed "s|^-I|&$root/|"
+    } >build/tidy/compile_flags.txt
 
     each clang-tidy --quiet -p build/tidy 2>/dev/null
 }
@@ -62,7 +70,7 @@ run_cppcheck() {
         --enable=warning,performance,portability,style \
         --suppressions-list=util/cppcheck.supp \
         --suppress="*:$source/*" --suppress="*:$root/build/*" \
-        $(includes -I) ngx_http_jelou_module
+        $(folders) $(includes -I) ngx_http_jelou_module
 }
 
 # All files that say in their first line that they are a shell's, with what they
@@ -76,8 +84,41 @@ shell() {
 }
 
 
+# floors [DIRECTORY]: a file includes headers of its own floor and of those below
+# it.  The floors, from the lowest one; "ctx" is a file of the root, which is
+# "." here.
+
+floors() {
+    (cd "${1-ngx_http_jelou_module}" && find . -name '*.[ch]' -exec awk '
+        function floor(path) {
+            if (path ~ /jelou_ctx\.[ch]$/) return level["ctx"]
+            sub("^\\./", "", path)
+            return level[path ~ "/" ? substr(path, 1, index(path, "/") - 1) : "."]
+        }
+
+        BEGIN {
+            n = split("event auth dedup ctx request status . queue", names)
+            for (i = 1; i <= n; i++) level[names[i]] = i
+
+            for (i = 1; i < ARGC; i++) {
+                name = ARGV[i]
+                sub(".*/", "", name)
+                where[name] = ARGV[i]
+            }
+        }
+
+        /^#include "/ && floor(where[substr($2, 2, length($2) - 2)]) > floor(FILENAME) {
+            print FILENAME ":" FNR ": " $2 " is of a floor above"
+            wrong = 1
+        }
+
+        END { exit wrong }' {} +)
+}
+
+
 check() {
     case $1 in
+        floors) floors ;;
         gcc | clang) compile "$1" ;;
         tidy) tidy ;;
         cppcheck) run_cppcheck ;;
@@ -88,7 +129,7 @@ check() {
 }
 
 
-[ $# -gt 0 ] || set -- gcc clang tidy cppcheck shell mutants
+[ $# -gt 0 ] || set -- floors gcc clang tidy cppcheck shell mutants
 
 sh "$root/util/build.sh"
 

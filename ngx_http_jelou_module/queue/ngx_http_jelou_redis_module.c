@@ -34,7 +34,7 @@ static char *ngx_http_jelou_redis_none(ngx_conf_t *cf, ngx_command_t *cmd,
 
 
 #define NGX_HTTP_JELOU_REDIS_ANYWHERE                                         \
-    NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF
+    (NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF)
 
 #define ngx_http_jelou_redis_gone(name, instead)                              \
     { ngx_string(name), NGX_HTTP_JELOU_REDIS_ANYWHERE|NGX_CONF_ANY,           \

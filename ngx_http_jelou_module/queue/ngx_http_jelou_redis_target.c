@@ -492,9 +492,8 @@ ngx_http_jelou_redis_target_closed(ngx_http_jelou_redis_conn_t *conn,
         /* the server was taken, so that the walk has come to its end */
 
         ngx_http_jelou_redis_walk_end(target);
-    }
 
-    if (target->candidate == conn) {
+    } else if (target->candidate == conn) {
         target->candidate = NULL;
         target->result = result;
 

@@ -37,7 +37,8 @@ core='core/ngx_string core/ngx_palloc core/ngx_list core/ngx_array
       os/unix/ngx_time'
 
 module='yajl parse check events items value project rule text format id
-        signature secret request pages redis_reply'
+        signature secret request pages redis_reply redis_pipeline
+        redis_outcome'
 
 # What of the harness has no memory of the module's in its hands: it runs
 # without sanitizers
@@ -63,9 +64,14 @@ compile() {
         set -- "$@" "-I$source/src/$include"
     done
 
+    for include in "$objs" "$root/ngx_http_jelou_module" \
+                   "$root"/ngx_http_jelou_module/*/
+    do
+        set -- "$@" "-I$include"
+    done
+
     clang -g -O1 -fno-omit-frame-pointer -D_GNU_SOURCE -DNGX_DEBUG_PALLOC=1 \
-        -include "$fuzz/heap.h" "-I$objs" "-I$root/ngx_http_jelou_module" \
-        "-I$root/ngx_http_jelou_module/queue" "$@" -c "$file" -o "$object"
+        -include "$fuzz/heap.h" "$@" -c "$file" -o "$object"
 }
 
 
@@ -299,7 +305,8 @@ coverage() {
 
     llvm-profdata merge -o "$out/all.profdata" "$out"/*.profraw
     llvm-cov report "$@" -instr-profile "$out/all.profdata" \
-        "$root"/ngx_http_jelou_module >"$out/report"
+        "$root"/ngx_http_jelou_module/*.c \
+        "$root"/ngx_http_jelou_module/*/*.c >"$out/report"
 
     # the file's name, its lines, those that were not reached
 

@@ -109,7 +109,7 @@ sub may_break {
 
     # nginx closes, if the image filter refuses what error_page has led to
 
-    return 1 if $try->{c}{filter} eq 'image' && $try->{c}{goes} =~ /^\@|=$|^s/;
+    return 1 if $try->{c}{filter} eq 'image' && $try->{c}{goes} ne 'nowhere';
 
     return $try->{route}{says} eq 'half'
            && ($try->{c}{reply} eq 'upstream' || loose($try->{c}));

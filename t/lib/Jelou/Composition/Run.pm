@@ -1,6 +1,6 @@
 package Jelou::Composition::Run;
 
-# Runs compositions: t/composition.t, which has the options, and docs/testing.md.
+# Runs compositions: t/reply/composition.t, which has the options, and docs/testing.md.
 
 use strict;
 use warnings;
@@ -99,11 +99,11 @@ sub missing {
 }
 
 
-# fixed(): the compositions that have failed once, from t/composition.txt, but for
+# fixed(): the compositions that have failed once, from t/reply/composition.txt, but for
 # those that want a module that is not there
 
 sub fixed {
-    open my $in, '<', 't/composition.txt' or die "t/composition.txt: $!\n";
+    open my $in, '<', 't/reply/composition.txt' or die "t/reply/composition.txt: $!\n";
 
     return map { my $name = $_; eval { parse($name) } // () }
            map { /^([^#\s]+)$/ ? $1 : () } <$in>;
