@@ -243,11 +243,10 @@ ngx_http_complex_value(ngx_http_request_t *r, ngx_http_complex_value_t *val,
 }
 
 
-ngx_http_complex_value_t *
-ngx_http_jelou_complex_value(ngx_conf_t *cf, ngx_str_t *value)
+ngx_int_t
+ngx_http_compile_complex_value(ngx_http_compile_complex_value_t *ccv)
 {
-    (void) cf;
-    (void) value;
+    (void) ccv;
 
     fault("a value with variables is compiled");
 }
