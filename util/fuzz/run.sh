@@ -132,7 +132,7 @@ build() {
     done
 
     link "$out" body "$4" model mutate body
-    link "$out" signature "$4" hmac signature
+    link "$out" signature "$4" hmac model signature
     link "$out" secrets "$4 -Wl,--wrap=ngx_http_jelou_hmac" hmac secrets
     link "$out" redis "$4" redis
 

@@ -12,6 +12,7 @@
 
 #include "core.h"
 #include "hmac.h"
+#include "model.h"
 
 #include "ngx_http_jelou_request.h"
 
@@ -356,13 +357,7 @@ expected_room(str_t uri)
 
     id = (str_t) { uri.data + start, end - start };
 
-    for (size_t i = 0; i < id.len; i++) {
-        if (id.data[i] < 0x20 || id.data[i] == 0x7f) {
-            return str("");
-        }
-    }
-
-    return id.len <= 256 && utf8_valid(id) ? id : str("");
+    return utf8_valid(id) && model_identifier(id) ? id : str("");
 }
 
 
