@@ -69,21 +69,21 @@ END
 libraries="cloudevents@9.0.0 playwright-core@1.61.1"
 
 install_libraries() {
-    missing=
+    wanted=
 
     for library in $libraries; do
         grep -qs "^ *\"version\": \"${library#*@}\"" \
              "$root/build/node_modules/${library%@*}/package.json" ||
-            missing="$missing $library"
+            wanted="$wanted $library"
     done
 
-    [ -n "$missing" ] || return 0
+    [ -n "$wanted" ] || return 0
 
     if ! command -v node || ! command -v npm; then
         need nodejs npm
     fi >/dev/null
 
-    say "installing$missing from npm"
+    say "installing$wanted from npm"
 
     # shellcheck disable=SC2086
     npm install --prefix "$root/build" --no-save --no-package-lock \
@@ -99,18 +99,19 @@ modules="http-lua http-js http-echo http-headers-more-filter http-subs-filter
 
 install_modules() {
     ! foreign_nginx || return 0
+    [ "$(id -u)" = 0 ] || return 0
 
-    missing=
+    wanted=
 
     for module in $modules; do
-        installed "libnginx-mod-$module" || missing="$missing $module"
+        installed "libnginx-mod-$module" || wanted="$wanted $module"
     done
 
-    [ -n "$missing" ] || return 0
+    [ -n "$wanted" ] || return 0
 
     quietly apt_get update
 
-    for module in $missing; do
+    for module in $wanted; do
         [ -z "$(apt-cache madison "libnginx-mod-$module")" ] ||
             need "libnginx-mod-$module"
     done
@@ -229,7 +230,8 @@ uses() {
 ! uses 'Jelou::Composition' "$@" || install_modules
 ! uses 'promtool' "$@" || need prometheus
 ! uses 'Jelou::Browser' "$@" || need chromium
-! uses "exec.*php|'php'" "$@" || need php-cli
+! uses "'php'" "$@" || need php-cli
+! uses "'node'" "$@" || command -v node >/dev/null || need nodejs
 ! uses 'python3' "$@" || need python3 python3-yaml
 ! uses 'Jelou::Browser|cloudevents\.js' "$@" || install_libraries
 
