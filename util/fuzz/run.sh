@@ -8,6 +8,7 @@
 #     sh util/fuzz/run.sh --quick                a minute each, two at a time
 #     sh util/fuzz/run.sh --coverage             what the inputs reach
 #     sh util/fuzz/run.sh --merge                keeps inputs that reach more
+#     sh util/fuzz/run.sh --faults [N...]        finds those of util/fuzz/faults
 #
 # "--nginx NAME" takes another nginx than the newest, "--or-older" the newest that
 # is to be had, see util/build.sh.
@@ -106,16 +107,9 @@ build() {
     done
 
     for file in $module; do
-        case " $trees " in
-            *" $file "*) flags="$2 -fno-sanitize-coverage=trace-cmp" ;;
-            *) flags=$2 ;;
-        esac
-
-        # shellcheck disable=SC2086
-        compile "$out/module-$file.o" \
-            "$(find "$root/ngx_http_jelou_module" \
-                    -name "ngx_http_jelou_$file.c")" \
-            -Wall -Wextra -Wno-unused-parameter -Werror $flags
+        compile_module "$file" "$(find "$root/ngx_http_jelou_module" \
+                                       -name "ngx_http_jelou_$file.c")" \
+            "$2 -Wall -Wextra -Wno-unused-parameter -Werror"
     done
 
     for file in "$fuzz"/*.c; do
@@ -131,16 +125,38 @@ build() {
             -Wall -Wextra -Werror $flags
     done
 
-    link "$out" body "$4" model mutate body
-    link "$out" signature "$4" hmac model signature
-    link "$out" secrets "$4 -Wl,--wrap=ngx_http_jelou_hmac" hmac secrets
-    link "$out" redis "$4" redis
-
-    for target in $bodies; do
-        ln -f "$out/body" "$out/$target"
+    for target in $all; do
+        link_target "$out" "$target" "$4"
     done
 
     mv "$out/inputs.new" "$out/inputs"
+}
+
+
+# compile_module NAME SOURCE FLAGS: into $out
+
+compile_module() {
+    case " $trees " in
+        *" $1 "*) flags="$3 -fno-sanitize-coverage=trace-cmp" ;;
+        *) flags=$3 ;;
+    esac
+
+    # shellcheck disable=SC2086
+    compile "$out/module-$1.o" "$2" $flags
+}
+
+
+# link_target DIRECTORY TARGET FLAGS
+
+link_target() {
+    case $2 in
+        signature) link "$@" hmac model signature ;;
+        secrets) link "$1" "$2" "$3 -Wl,--wrap=ngx_http_jelou_hmac" \
+                     hmac secrets ;;
+        redis) link "$@" redis ;;
+        incoming_message) link "$@" model mutate body ;;
+        *) ln -f "$1/incoming_message" "$1/$2" ;;
+    esac
 }
 
 
@@ -173,11 +189,13 @@ link() {
 }
 
 
+module_flags="-fsanitize=fuzzer-no-link,address,undefined
+              -fno-sanitize-recover=all -fprofile-instr-generate
+              -fno-sanitize-coverage=indirect-calls"
+link_flags=-fsanitize=fuzzer,address,undefined
+
 build_fuzzers() {
-    build "$dir" "-fsanitize=fuzzer-no-link,address,undefined
-                  -fno-sanitize-recover=all -fprofile-instr-generate
-                  -fno-sanitize-coverage=indirect-calls" \
-        "-fsanitize=address" "-fsanitize=fuzzer,address,undefined"
+    build "$dir" "$module_flags" -fsanitize=address "$link_flags"
 }
 
 build_coverage() {
@@ -331,12 +349,78 @@ merge() {
 }
 
 
+# Are faults found that are put into the module's sources?  Nothing is kept of
+# what finds them.
+
+faults() {
+    build_fuzzers
+
+    sources=$root/ngx_http_jelou_module
+    last=$(perl "$fuzz/fault.pl" "$fuzz/faults" "$sources" count)
+    missed=0
+
+    for n in ${numbers:-$(seq "$last")}; do
+        if fault "$n"; then
+            say "fault $n ($planted): found by $target after $found"
+        else
+            say "fault $n ($planted): NOT FOUND"
+            missed=$((missed + 1))
+        fi
+    done
+
+    [ "$missed" = 0 ] || die "$missed of the faults were not found"
+}
+
+
+# fault N: fails if it is not found; sets planted, target, found
+
+fault() {
+    out=$dir/fault
+
+    rm -rf "$out"
+    mkdir -p "$out/corpus"
+    ln "$dir"/*.o "$out"
+
+    planted=$(perl "$fuzz/fault.pl" "$fuzz/faults" "$sources" "$1" \
+                   "$out/module.c") || exit
+
+    file=${planted%% *}
+    rm "$out/module-$file.o"
+    compile_module "$file" "$out/module.c" "$module_flags -w"
+
+    for target in ${planted#* }; do
+
+        # all bodies are one program
+
+        case " $bodies " in
+            *" $target "*) link_target "$out" incoming_message "$link_flags" ;;
+        esac
+
+        [ "$target" = incoming_message ] ||
+            link_target "$out" "$target" "$link_flags"
+
+        # shellcheck disable=SC2046
+        "$out/$target" $(options "$target") -max_total_time="$seconds" \
+            -timeout=10 -print_final_stats=1 -artifact_prefix="$out/" \
+            "$out/corpus" "$fuzz/corpus/$target" >"$out/$target.log" 2>&1 &&
+            continue
+
+        found=$(awk '/number_of_executed_units/ { n = $2 }
+                     END { print n + 0 " executions" }' "$out/$target.log")
+        return
+    done
+
+    return 1
+}
+
+
 seconds=60
 jobs=1
 name=newest
 older=
 what=run_all
 targets=
+numbers=
 
 while [ $# -gt 0 ]; do
     case $1 in
@@ -354,6 +438,12 @@ while [ $# -gt 0 ]; do
         --or-older) older=--or-older ;;
         --coverage) what=coverage ;;
         --merge) what=merge ;;
+        --faults)
+            what=faults
+            shift
+            numbers=$*
+            break
+            ;;
         *)
             case " $all " in
                 *" $1 "*) targets="$targets $1" ;;
