@@ -164,7 +164,7 @@ link_target() {
 
 link() {
     out=$1
-    target=$2
+    program=$2
     flags=$3
     shift 3
 
@@ -185,7 +185,7 @@ link() {
     clang $flags "$out"/nginx-*.o \
         "$out"/module-*.o "$@" -Wl,-Bstatic -ljansson -Wl,-Bdynamic \
         -lyajl -lhiredis -lcrypto \
-        -o "$out/$target"
+        -o "$out/$program"
 }
 
 
