@@ -185,19 +185,54 @@ else
     TEST_NGINX_LOAD_MODULES=$root/build/ngx_http_jelou_module.so
 fi
 
-# The tests look for "jelou" in the error log, and nginx puts paths there: in a
-# clone with that name they see the directory by another one.
+# reachable DIRECTORY: whether nginx's workers, which are nobody special, can go there
 
-case $JELOU_TEST_DIR in
-    *jelou*)
-        alias=$(mktemp -d /tmp/nginx-tests.XXXXXX)
-        trap 'rm -rf "$alias"' EXIT
-        trap 'exit 1' HUP INT TERM
-        chmod 755 "$alias"
-        mkdir -p "$JELOU_TEST_DIR"
-        ln -s "$JELOU_TEST_DIR" "$alias/test"
-        JELOU_TEST_DIR=$alias/test ;;
-esac
+reachable() (
+    dir=$1
+
+    while [ -n "$dir" ]; do
+        case $(stat -c %A "$dir") in
+            *[xt]) dir=${dir%/*} ;;
+            *) exit 1 ;;
+        esac
+    done
+)
+
+# The tests look for "jelou" in the error log, and nginx puts paths there: in a
+# clone with that name they see the directory by another one.  Below a directory that
+# only root can enter they work elsewhere, and what they leave is brought back.
+
+kept=$JELOU_TEST_DIR
+alias=
+
+finish() {
+    [ -n "$alias" ] || return 0
+
+    if [ ! -L "$alias/test" ]; then
+        rm -rf "$kept"
+        cp -R "$alias/test" "$kept"
+    fi
+
+    rm -rf "$alias"
+}
+
+trap finish EXIT
+trap 'exit 1' HUP INT TERM
+
+if [ "$(id -u)" = 0 ] && ! reachable "$root"; then
+    alias=$(mktemp -d /tmp/nginx-tests.XXXXXX)
+    mkdir "$alias/test"
+
+elif [ "$kept" != "${kept#*jelou}" ]; then
+    alias=$(mktemp -d /tmp/nginx-tests.XXXXXX)
+    mkdir -p "$kept"
+    ln -s "$kept" "$alias/test"
+fi
+
+if [ -n "$alias" ]; then
+    chmod 755 "$alias"
+    JELOU_TEST_DIR=$alias/test
+fi
 
 export JELOU_TEST_DIR TEST_NGINX_BINARY TEST_NGINX_LOAD_MODULES
 

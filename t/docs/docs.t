@@ -99,6 +99,12 @@ sub redis_defaults {
         jelou_redis_pending => $pending,
         jelou_redis_db      => $code{redis_conf}
                                =~ /merge_value\(conf->db, prev->db, (\d+)\)/,
+        (map { ("jelou_redis_$_->[0]" => $_->[1] ? 'on' : 'off') }
+             map { [$_ =~ /conf->(\w+),.*?(\d+)\z/s] }
+                 $code{redis_ssl_conf} =~ /_merge_value\((.*?)\);/sg),
+        jelou_redis_ssl_protocols    => 'TLSv1.2 TLSv1.3',
+        jelou_redis_ssl_ciphers      => 'DEFAULT',
+        jelou_redis_ssl_verify_depth => 1,
         (map { ("jelou_redis_$_->[0]" => $_->[1] / 1000 . 's') }
              map { [$_ =~ /conf->(\w+),.*?(\d+)\z/s] }
                  $code{redis_conf} =~ /_merge_msec_value\((.*?)\);/sg),
@@ -110,6 +116,7 @@ my ($endpoints) = $code{events} =~ /ngx_http_jelou_endpoints\[\] = \{(.*?)^\};/m
 my @endpoints = $endpoints =~ /\{ ngx_string\("(\w+)"\)/g;
 
 my %choice = (
+    jelou_redis_ssl_protocols => [$code{redis_ssl_conf} =~ /string\("(TLSv[\d.]+)"\)/g],
     jelou_endpoint => [@endpoints, 'off'],
     (map {
         my $enum = $_;
@@ -139,7 +146,10 @@ my %syntax = (
     jelou_redis_stream        => 'name [limit=number | maxlen=number]',
     jelou_redis_dedup         => 'time [key=string] | off',
     jelou_redis_auth_file     => 'path | off',
-    (map { ("jelou_redis_$_" => 'number') } qw(db pending)),
+    (map { ("jelou_redis_$_" => 'number') } qw(db pending ssl_verify_depth)),
+    (map { ("jelou_redis_ssl_$_" => 'path') }
+         qw(trusted_certificate crl certificate certificate_key password_file)),
+    (map { ("jelou_redis_ssl_$_" => 'string') } qw(name ciphers)),
     (map { ("jelou_redis_$_" => 'time') } qw(connect_timeout read_timeout)),
     jelou_status_zone         => 'zone=name:size [secrets=number]',
 );
