@@ -14,6 +14,7 @@
 #include "ngx_http_jelou_redis_conn.h"
 
 
+static void ngx_http_jelou_redis_target_cleanup(void *data);
 static void ngx_http_jelou_redis_repeat(ngx_http_jelou_redis_target_t *target,
     ngx_http_jelou_redis_cmd_t *cmd, ngx_http_jelou_redis_result_e result);
 static void ngx_http_jelou_redis_waiting_flush(
@@ -83,13 +84,19 @@ ngx_http_jelou_redis_target_t *
 ngx_http_jelou_redis_target_create(ngx_http_jelou_redis_settings_t *settings,
     ngx_http_upstream_srv_conf_t *uscf)
 {
+    ngx_pool_cleanup_t             *cln;
     ngx_http_jelou_redis_target_t  *target;
 
-    target = ngx_pcalloc(ngx_cycle->pool,
-                         sizeof(ngx_http_jelou_redis_target_t));
-    if (target == NULL) {
+    cln = ngx_pool_cleanup_add(ngx_cycle->pool,
+                               sizeof(ngx_http_jelou_redis_target_t));
+    if (cln == NULL) {
         return NULL;
     }
+
+    target = cln->data;
+    ngx_memzero(target, sizeof(ngx_http_jelou_redis_target_t));
+
+    cln->handler = ngx_http_jelou_redis_target_cleanup;
 
     target->settings = settings;
     target->uscf = uscf;
@@ -122,6 +129,25 @@ ngx_http_jelou_redis_target_create(ngx_http_jelou_redis_settings_t *settings,
     target->again.log = &target->log;
 
     return target;
+}
+
+
+/* The worker exits; its connections have been closed. */
+
+static void
+ngx_http_jelou_redis_target_cleanup(void *data)
+{
+    ngx_http_jelou_redis_target_t *target = data;
+
+    ngx_http_jelou_redis_walk_end(target);
+
+#if (NGX_HTTP_SSL)
+
+    if (target->session) {
+        ngx_ssl_free_session(target->session);
+    }
+
+#endif
 }
 
 
