@@ -5,7 +5,8 @@
 # lines that util/mutate.sh changes are there.
 #
 #     sh util/check.sh
-#     sh util/check.sh gcc clang    only these; also: tidy cppcheck shell mutants
+#     sh util/check.sh gcc clang    only these; also: floors tidy cppcheck shell
+#                                   mutants
 #
 # What the tools are to look for, and what not, is in .clang-tidy and
 # util/cppcheck.supp, each with the reason.
@@ -83,8 +84,41 @@ shell() {
 }
 
 
+# floors: a file includes headers of its own floor and of those below
+# it.  The floors, from the lowest one; "ctx" is a file of the root, which is
+# "." here.
+
+floors() {
+    (cd ngx_http_jelou_module && find . -name '*.[ch]' -exec awk '
+        function floor(path) {
+            if (path ~ /jelou_ctx\.[ch]$/) return level["ctx"]
+            sub("^\\./", "", path)
+            return level[path ~ "/" ? substr(path, 1, index(path, "/") - 1) : "."]
+        }
+
+        BEGIN {
+            n = split("event auth dedup ctx request status . queue", names)
+            for (i = 1; i <= n; i++) level[names[i]] = i
+
+            for (i = 1; i < ARGC; i++) {
+                name = ARGV[i]
+                sub(".*/", "", name)
+                where[name] = ARGV[i]
+            }
+        }
+
+        /^#include "/ && floor(where[substr($2, 2, length($2) - 2)]) > floor(FILENAME) {
+            print FILENAME ":" FNR ": " $2 " is of a floor above"
+            wrong = 1
+        }
+
+        END { exit wrong }' {} +)
+}
+
+
 check() {
     case $1 in
+        floors) floors ;;
         gcc | clang) compile "$1" ;;
         tidy) tidy ;;
         cppcheck) run_cppcheck ;;
@@ -95,7 +129,7 @@ check() {
 }
 
 
-[ $# -gt 0 ] || set -- gcc clang tidy cppcheck shell mutants
+[ $# -gt 0 ] || set -- floors gcc clang tidy cppcheck shell mutants
 
 sh "$root/util/build.sh"
 

@@ -2,6 +2,8 @@
 #
 # Sourced by the scripts of this directory, which set $root before.
 
+: "${root:?}"
+
 say() { echo "${0##*/}: $*"; }
 die() { say "$*" >&2; exit 1; }
 
@@ -121,7 +123,8 @@ need() {
 # debian_suite DIR SUITE TYPE
 #
 # Writes SUITE.sources into DIR, by which apt knows another suite of Debian, its
-# packages (TYPE deb) or its sources (deb-src), on the mirror that it has.
+# packages (TYPE deb) or its sources (deb-src), on the mirror that it has.  That may
+# be a snapshot, whose signature is good for ever but whose date has passed.
 
 debian_suite() {
     mirror=$(debian_mirror)
@@ -135,6 +138,7 @@ debian_suite() {
         echo "URIs: $mirror"
         echo "Suites: $2"
         echo "Components: main"
+        echo "Check-Valid-Until: no"
         [ ! -e $keyring ] || echo "Signed-By: $keyring"
     } >"$1/$2.sources"
 }

@@ -56,15 +56,14 @@ mutant() {
         my ($old, $new) = map { join "\n", @{ $part{$_} } } '-', '+';
 
         if ($what eq 'tests') {
-            print join ' ', map { "t/$_.t" } map { split } @{ $part{'='} };
+            print join ' ', map { grep { -e } glob "t/{,*/}$_.t" }
+                            map { split } @{ $part{'='} };
             exit;
         }
 
-        # a folder of the sources, or one in it
-
-        my ($path) = grep { -e } glob "$sources/{,*/}ngx_http_jelou_$file.c";
-
-        my $text = slurp($path // die "mutant $n: no $file.c\n");
+        my ($path) = grep { -e } glob "$sources/{,*/}ngx_http_jelou_$file.c"
+            or die "mutant $n: no such file: $file\n";
+        my $text = slurp($path);
         my $count = () = $text =~ /\Q$old\E/g;
 
         $count == 1 or die "mutant $n: found $count times in $file.c\n";
@@ -180,7 +179,7 @@ restore
 # installs and builds what tests need
 
 say "building"
-sh "$copy/util/test.sh" t/types.t >"$log" 2>&1 ||
+sh "$copy/util/test.sh" t/event/types.t >"$log" 2>&1 ||
     { cat "$log" >&2; die "a test fails without a mutant"; }
 
 JELOU_TEST_DIR=$copy/build/test

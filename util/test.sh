@@ -3,9 +3,10 @@
 # Builds the module and runs the tests, those in t/ or the ones that are named:
 #
 #     sh util/test.sh
-#     sh util/test.sh t/signature.t t/schema.t
+#     sh util/test.sh t/auth/signature.t t/event/schema.t
 #
-# It installs what these tests need, and no more.
+# It installs what these tests need, and no more; with --install, it only does
+# that.
 #
 #     sh util/test.sh --nginx NAME [OPTION] [FILE...]
 #
@@ -61,32 +62,59 @@ END
 )
 
 
-# What tests want from npm: the judge of t/cloudevents.t, and what drives the
-# browser of t/dashboard.t, which is Debian's.  The newest ones that the Node.js of
+# What tests want from npm: the judge of t/event/cloudevents.t, and what drives the
+# browser of t/status/dashboard.t, which is Debian's.  The newest ones that the Node.js of
 # Debian 12 runs.  They are unpacked in build/, and run no script when installed.
 
 libraries="cloudevents@9.0.0 playwright-core@1.61.1"
 
 install_libraries() {
-    missing=
+    wanted=
 
     for library in $libraries; do
         grep -qs "^ *\"version\": \"${library#*@}\"" \
              "$root/build/node_modules/${library%@*}/package.json" ||
-            missing="$missing $library"
+            wanted="$wanted $library"
     done
 
-    [ -n "$missing" ] || return 0
+    [ -n "$wanted" ] || return 0
 
     if ! command -v node || ! command -v npm; then
         need nodejs npm
     fi >/dev/null
 
-    say "installing$missing from npm"
+    say "installing$wanted from npm"
 
     # shellcheck disable=SC2086
     npm install --prefix "$root/build" --no-save --no-package-lock \
         --ignore-scripts --no-audit --no-fund --loglevel=error $libraries
+}
+
+
+# Other modules, which t/reply/composition.t puts around an endpoint: Debian's, as far as
+# this release has them, and for Debian's nginx only.  The test says what it misses.
+
+modules="http-lua http-js http-echo http-headers-more-filter http-subs-filter
+         http-image-filter"
+
+install_modules() {
+    ! foreign_nginx || return 0
+    [ "$(id -u)" = 0 ] || return 0
+
+    wanted=
+
+    for module in $modules; do
+        installed "libnginx-mod-$module" || wanted="$wanted $module"
+    done
+
+    [ -n "$wanted" ] || return 0
+
+    quietly apt_get update
+
+    for module in $wanted; do
+        [ -z "$(apt-cache madison "libnginx-mod-$module")" ] ||
+            need "libnginx-mod-$module"
+    done
 }
 
 
@@ -118,12 +146,14 @@ name=
 variant=dynamic
 valgrind=
 older=
+only_install=
 
 while [ $# -gt 0 ]; do
     case $1 in
         --nginx) name=${2:?}; shift ;;
         --static|--asan|--coverage) variant=${1#--} ;;
         --or-older) older=--or-older ;;
+        --install) only_install=1 ;;
         --valgrind) variant=memcheck; valgrind=1 ;;
         -*) die "no such option: $1" ;;
         *) break ;;
@@ -155,19 +185,54 @@ else
     TEST_NGINX_LOAD_MODULES=$root/build/ngx_http_jelou_module.so
 fi
 
-# The tests look for "jelou" in the error log, and nginx puts paths there: in a
-# clone with that name they see the directory by another one.
+# reachable DIRECTORY: whether nginx's workers, which are nobody special, can go there
 
-case $JELOU_TEST_DIR in
-    *jelou*)
-        alias=$(mktemp -d /tmp/nginx-tests.XXXXXX)
-        trap 'rm -rf "$alias"' EXIT
-        trap 'exit 1' HUP INT TERM
-        chmod 755 "$alias"
-        mkdir -p "$JELOU_TEST_DIR"
-        ln -s "$JELOU_TEST_DIR" "$alias/test"
-        JELOU_TEST_DIR=$alias/test ;;
-esac
+reachable() (
+    dir=$1
+
+    while [ -n "$dir" ]; do
+        case $(stat -c %A "$dir") in
+            *[xt]) dir=${dir%/*} ;;
+            *) exit 1 ;;
+        esac
+    done
+)
+
+# The tests look for "jelou" in the error log, and nginx puts paths there: in a
+# clone with that name they see the directory by another one.  Below a directory that
+# only root can enter they work elsewhere, and what they leave is brought back.
+
+kept=$JELOU_TEST_DIR
+alias=
+
+finish() {
+    [ -n "$alias" ] || return 0
+
+    if [ ! -L "$alias/test" ]; then
+        rm -rf "$kept"
+        cp -R "$alias/test" "$kept"
+    fi
+
+    rm -rf "$alias"
+}
+
+trap finish EXIT
+trap 'exit 1' HUP INT TERM
+
+if [ "$(id -u)" = 0 ] && ! reachable "$root"; then
+    alias=$(mktemp -d /tmp/nginx-tests.XXXXXX)
+    mkdir "$alias/test"
+
+elif [ "$kept" != "${kept#*jelou}" ]; then
+    alias=$(mktemp -d /tmp/nginx-tests.XXXXXX)
+    mkdir -p "$kept"
+    ln -s "$kept" "$alias/test"
+fi
+
+if [ -n "$alias" ]; then
+    chmod 755 "$alias"
+    JELOU_TEST_DIR=$alias/test
+fi
 
 export JELOU_TEST_DIR TEST_NGINX_BINARY TEST_NGINX_LOAD_MODULES
 
@@ -196,11 +261,15 @@ uses() {
     grep -rqE --include='*.t' "$@"
 }
 
-! uses 'Jelou::Redis|redis-server' "$@" || need redis-server
+! uses 'Jelou::(Redis|Composition)|redis-server' "$@" || need redis-server
+! uses 'Jelou::Composition' "$@" || install_modules
 ! uses 'promtool' "$@" || need prometheus
 ! uses 'Jelou::Browser' "$@" || need chromium
-! uses "exec.*php|'php'" "$@" || need php-cli
-! uses 'python3' "$@" || need python3
+! uses "'php'" "$@" || need php-cli
+! uses "'node'" "$@" || command -v node >/dev/null || need nodejs
+! uses 'python3' "$@" || need python3 python3-yaml
 ! uses 'Jelou::Browser|cloudevents\.js' "$@" || install_libraries
+
+[ -z "$only_install" ] || exit 0
 
 prove -r -j "${JOBS:-$(nproc)}" -I t/lib "$@"

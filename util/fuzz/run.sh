@@ -36,8 +36,9 @@ core='core/ngx_string core/ngx_palloc core/ngx_list core/ngx_array
       core/ngx_rbtree core/ngx_crc32 core/ngx_murmurhash core/ngx_times
       os/unix/ngx_time'
 
-module='parse schema rule text format id signature secret request pages
-        redis_reply redis_pipeline redis_outcome'
+module='yajl parse project events check items value rule text format id
+        signature secret request pages redis_reply
+        redis_pipeline redis_outcome'
 
 
 # compile OBJECT SOURCE FLAG...
@@ -53,9 +54,14 @@ compile() {
         set -- "$@" "-I$source/src/$include"
     done
 
+    for include in "$objs" "$root/ngx_http_jelou_module" \
+                   "$root"/ngx_http_jelou_module/*/
+    do
+        set -- "$@" "-I$include"
+    done
+
     clang -g -O1 -fno-omit-frame-pointer -D_GNU_SOURCE -DNGX_DEBUG_PALLOC=1 \
-        "-I$objs" "-I$root/ngx_http_jelou_module" \
-        "-I$root/ngx_http_jelou_module/queue" "$@" -c "$file" -o "$object"
+        "$@" -c "$file" -o "$object"
 }
 
 
@@ -74,8 +80,9 @@ build() {
         echo "$@"
         clang --version
         dpkg-query -W libyajl-dev libhiredis-dev libssl-dev libjansson-dev
-        find "$root/ngx_http_jelou_module" -type f -exec cat {} +
-        cat "$objs/inputs" "$fuzz"/*.[ch] "$fuzz/run.sh"
+        cat "$objs/inputs" "$root"/ngx_http_jelou_module/*.[ch] \
+            "$root"/ngx_http_jelou_module/*/*.[ch] \
+            "$fuzz"/*.[ch] "$fuzz/run.sh"
     } | cksum >"$out/inputs.new"
 
     ! cmp -s "$out/inputs.new" "$out/inputs" || return 0
@@ -93,7 +100,7 @@ build() {
         # shellcheck disable=SC2086
         compile "$out/module-$file.o" \
             "$(find "$root/ngx_http_jelou_module" \
-                    -name "ngx_http_jelou_$file.c")" \
+                   -name "ngx_http_jelou_$file.c")" \
             -Wall -Wextra -Wno-unused-parameter -Werror $2
     done
 
@@ -268,7 +275,8 @@ coverage() {
 
     llvm-profdata merge -o "$out/all.profdata" "$out"/*.profraw
     llvm-cov report "$@" -instr-profile "$out/all.profdata" \
-        "$root"/ngx_http_jelou_module >"$out/report"
+        "$root"/ngx_http_jelou_module/*.c \
+        "$root"/ngx_http_jelou_module/*/*.c >"$out/report"
 
     # the file's name, its lines, those that were not reached
 

@@ -216,6 +216,10 @@ sub here {
     my $temp = join '', map { "    ${_}_temp_path $dir/temp;\n" }
                qw(client_body proxy fastcgi uwsgi scgi);
 
+    # nginx's own default is a file of root's
+
+    $temp .= "    access_log $dir/default-access.log;\n";
+
     $text =~ s/^load_module\s.*\n//mg if $module eq '';
 
     my $files = join '|', qw(load_module include jelou_secret_file
