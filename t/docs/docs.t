@@ -149,7 +149,7 @@ my %syntax = (
     (map { ("jelou_redis_$_" => 'number') } qw(db pending ssl_verify_depth)),
     (map { ("jelou_redis_ssl_$_" => 'path') }
          qw(trusted_certificate crl certificate certificate_key password_file)),
-    (map { ("jelou_redis_ssl_$_" => 'string') } qw(name ciphers)),
+    (map { ("jelou_redis_$_" => 'string') } qw(sentinel ssl_name ssl_ciphers)),
     (map { ("jelou_redis_$_" => 'time') } qw(connect_timeout read_timeout)),
     jelou_status_zone         => 'zone=name:size [secrets=number]',
 );
