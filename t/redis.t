@@ -38,6 +38,8 @@ for my $format (qw(event cloudevents raw)) {
         $servers .= "server {\nlisten 127.0.0.1:$port;\n"
             . "server_name $format" . ($next =~ /redis/ ? '' : '.app') . ";\n"
             . "jelou_format $format;\njelou_redis_stream \"$format:{x}\";\n"
+            . ($format eq 'raw' ? "jelou_redis_dedup 1h key=\$request_id;\n" : '')
+            . "add_header X-Request \$request_id;\n"
             . join('', map {
                   'location ' . ($place{$_} ? "~ $place{$_}" : "= $path{$_}")
                   . " {\njelou_endpoint $_;\n$next;\n}\n"
@@ -55,6 +57,8 @@ my %location = (
     whole   => 'jelou_redis_stream $jelou_project_id; jelou_redis_dedup 1h;',
     short   => 'jelou_redis_stream short; jelou_redis_dedup 1s;',
     trimmed => 'jelou_redis_stream trimmed maxlen=100;',
+    limited => 'jelou_redis_stream limited limit=2; jelou_redis_dedup 1h;',
+    bounded => 'jelou_redis_stream bounded limit=2;',
     empty   => 'jelou_redis_stream $arg_stream;',
     second  => 'jelou_redis_stream dedup:{p-1}; jelou_redis_db 2;
                 jelou_redis_dedup 1h;',
@@ -224,9 +228,18 @@ for my $format (qw(event cloudevents raw)) {
         cmp_ok($entry->{received_at}, '>=', $began - 50, "$name: not before");
         cmp_ok($entry->{received_at}, '<=', time * 1000 + 50, "$name: nor after");
 
-        is(join(' ', sort keys %$entry),
-           'event event_type id message_id received_at room_id',
-           "$name: no other field");
+        is($entry->{project_id}, $body =~ /"project_id":"(.*?)"/ ? $1 : '',
+           "$name: the project");
+        is($entry->{endpoint}, $endpoint, "$name: the endpoint");
+        is($entry->{format}, $format, "$name: the format");
+        is($entry->{request_id}, $got->{head} =~ /^X-Request: (\w{32})\r$/m && $1,
+           "$name: the request's id");
+
+        my @fields = @{ $redis->command('XRANGE', "$format:{x}", '-', '+')->[0][1] };
+
+        is(join(' ', @fields[map { 2 * $_ } 0 .. $#fields / 2]),
+           'event event_type message_id room_id project_id request_id received_at '
+           . 'endpoint format', "$name: these fields, in this order");
     }
 }
 
@@ -261,8 +274,7 @@ is(scalar @entries, 1, 'there is one entry');
 my $known = join '', map { pack('L/a*', $_) } qw(incoming_message p-1 r-1 m-1);
 my $key   = 'jelou-id:dedup:{p-1}:' . sha256_hex($known);
 
-is($redis->command('GET', $key), sha256_hex(event()) . " $entries[0]{id} ",
-   'the key has the body and the entry');
+is($redis->command('GET', $key), sha256_hex(event()), 'the key has the body');
 cmp_ok(abs($redis->command('TTL', $key) - 3600), '<=', 5, 'for an hour');
 
 is(ask(event(project_id => '"p-2"'), path => '/dedup')->{status}, 200,
@@ -318,7 +330,14 @@ my @answer = map { ask($case[4][1], %bot) } 1 .. 2;
 is($answer[1]{body}, $answer[0]{body}, 'the replay names the id of the first one');
 is(replayed($answer[1]), 1, 'and is one');
 like($redis->command('GET', 'jelou-id:{keyed}:' . sha256_hex('k-1')),
-     qr/^[0-9a-f]{64} [\d-]+ [0-9a-f]{32}$/, 'which the key has');
+     qr/^[0-9a-f]{64} [0-9a-f]{32}$/, 'which the key has');
+
+# An older version has had the entry's id in the key.
+
+$redis->command('SET', 'jelou-id:{keyed}:' . sha256_hex('k-2'),
+                sha256_hex($case[4][1]) . ' 1-0 ' . '0a' x 16);
+like(ask($case[4][1], %bot, headers => ['Idempotency-Key: k-2'])->{body},
+     qr/"msg_(?:0a){16}"/, 'a key of an older version');
 
 ask($case[4][1], path => $bot{path}) for 1 .. 2;
 is(scalar $redis->entries('keyed'), 3, 'without a key, nothing is looked for');
@@ -401,6 +420,34 @@ ask(event(id => qq("m-$_")), path => '/trimmed', keepalive => 0) for 1 .. 300;
 cmp_ok($redis->command('XLEN', 'trimmed'), '<', 300, 'maxlen trims');
 cmp_ok($redis->command('XLEN', 'trimmed'), '>=', 100, 'not more than it says');
 
+# A limit: what is there stays, what is refused is forgotten, and a copy of what
+# was accepted is a replay all the same.
+
+for my $path (qw(limited bounded)) {
+    is(ask(event(id => qq("m-$_")), path => "/$path")->{status}, 200, "$path: $_")
+        for 1, 2;
+
+    for (1, 2) {
+        my $full = ask(event(id => '"m-3"'), path => "/$path");
+
+        is($full->{status}, 500, "$path: full");
+        is(Jelou::refusal_error($full->{body}, 500, 'UPSTREAM_FAILED'), '',
+           "$path: full, the answer");
+        like($full->{head}, qr/^Retry-After: 10\r$/m, "$path: full, later");
+    }
+
+    is(replayed(ask(event(id => '"m-2"'), path => "/$path")), 1, "$path: a replay")
+        if $path eq 'limited';
+    is($redis->command('XLEN', $path), 2, "$path: nothing is added");
+
+    $redis->command(qw(XTRIM), $path, qw(MAXLEN 1));
+    is(ask(event(id => '"m-3"'), path => "/$path")->{status}, 200,
+       "$path: there is room again");
+    is(join(' ', map { $_->{message_id} } $redis->entries($path)), 'm-2 m-3',
+       "$path: what is there");
+}
+
+
 my $long = event(id => '"m-long"', content => '{"body":"' . 'x' x 1_000_000 . '"}');
 
 is(ask($long, path => '/dedup')->{status}, 200, 'a megabyte is accepted');
@@ -437,9 +484,11 @@ is_deeply({ map { $_ => $counted{$_} } grep { $counted{$_} } keys %counted },
 my ($connections) = $redis->command('INFO', 'stats')
                     =~ /^total_connections_received:(\d+)/m;
 
-# ours, and one for each error or empty name
+# ours, with the attempts to start, and one for each database
 
-cmp_ok($connections, '<', 20, 'connections are kept');
+my $ours = $redis->{attempts} // 1;
+
+is($connections, $ours + 2, 'one connection for all events of a database');
 
 
 # The logs
@@ -457,6 +506,7 @@ is_deeply([$nginx->jelou_log], [
     ('[error] jelou: the name of the stream has braces that leave it without '
      . 'a hash tag') x 4,
     '[error] jelou: the name of the stream is empty',
+    '[error] jelou: the stream is full',
 ], 'the error log');
 
 $nginx->stop;

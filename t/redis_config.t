@@ -51,7 +51,9 @@ says('[emerg] invalid variable name in WHERE', 'jelou_redis_stream a$');
 says('[emerg] unknown "no_such" variable', 'jelou_redis_stream $no_such');
 says(twice('jelou_redis_stream'), $stream, $stream);
 says(bad(qq(invalid parameter "$_"), 'jelou_redis_stream'), "$stream $_")
-    for qw(maxlen= maxlen=0 maxlen=-1 maxlen=1k maxlen==5 minid=1 1000);
+    for qw(maxlen= maxlen=0 maxlen=-1 maxlen=1k maxlen==5 minid=1 1000 limit= limit=0
+           limit=1k);
+says('', 'jelou_redis_stream a limit=1');
 
 
 # jelou_redis_dedup, and the names that it cannot take
@@ -81,20 +83,32 @@ says(bad(qq(invalid number "$_"), 'jelou_redis_db'), "jelou_redis_db $_", $strea
     for qw(-1 x 1x);
 says(twice('jelou_redis_db'), 'jelou_redis_db 1', 'jelou_redis_db 0');
 
-says('', 'jelou_redis_next_upstream error timeout invalid_response unavailable '
-         . 'non_idempotent', $stream);
-says('', 'jelou_redis_next_upstream off', $stream);
-says('[emerg] invalid value "http_500" in WHERE',
-     'jelou_redis_next_upstream http_500', $stream);
-
-for (map { "jelou_redis_$_" } qw(connect_timeout send_timeout read_timeout
-     next_upstream_timeout next_upstream_tries buffer_size))
-{
+for (map { "jelou_redis_$_" } qw(connect_timeout read_timeout)) {
     says('', "$_ 5", $stream);
-    says("[emerg] \"$_\" directive invalid " . ($_ =~ /tries/ ? 'number' : 'value')
-         . ' in WHERE', "$_ x", $stream);
+    says("[emerg] \"$_\" directive invalid value in WHERE", "$_ x", $stream);
     says(twice($_), "$_ 5", "$_ 6");
 }
+
+says('', "jelou_redis_pending $_", $stream) for 1, 100000;
+says(bad(qq(invalid number "$_"), 'jelou_redis_pending'), "jelou_redis_pending $_", $stream)
+    for qw(0 -1 x 1k);
+says(twice('jelou_redis_pending'), 'jelou_redis_pending 1', 'jelou_redis_pending 2');
+
+
+# What had a meaning as long as each event had a connection
+
+my $gone = 'is no longer there:';
+
+says(qq([emerg] "jelou_redis_$_->[0]" $gone $_->[1] in WHERE),
+     "jelou_redis_$_->[0] $_->[2]", $stream)
+    for [send_timeout => 'the time of "jelou_redis_read_timeout" begins when a '
+                         . 'command is written', '1s'],
+        [buffer_size => 'replies are short, remove it', '4k'],
+        [next_upstream => 'a server that refuses an event for all is always '
+                          . 'followed by the next one, remove it', 'error timeout'],
+        [next_upstream_tries => 'each server of the group is asked once, remove it', 1],
+        [next_upstream_timeout => 'use "jelou_redis_connect_timeout" and '
+                                  . '"jelou_redis_read_timeout"', '3s'];
 
 
 # jelou_redis_auth_file
@@ -168,20 +182,11 @@ $nginx->says(server("jelou_redis_dedup 1h;\nlocation / {\n${bot}jelou_redis_dedu
 $nginx->says(server("location / {\n${bot}jelou_redis_dedup 1h key=\$arg_key;\n}\n"), '',
              'bot_message with one');
 
-for (["$file $auth;", ''], ['', "$file $auth;"]) {
-    my ($one, $two) = @$_;
-    my ($here, $there) = $one ? qw(OTHER WHERE) : qw(WHERE OTHER);
-
-    $nginx->says(server("location /a {\n$endpoint$pass; # $here\n$stream;\n$one\n}\n"
-                        . "location /b {\n$endpoint$pass; # $there\n$stream;\n$two\n}\n"),
-                 '[emerg] "jelou_redis_pass" needs a "jelou_redis_auth_file" in WHERE, '
-                 . "for it shares connections with the one in OTHER\n",
-                 'one of two locations has a user');
-}
+# Other users, other databases: other connections
 
 $nginx->says(server("location /a {\n$endpoint$pass;\n$stream;\n$file $auth;\n}\n"
-                    . "location /b {\n${endpoint}jelou_redis_pass 127.0.0.2;\n$stream;\n}\n"),
-             '', 'not to the same servers');
+                    . "location /b {\n$endpoint$pass;\n$stream;\njelou_redis_db 1;\n}\n"),
+             '', 'one of two locations has a user');
 
 
 # Without hiredis, each directive says so: the module of such a build, alone, for
@@ -192,7 +197,14 @@ SKIP: {
         if $ENV{TEST_NGINX_BINARY} ne '/usr/sbin/nginx';
 
     my $src  = '/usr/share/nginx/src/src';
-    my $code = 'ngx_http_jelou_module/ngx_http_jelou_redis';
+    my $code = 'ngx_http_jelou_module/queue/ngx_http_jelou_redis_module.c';
+
+    # the configured nginx's headers, as a configure without hiredis makes them
+
+    mkdir "$dir/objs" or die "$dir/objs: $!\n";
+    Jelou::Server::spew("$dir/objs/$_", Jelou::Server::slurp("build/nginx/$_")
+                        =~ s/NGX_HTTP_JELOU_HIREDIS/NOT_THERE/gr)
+        for qw(ngx_auto_config.h ngx_auto_headers.h);
 
     Jelou::Server::spew("$dir/modules.c", <<'END');
 #include <ngx_config.h>
@@ -206,15 +218,15 @@ char *ngx_module_order[] = { NULL };
 END
 
     is(system(qw(gcc -W -Wall -Werror -Wno-unused-parameter -fPIC -shared),
-              '-o', "$dir/none.so", '-Ibuild/nginx',
+              '-o', "$dir/none.so", "-I$dir/objs",
               map({ "-I$src/$_" } qw(core event event/modules os/unix http)),
               map({ "-I$_" } grep { -d } glob "$src/http/*"),
-              "${code}_none.c", "$dir/modules.c"), 0, 'the build without hiredis');
+              $code, "$dir/modules.c"), 0, 'the build without hiredis');
 
-    my @directives = Jelou::Server::slurp("${code}_module.c")
-                     =~ /\{ ngx_string\("(jelou_redis_\w+)"\)/g;
+    my @directives = Jelou::Server::slurp($code)
+                     =~ /redis_directive\("(jelou_redis_\w+)"/g;
 
-    cmp_ok(scalar @directives, '>=', 12, 'the directives are found');
+    cmp_ok(scalar @directives, '>=', 8, 'the directives are found');
 
     local $ENV{TEST_NGINX_LOAD_MODULES} = "$dir/none.so";
 

@@ -1,6 +1,6 @@
 # A server that answers slowly, in pieces, wrongly or not at all: whatever it
-# does, an event is accepted only after a reply that is whole and right, and the
-# log says once why it was not.
+# does, an event is accepted only after a reply that is whole and right, no reply
+# answers another event, and the log says once a second why it was not.
 
 use strict;
 use warnings;
@@ -12,7 +12,7 @@ use Jelou::Server;
 
 use IO::Select;
 use IO::Socket::INET;
-use Socket qw(SOL_SOCKET SO_RCVBUF SO_LINGER);
+use Socket qw(SOL_SOCKET SO_LINGER);
 use Time::HiRes qw(sleep time);
 
 my $port = $Jelou::Port{SERVER};
@@ -29,39 +29,37 @@ sub listen_on {
 my ($fake, $second) = map { listen_on($Jelou::Port{$_}) } qw(PORT_1 PORT_2);
 
 my %location = (
-    plain  => '',
-    script => 'jelou_redis_dedup 1h;',
-    all    => 'jelou_redis_dedup 1h;',          # with AUTH and SELECT
-    small  => 'jelou_redis_buffer_size 64; jelou_redis_dedup 1h;',
-    timely => 'jelou_redis_read_timeout 200ms; jelou_redis_dedup 1h;',
-    page   => 'error_page 502 504 /teapot;',
-    then   => 'error_page 502 = /after;',
-    group  => 'jelou_redis_dedup 1h;',
-    stay   => 'jelou_redis_next_upstream off;',
-    insist => 'jelou_redis_next_upstream error timeout invalid_response
-               non_idempotent;',
-    twice  => 'jelou_redis_next_upstream_tries 1;',
-    down   => '',
+    plain   => '',
+    script  => 'jelou_redis_dedup 1h;',
+    trimmed => 'jelou_redis_dedup 1h; jelou_redis_stream events maxlen=10;',
+    limited => 'jelou_redis_stream events limit=10;',
+    all     => 'jelou_redis_dedup 1h;',             # with AUTH and SELECT
+    timely  => 'jelou_redis_read_timeout 300ms;',
+    retimed => 'jelou_redis_read_timeout 300ms; jelou_redis_dedup 1h;',
+    hasty   => 'jelou_redis_connect_timeout 300ms;',
+    few     => 'jelou_redis_pending 2; jelou_redis_dedup 1h;',
+    page    => 'error_page 502 503 504 /teapot;',
+    then    => 'error_page 502 503 = /after;',
+    group   => 'jelou_redis_dedup 1h;',
+    once    => '',
+    down    => '',
 );
 
-my %pass = (all => 'authenticated',
-            map({ $_ => 'group' } qw(group stay insist twice)), down => 'down');
+my %pass = (map({ $_ => 'group' } qw(group once)), down => 'down');
 
 my $locations = join '', map {
     "location = /$_ {\njelou_endpoint incoming_message;\n"
     . 'jelou_redis_pass ' . ($pass{$_} // 'queue') . ";\n$location{$_}\n"
+    . ($location{$_} =~ /stream/ ? '' : "jelou_redis_stream events;\n")
     . ($_ eq 'all' ? "jelou_redis_auth_file $auth;\njelou_redis_db 3;\n" : '')
     . "}\n"
 } sort keys %location;
 
 my $nginx = Jelou::Server->start(name => 'front', http => <<"END");
+log_format  upstream  '\$uri \$upstream_addr \$upstream_status \$upstream_response_time';
+
 upstream queue {
-    server     127.0.0.1:$Jelou::Port{PORT_1};
-    keepalive  4;
-}
-upstream authenticated {
-    server     127.0.0.1:$Jelou::Port{PORT_1};
-    keepalive  4;
+    server     127.0.0.1:$Jelou::Port{PORT_1} max_fails=0;
 }
 upstream group {
     server     127.0.0.1:$Jelou::Port{PORT_1}  max_fails=0;
@@ -75,9 +73,10 @@ upstream down {
 server {
     listen  127.0.0.1:$port;
 
+    access_log  $Jelou::Dir/$Jelou::Name.access upstream;
+
     jelou_secret          "$Jelou::Secret";
     client_max_body_size  8m;
-    jelou_redis_stream    events;
 
     location = /after {
         internal;
@@ -157,11 +156,33 @@ sub closed {
     return eval { !more($c) } // 0;
 }
 
+sub quiet { return $buffer{$_[0]} eq '' && !wait_for($_[0], $_[1] // 0.05) }
+
+sub reset_now {
+    setsockopt $_[0], SOL_SOCKET, SO_LINGER, pack 'ii', 1, 0;
+    close $_[0];
+}
+
 # The reader of a reply has to have looked at one piece before the next is there.
 
 sub pause { sleep 0.005 }
 
-# sent(PATH, OPTIONS): a request, and the connection on which its commands are
+my $sha = '0123456789012345678901234567890123456789';
+
+# greeted(PATH [, LISTENER]): a connection, what comes first on it answered
+
+sub greeted {
+    my ($path, $listener) = @_;
+
+    my $c = taken($listener);
+    my @first = map { [command($c)] } 1 .. ($path eq 'all' ? 3 : 1);
+
+    print $c "+OK\r\n" x $#first . "\$40\r\n$sha\r\n";
+
+    return ($c, @first);
+}
+
+# sent(PATH, OPTIONS): a request
 
 my $n = 0;
 
@@ -174,114 +195,195 @@ sub sent {
     return Jelou::Load::send_to($port, post($body, path => "/$path"));
 }
 
-# ends(SOCKET, STATUS, NAME [, LOG]): what the sender is told, and what is logged
+# begin(PATH): a request whose command has been read, on a new connection
+
+sub begin {
+    my ($path, %o) = @_;
+
+    my $socket = sent($path, %o);
+    my ($c) = greeted($path);
+
+    command($c);
+
+    return ($socket, $c);
+}
+
+# What is logged: each cause once a second.  new_lines() are those that have come.
 
 my $logged = 0;
 
-sub log_lines {
-    my @lines = map { s/^[\d\/]+ [\d:]+ (\[\w+\]) \S+ (?:\*\d+ )?/$1 /r }
-                grep { /\[(?:error|crit|alert|emerg)\]/ }
+sub new_lines {
+    my @lines = map { s/^[\d\/]+ [\d:]+ (\[\w+\]) \S+ (?:\*\d+ )?/$1 /r
+                      =~ s/, upstream: "redis:.*?"//r =~ s/ while .*|, client.*//r
+                      =~ s/, \d+ more before//r }
+                grep { /\[(?:warn|error|crit|alert|emerg)\]/ }
                 split /\n/, substr $nginx->log, $logged;
 
     $logged = length $nginx->log;
 
-    return map { s/ while .*//r } @lines;
+    return @lines;
 }
 
-sub ends {
-    my ($socket, $status, $name, @log) = @_;
+# only(NAME, LINE, ...): since the last look, these and no others
+
+sub only {
+    my ($name, @want) = @_;
+
+    my %got = map { $_ => 1 } new_lines();
+
+    is_deeply([sort keys %got], [sort @want], "$name: the log");
+}
+
+sub answer {
+    my ($socket, $status, $name) = @_;
 
     my $answer = Jelou::Load::answer($socket);
 
     is($answer->{status}, $status, "$name: the status");
     is(Jelou::refusal_error($answer->{body}, 500, 'UPSTREAM_FAILED'), '',
        "$name: the answer") if $status == 500;
-    is_deeply([log_lines()], \@log, "$name: the log");
+    like($answer->{head}, qr/^Retry-After: 1\r$/m, "$name: later")
+        if $status == 500;
 
     return $answer;
 }
 
+# A cause is logged again in the next second.
+
+sub next_second { my $now = int time; sleep 0.01 while int time == $now }
+
 my $id = '1700000000000-0';
-
-my %good = (
-    plain  => "\$15\r\n$id\r\n",
-    script => "*2\r\n:0\r\n\$15\r\n$id\r\n",
-    all    => "+OK\r\n+OK\r\n*2\r\n:0\r\n\$15\r\n$id\r\n",
-);
-
-my %commands = (plain => [qw(XADD)], script => [qw(EVALSHA)],
-                all => [qw(AUTH SELECT EVALSHA)]);
+my $good = "\$15\r\n$id\r\n";
 
 my $malformed = '[error] jelou: a malformed reply from redis';
-my $early     = '[error] upstream prematurely closed connection';
-my $failed    = '[error] jelou: UPSTREAM_FAILED: status 502 from the content handler';
+my $early     = '[error] jelou: redis has closed the connection';
+my $reset     = "$early (104: Connection reset by peer)";
+my $late      = '[error] jelou: redis does not answer (110: Connection timed out)';
+my $denied    = '[error] jelou: redis refused';
 
 
-# What is sent, and the same on a kept connection
+# What is sent first, and answered before anything else is sent
 
 for my $path (qw(plain script all)) {
     my $socket = sent($path);
     my $c      = taken();
-    my @words  = map { [command($c)] } @{ $commands{$path} };
-
-    is_deeply([map { $_->[0] } @words], $commands{$path}, "$path: the commands");
 
     if ($path eq 'all') {
-        is_deeply($words[0], [qw(AUTH a-user a-password)], 'user and password');
-        is_deeply($words[1], [qw(SELECT 3)], 'the database');
+        is_deeply([command($c)], [qw(AUTH a-user a-password)], 'user and password');
+        is_deeply([command($c)], [qw(SELECT 3)], 'the database');
     }
 
-    print $c $good{$path};
-    ends($socket, 200, "$path: the first");
+    my @load = command($c);
+
+    is("@load[0, 1]", 'SCRIPT LOAD', "$path: the script");
+    ok(quiet($c), "$path: no event before all of it is answered");
+
+    if ($path eq 'all') {
+        print $c "+OK\r\n";
+        ok(quiet($c), 'nor after AUTH');
+        print $c "+OK\r\n";
+        ok(quiet($c), 'nor after SELECT');
+    }
+
+    print $c "\$40\r\n$sha\r\n";
+
+    my @words = command($c);
+
+    is($words[0], $path eq 'plain' ? 'XADD' : 'EVALSHA', "$path: then it is sent");
+
+    if ($path ne 'plain') {
+        require Digest::SHA;
+        is($words[1], Digest::SHA::sha1_hex($load[2]), "$path: by its SHA-1");
+    }
+
+    print $c $good;
+    answer($socket, 200, "$path: the first");
 
     $socket = sent($path);
-    @words  = map { [command($c)] } @{ $commands{$path} };
+    is((command($c))[0], $words[0], "$path: the second on the same connection");
+    print $c $good;
+    answer($socket, 200, "$path: the second");
 
-    is_deeply([map { $_->[0] } @words], $commands{$path},
-              "$path: the same on a kept connection");
+    close $c;
+    pause();
+}
 
-    print $c $good{$path};
-    ends($socket, 200, "$path: the second");
+only('a connection that ends with nothing in flight');
+
+
+# What is sent first is refused.  A script that is not loaded is no matter.
+
+for (["-WRONGPASS x\r\n+OK\r\n\$40\r\n$sha\r\n", "$denied AUTH: WRONGPASS"],
+     ["-ERR without any password configured\r\n+OK\r\n\$40\r\n$sha\r\n",
+      "$denied AUTH: ERR"],
+     ["+OK\r\n-ERR DB index\r\n\$40\r\n$sha\r\n", "$denied SELECT: ERR"],
+     ["+OK\r\n+OK\r\n-LOADING x\r\n", "$denied SCRIPT: LOADING"],
+     ["+OK\r\n+OK\r\n-NOAUTH x\r\n", "$denied SCRIPT: NOAUTH"],
+     ["+QUEUED\r\n:1\r\n", $malformed], ["*1\r\n+OK\r\n", $malformed],
+     ["+OK\r\n\$2\r\nOK\r\n", $malformed], ["HTTP/1.1 400 Bad Request\r\n", $malformed])
+{
+    my ($reply, $log) = @$_;
+    my $socket = sent('all');
+    my $c      = taken();
+
+    next_second() if $log eq $malformed;
+
+    command($c) for 1 .. 3;
+    print $c $reply;
+
+    my $name = 'first: ' . $reply =~ s/\r\n/ /gr;
+
+    answer($socket, 500, $name);
+    only($name, $log);
+    ok(closed($c), "$name: the connection is given up");
     close $c;
 }
 
-
-# begin(PATH): a request whose commands have been read
-
-sub begin {
-    my ($path, %o) = @_;
-
-    my $socket = sent($path, %o);
+{
+    my $socket = sent('script');
     my $c      = taken();
 
-    command($c) for @{ $commands{$path} // ['one'] };
-
-    return ($socket, $c);
+    command($c);
+    print $c "-NOPERM x\r\n";
+    is((command($c))[0], 'EVALSHA', 'a script that may not be loaded');
+    print $c $good;
+    answer($socket, 200, 'is no matter');
+    close $c;
+    pause();
 }
 
-for my $path (qw(plain script all)) {
-    my $good = $good{$path};
 
+# Replies in two pieces; cut off; with another byte
+
+next_second();
+new_lines();
+
+for my $path (qw(plain script)) {
     for my $at (0 .. length($good) - 1) {
-
-        # in two pieces
-
         my ($socket, $c) = begin($path);
 
         print $c substr $good, 0, $at;
         pause() if $at;
         print $c substr $good, $at;
-        ends($socket, 200, "$path: in pieces, $at");
+        answer($socket, 200, "$path: in pieces, $at");
         close $c;
+        pause();
 
-        # cut off there
+        # cut off there: what may be repeated is, once
 
         ($socket, $c) = begin($path);
 
-        print $c substr $good, 0, $at;
-        pause() if $at;
-        close $c;
-        ends($socket, 500, "$path: cut off, $at", $early, $failed);
+        for my $again ($path eq 'script' ? (0, 1) : 1) {
+            print $c substr $good, 0, $at;
+            pause() if $at;
+            close $c;
+
+            next if $again;
+            ($c) = greeted($path);
+            command($c);
+        }
+
+        answer($socket, 500, "$path: cut off, $at");
 
         # with another byte there, be it the end or not
 
@@ -291,57 +393,57 @@ for my $path (qw(plain script all)) {
             my $bad = $good;
             substr $bad, $at, 1, $byte;
 
-            print $c $bad;
-            pause();
-            close $c;
+            for my $again ($path eq 'script' ? (0, 1) : 1) {
+                print $c $bad;
+                pause();
+                close $c;
 
-            my $answer = Jelou::Load::answer($socket);
-            my @log    = log_lines();
+                # a reply that is none answers nothing, and is not repeated
 
-            is($answer->{status}, 500, "$path: another byte, $at");
-            is("@log[0 .. $#log]",
-               $log[0] eq $early ? "$early $failed" : $malformed,
-               "$path: another byte, $at: the log");
+                last if $again || !wait_for($fake, 0.03);
+                ($c) = greeted($path);
+                command($c);
+            }
+
+            answer($socket, 500, "$path: another byte, $at");
         }
     }
 }
 
+only('cut off, and wrong', $early, $malformed);
+
 
 # Whole replies that are none of the script's, nor of XADD's
+
+next_second();
+new_lines();
+
+my $digest = 'a' x 64;
 
 for my $case (
     [plain => '+OK'], [plain => ':1'], [plain => '$-1'], [plain => '*-1'],
     [plain => '*0'], [plain => "\$0\r\n"], [plain => "\$1\r\n1"],
     [plain => "\$2\r\n1-"], [plain => "\$2\r\n-1"], [plain => "\$4\r\n1-1 "],
-    [plain => "+$id"], [plain => "*2\r\n:0\r\n\$15\r\n$id"],
+    [plain => "+$id"], [plain => "*1\r\n\$15\r\n$id"],
     [plain => "\$200\r\n" . '1' x 100 . '-' . '1' x 99],
     [plain => "\$-2"], [plain => "\$99999999999999999999"], [plain => '%1'],
-    [plain => '_'], [plain => "HTTP/1.1 200 OK"],
+    [plain => '_'], [plain => "HTTP/1.1 200 OK"], [plain => "\$1\r\n="],
+    [plain => "\$1\r\n!"], [plain => "\$1\r\n#"], [plain => "\$5\r\n1-1 1"],
 
-    [script => "\$15\r\n$id"], [script => '+OK'], [script => '*0'],
-    [script => "*1\r\n:0"], [script => "*3\r\n:0\r\n\$15\r\n$id\r\n:0"],
-    [script => "*2\r\n\$1\r\n0\r\n\$15\r\n$id"], [script => "*2\r\n:0\r\n:0"],
-    [script => "*2\r\n:0\r\n\$-1"], [script => "*2\r\n:0\r\n+$id"],
-    [script => "*2\r\n:0\r\n*1\r\n\$15\r\n$id"],
-    [script => "*2\r\n*1\r\n:0\r\n\$15\r\n$id"],
-    [script => "*2\r\n:0\r\n-OOM"], [script => "*2\r\n-OOM\r\n\$15\r\n$id"],
-    [script => "*2\r\n:3\r\n\$15\r\n$id"], [script => "*2\r\n:-1\r\n\$15\r\n$id"],
-    [script => "*2\r\n:1\r\n\$15\r\n$id"], [script => "*2\r\n:1\r\n\$0\r\n"],
-    [script => "*2\r\n:1\r\n\$64\r\n" . 'a' x 64],
-    [script => "*2\r\n:2\r\n\$15\r\n$id"],
-    [script => "*2\r\n:1\r\n\$200\r\n" . 'a' x 64 . ' ' . 'a' x 135],
+    [script => '+OK'], [script => '*0'], [script => "*1\r\n\$15\r\n$id"],
+    [script => "*2\r\n:0\r\n\$15\r\n$id"], [script => ':1'], [script => '$-1'],
+    [script => "\$2\r\n!!"], [script => "\$1\r\n#"], [script => "\$5\r\n1-1 1"],
+    [script => "\$1\r\n?"], [script => "+$id"],
     [script => '*2147483647'], [script => '*-2'],
-    [script => "*1\r\n" x 12 . ':0'],
+    [script => "*1\r\n" x 12 . ':0'], [script => "\$200\r\n=" . 'a' x 199],
 
-    [all => "+OK\r\n+OK\r\n+OK"], [all => "*2\r\n:0\r\n\$15\r\n$id"],
-    [all => "+OK\r\n*2\r\n:0\r\n\$15\r\n$id"],
-    [all => "+QUEUED\r\n+OK\r\n*2\r\n:0\r\n\$15\r\n$id"],
-    [all => ":0\r\n+OK\r\n*2\r\n:0\r\n\$15\r\n$id"],
-    [all => "\$2\r\nOK\r\n+OK\r\n*2\r\n:0\r\n\$15\r\n$id"],
+    [trimmed => "\$4\r\n1-1 "], [trimmed => "\$5\r\n1-1 x"],
+    [trimmed => "\$6\r\n1-1  1"], [trimmed => "\$6\r\n1-1 -1"],
+    [limited => "\$2\r\n#1"], [limited => "\$1\r\n="],
 
     # right, and something behind it
 
-    [plain => "$good{plain}\$"], [script => "$good{script}+OK"],
+    [plain => "\$15\r\n$id\r\n+"], [script => "\$15\r\n$id\r\n+OK"],
 ) {
     my ($path, $reply) = @$case;
 
@@ -349,263 +451,447 @@ for my $case (
     my $name = "$path: " . substr($reply, 0, 40) =~ s/\r\n/ /gr;
 
     print $c "$reply\r\n";
-    pause();
 
-    my $shut = closed($c) || 1;
+    if ($reply =~ /\A\*2147/) {
+
+        # it has no end: cut off, and once more
+
+        pause();
+        close $c;
+        ($c) = greeted($path);
+        command($c);
+        print $c "$reply\r\n";
+        pause();
+
+    } else {
+        ok(closed($c), "$name: the connection is given up");
+
+        # what the reader has not come to the end of is none yet: once more
+
+        if ($path eq 'script' && wait_for($fake, 0.03)) {
+            close $c;
+            ($c) = greeted($path);
+            command($c);
+            print $c "$reply\r\n";
+            ok(closed($c), "$name: and again");
+        }
+    }
 
     close $c;
 
-    my $answer = Jelou::Load::answer($socket);
+    if ($reply =~ /\r\n\+(?:OK)?\z/) {
+        answer($socket, 200, "$name: the reply was there");
 
-    is($answer->{status}, 500, "$name: refused");
-
-    my @log = log_lines();
-    is_deeply(\@log, $log[0] eq $early ? [$early, $failed] : [$malformed],
-              "$name: the log");
-}
-
-
-# Replies that say no.  The rest of an error may have the event in it.
-
-for my $case (
-    ['OOM command not allowed', 'OOM'], ['READONLY You cannot', 'READONLY'],
-    ['LOADING Redis is', 'LOADING'], ['MOVED 3999 127.0.0.1:6381', 'MOVED'],
-    ['NOAUTH Authentication required.', 'NOAUTH'], ['WRONGTYPE x', 'WRONGTYPE'],
-    ['ERR unknown command, with args: the-text', 'ERR'], ['ERR', 'ERR'],
-    ['the-text', 'an error'], ['', 'an error'], ['NOSCRIPTX', 'NOSCRIPTX'],
-    ['A' x 100, 'A' x 24], ["OOM\0the-text", 'OOM'],
-) {
-    my ($text, $cause) = @$case;
-
-    for my $path (qw(plain script)) {
-        my ($socket, $c) = begin($path);
-
-        print $c "-$text\r\n";
-        ends($socket, 500, "$path: -" . substr($text, 0, 20),
-             '[error] jelou: redis refused '
-             . ($path eq 'plain' ? 'XADD' : 'the script') . ": $cause");
-        ok(closed($c), 'and the connection is given up');
-        close $c;
+    } else {
+        answer($socket, 500, $name);
     }
 }
 
-for my $case (["-WRONGPASS x\r\n+OK\r\n$good{script}", 'AUTH: WRONGPASS'],
-              ["-WRONGPASS x\r\n-NOAUTH x\r\n-NOAUTH x\r\n", 'AUTH: WRONGPASS'],
-              ["+OK\r\n-ERR DB index\r\n$good{script}", 'SELECT: ERR'],
-              ["+OK\r\n+OK\r\n-OOM x\r\n", 'the script: OOM'],
-              ["-ERR x\r\n+OK\r\n-NOSCRIPT x\r\n", 'AUTH: ERR'])
-{
-    my ($reply, $log) = @$case;
-    my ($socket, $c)  = begin('all');
+only('wrong replies', $malformed, $early);
 
-    print $c $reply;
-    ends($socket, 500, "all: $log", "[error] jelou: redis refused $log");
+for my $case ([script => "=$digest", 200], [script => '=', 200], [script => '!', 422],
+              [trimmed => '1-1 12', 200], [trimmed => '1-1', 200], [script => '1-1', 200])
+{
+    my ($path, $reply, $status) = @$case;
+    my ($socket, $c) = begin($path);
+
+    print $c '$' . length($reply) . "\r\n$reply\r\n";
+    is(Jelou::Load::answer($socket)->{status}, $status, "$path: $reply is right");
+    close $c;
+    pause();
+}
+
+
+# Replies that say no.  The rest of an error may have the event in it.  Nobody
+# else is hurt: the connection stays.
+
+next_second();
+new_lines();
+
+{
+    my ($socket, $c) = begin('plain');
+
+    print $c $good;
+    answer($socket, 200, 'before the errors');
+
+    for my $case (
+        ['OOM command not allowed', 'OOM'], ['NOAUTH Authentication', 'NOAUTH'],
+        ['WRONGTYPE x', 'WRONGTYPE'], ['MISCONF x', 'MISCONF'],
+        ['ERR unknown command, with args: the-text', 'ERR'],
+        ['the-text', 'an error'], ['', ''], ['NOSCRIPTX', 'NOSCRIPTX'],
+        ['A' x 100, 'A' x 24], ["BUSY\0the-text", 'BUSY'],
+    ) {
+        my ($text, $cause) = @$case;
+
+        for my $path (qw(plain script)) {
+            $socket = sent($path);
+            command($c);
+            print $c "-$text\r\n";
+
+            my $name = "$path: -" . substr($text, 0, 20);
+
+            answer($socket, 500, $name);
+
+            # that of the empty one is what has just been logged
+
+            only($name, $text eq '' ? () : "$denied "
+                        . ($path eq 'plain' ? 'XADD' : 'the script') . ": $cause");
+        }
+    }
+
+    $socket = sent('plain');
+    command($c);
+    print $c $good;
+    answer($socket, 200, 'after them');
+    close $c;
+    pause();
+}
+
+sub answer_plain {
+    my ($socket, $name) = @_;
+
+    my $answer = Jelou::Load::answer($socket);
+
+    is($answer->{status}, 500, "$name: the status");
+    is(Jelou::refusal_error($answer->{body}, 500, 'UPSTREAM_FAILED'), '',
+       "$name: the answer");
+}
+
+{
+    my ($socket, $c) = begin('page');
+
+    print $c "-OOM x\r\n";
+    is(Jelou::Load::answer($socket)->{status}, 418, 'a page for it');
+
+    $socket = sent('then');
+    command($c);
+    next_second();
+    new_lines();
+    print $c "-OOM x\r\n";
+    answer_plain($socket, 'an application after it, which is down');
+    only('an application after it', "$denied XADD: OOM",
+         '[error] connect() failed (111: Connection refused)',
+         '[error] jelou: UPSTREAM_FAILED: status 502 from the content handler');
+    close $c;
+    pause();
+}
+
+
+# No reply, a reset, a connection that is never answered to
+
+next_second();
+new_lines();
+
+{
+    my $began = time;
+    my ($socket, $c) = begin('timely');
+
+    answer($socket, 500, 'a time-out');
+    cmp_ok(time - $began, '<', 2, 'in time');
+    only('a time-out', $late);
+    ok(closed($c), 'a time-out: the connection is given up');
+    close $c;
+
+    # what may be repeated is, on another connection
+
+    ($socket, $c) = begin('retimed');
+    my ($again) = greeted('retimed');
+    command($again);
+    print $again $good;
+    answer($socket, 200, 'a time-out, and another connection');
+    close $_ for $c, $again;
+    pause();
+
+    ($socket, $c) = begin('plain');
+    reset_now($c);
+    answer($socket, 500, 'a reset');
+    like(join('', new_lines()), qr/\Q$reset\E/, 'a reset: the log');
+
+    $socket = sent('hasty');
+    $c = taken();
+    answer($socket, 500, 'no answer to what is sent first');
+    only('no answer', '[error] jelou: redis does not answer to a connection '
+                      . '(110: Connection timed out)');
     close $c;
 }
 
-my ($socket, $c) = begin('page');
-print $c "-OOM x\r\n";
-ends($socket, 418, 'a page for 502', '[error] jelou: redis refused XADD: OOM');
-close $c;
+
+# Many in flight: each has the reply of its place, whatever the others get
+
+{
+    my $from = $n + 1;
+    my ($socket, $c) = begin('script');
+    my %socket = ("m-$from" => $socket);
+    my @id     = ("m-$from");
+
+    for (1 .. 6) {
+        my $socket = sent('script');
+
+        $socket{"m-$n"} = $socket;
+    }
+
+    push @id, (command($c))[13] for 1 .. 6;
+    is_deeply([sort @id], [sort keys %socket], 'many: all are sent');
+
+    close $socket{$id[1]};                # a sender who leaves
+    pause();
+
+    my $replies = join '', $good, $good, "-OOM x\r\n", "\$1\r\n!\r\n",
+                           "\$1\r\n=\r\n", "-WRONGTYPE x\r\n";
+
+    for my $byte (split //, $replies) {
+        print $c $byte;
+    }
+
+    my @want = (200, undef, 500, 422, 200, 500);
+
+    for my $i (grep { defined $want[$_] } 0 .. $#want) {
+        my $answer = Jelou::Load::answer($socket{$id[$i]});
+
+        is($answer->{status}, $want[$i], "many: $i");
+        is($answer->{head} =~ /^Idempotent-Replayed/m ? 1 : 0, $i == 4 ? 1 : 0,
+           "many: $i, a replay");
+        like($answer->{body}, qr/"\Q$id[$i]\E"/, "many: $i, its own")
+            if $want[$i] == 200;
+    }
+
+    # the last one is lost, and repeated; with it what has come meanwhile
+
+    my $later = sent('plain');
+    command($c);
+    close $c;
+    answer($later, 500, 'many: what cannot be repeated');
+
+    ($c) = greeted('script');
+    is((command($c))[13], $id[6], 'many: what can be is');
+    ok(quiet($c), 'many: and nothing else');
+    print $c $good;
+    answer($socket{$id[6]}, 200, 'many: the last one');
+
+    # too much: a reply to nothing
+
+    next_second();
+    new_lines();
+    print $c $good;
+    ok(closed($c), 'a reply to nothing: the connection is given up');
+    only('a reply to nothing', $malformed);
+    close $c;
+}
 
 
-($socket, $c) = begin('then');
-print $c "-OOM x\r\n";
-ends($socket, 500, 'an application after it, which is down',
-     '[error] jelou: redis refused XADD: OOM',
-     '[error] connect() failed (111: Connection refused)', $failed);
-close $c;
+# No more than jelou_redis_pending, whether they wait or are in flight
 
+{
+    my @sockets = map { sent('few') } 1, 2;
+    my $c = taken();
 
-# No reply, one that is too long, and a connection that is reset
+    pause() for 1 .. 4;
+    next_second();
+    new_lines();
+    answer(sent('few'), 500, 'too many that wait');
 
-($socket, $c) = begin('timely');
-ends($socket, 500, 'a time-out', '[error] upstream timed out (110: Connection timed out)',
-     $failed =~ s/502/504/r);
-close $c;
+    command($c);
+    print $c "\$40\r\n$sha\r\n";
+    command($c) for 1, 2;
 
-($socket, $c) = begin('small');
-print $c "*2\r\n:0\r\n\$300\r\n", 'x' x 300, "\r\n";
-ends($socket, 500, 'a reply that is too long',
-     '[error] upstream sent too big header', $failed);
-close $c;
+    answer(sent('few'), 500, 'too many in flight');
 
-($socket, $c) = begin('small');
-print $c '-', 'X' x 300, "\r\n";
-ends($socket, 500, 'an error that is too long',
-     '[error] upstream sent too big header', $failed);
-close $c;
+    # the first is for nobody's server, the second for this one
 
-($socket, $c) = begin('plain');
-setsockopt $c, SOL_SOCKET, SO_LINGER, pack 'ii', 1, 0;
-close $c;
-ends($socket, 500, 'a reset',
-     '[error] recv() failed (104: Connection reset by peer)', $failed);
+    only('too many', '[error] jelou: too many commands wait for redis');
+
+    print $c $good x 2;
+    answer($_, 200, 'those that were not') for @sockets;
+
+    my $socket = sent('few');
+    command($c);
+    print $c $good;
+    answer($socket, 200, 'and the next one');
+    close $c;
+    pause();
+}
 
 
 # NOSCRIPT: the script follows on the same connection, the event with it.  A
 # server that does not read for a while stops the sending half-way.
 
-for my $path (qw(script all)) {
-    for my $text ('x', 'x' x 3_000_000) {
-        my $name = "$path: NOSCRIPT, " . length($text) . ' bytes';
+for my $text ('x', 'x' x 3_000_000) {
+    my $name = 'NOSCRIPT, ' . length($text) . ' bytes';
 
-        my $socket = sent($path, text => $text);
-        my $c      = taken();
-        my @first  = map { [command($c)] } @{ $commands{$path} };
+    my $socket = sent('script', text => $text);
+    my ($c, $load) = greeted('script');
+    my @first = command($c);
 
-        print $c $path eq 'all' ? "+OK\r\n+OK\r\n" : '', "-NOSCRIPT no\r\n";
-        sleep 0.3 if length $text > 1;
+    print $c "-NOSCRIPT no\r\n";
+    sleep 0.3 if length $text > 1;
 
-        my @second = command($c);
+    my @second = command($c);
 
-        is($second[0], 'EVAL', "$name: all of it is sent");
-        like($second[1], qr/^local seen = redis.*\nreturn \{0, id\}\n\z/s,
-             "$name: the script");
-        is_deeply([@second[2 .. $#second]],
-                  [@{ $first[-1] }[2 .. $#{ $first[-1] }]],
-                  "$name: and the same words");
+    is($second[0], 'EVAL', "$name: all of it is sent");
+    is($second[1], $load->[2], "$name: the script");
+    is_deeply([@second[2 .. $#second]], [@first[2 .. $#first]],
+              "$name: and the same words");
 
-        print $c $good{script};
-        ends($socket, 200, $name);
+    print $c $good;
+    answer($socket, 200, $name);
 
-        $socket = sent($path);
-        is((map { (command($c))[0] } @{ $commands{$path} })[-1], 'EVALSHA',
-           "$name: once");
-        print $c $good{$path};
-        ends($socket, 200, "$name: the next one");
-        close $c;
-    }
+    $socket = sent('script');
+    is((command($c))[0], 'EVALSHA', "$name: once");
+    print $c $good;
+    answer($socket, 200, "$name: the next one");
+    close $c;
+    pause();
 }
 
-($socket, $c) = begin('script');
-print $c "-NOSCRIPT no\r\n";
-command($c);
-print $c "-NOSCRIPT no\r\n";
-ends($socket, 500, 'NOSCRIPT for ever',
-     '[error] jelou: redis refused the script: NOSCRIPT');
-close $c;
+{
+    next_second();
+    new_lines();
 
-($socket, $c) = begin('script', text => 'x' x 3_000_000);
-print $c "-NOSCRIPT no\r\n";
-sleep 0.1;
-setsockopt $c, SOL_SOCKET, SO_LINGER, pack 'ii', 1, 0;
-close $c;
-is(Jelou::Load::answer($socket)->{status}, 500, 'the end while the script is sent');
-like((log_lines())[0], qr/^\[error\] .*Connection reset by peer/, 'is a failure');
+    my ($socket, $c) = begin('script');
 
-($socket, $c) = begin('timely');
-print $c "-NOSCRIPT no\r\n";
-command($c);
-ends($socket, 500, 'a time-out after the script',
-     '[error] upstream timed out (110: Connection timed out)',
-     $failed =~ s/502/504/r);
-close $c;
+    print $c "-NOSCRIPT no\r\n";
+    command($c);
+    print $c "-NOSCRIPT no\r\n";
+    answer($socket, 500, 'NOSCRIPT for ever');
+    only('NOSCRIPT for ever', "$denied the script: NOSCRIPT");
 
+    # a reset while a long command is sent: once more, and again
 
-# The sender goes away: the event is in the queue, and the connection is kept.
-
-($socket, $c) = begin('script');
-close $socket;
-pause();
-print $c $good{script};
-$socket = sent('script');
-is((command($c))[0], 'EVALSHA', 'the connection of a sender who left is kept');
-print $c $good{script};
-ends($socket, 200, 'and used');
-close $c;
+    $socket = sent('script', text => 'x' x 3_000_000);
+    sleep 0.1;
+    reset_now($c);
+    ($c) = greeted('script');
+    sleep 0.1;
+    reset_now($c);
+    answer($socket, 500, 'the end while it is sent');
+    new_lines();
+}
 
 
-# The next server
+# The next server: for words that mean that this one takes nothing
 
 sub group {
     my ($path, $first) = @_;
 
-    my $socket = sent($path);
-    my $c = taken();
+    my ($socket, $c) = (sent($path), (greeted($path))[0]);
     my @words = command($c);
 
     print $c $first if defined $first;
-    close $c;
 
-    return ($socket, @words);
+    return ($socket, $c, @words);
 }
 
-for my $word (qw(READONLY LOADING MASTERDOWN CLUSTERDOWN MOVED NOREPLICAS)) {
-    my ($socket, @words) = group('group', "-$word x\r\n");
-    my $next = taken($second);
+for my $word (qw(READONLY LOADING MASTERDOWN CLUSTERDOWN NOREPLICAS)) {
+    next_second();
+    new_lines();
+
+    my ($socket, $c, @words) = group('group', "-$word x\r\n");
+    my ($next) = greeted('group', $second);
 
     is_deeply([command($next)], \@words, "$word: the next server is asked");
-    print $next $good{script};
-    ends($socket, 200, "$word: and takes it",
-         "[error] jelou: redis refused the script: $word");
-    close $next;
-}
+    print $next $good;
+    answer($socket, 200, "$word: and takes it");
+    only($word, "[error] jelou: redis takes no commands: $word");
 
-# NOSCRIPT here as well, and a server that breaks off after that
+    $socket = sent('group');
+    is((command($next))[0], 'EVALSHA', "$word: who took it is asked first");
+    print $next $good;
+    answer($socket, 200, "$word: and takes the next");
+    ok(quiet($c), "$word: the other one is left alone");
 
-{
-    my ($socket, @words) = group('group', "-READONLY x\r\n");
-    my $next = taken($second);
+    # until it does not take it any more, and the first one does
 
+    $socket = sent('group');
     command($next);
-    print $next "-NOSCRIPT x\r\n";
-    is((command($next))[0], 'EVAL', 'the next server gets the script');
-    print $next $good{script};
-    ends($socket, 200, 'and takes it',
-         '[error] jelou: redis refused the script: READONLY');
-    close $next;
+    print $next "-READONLY x\r\n";
+    command($c);
+    print $c $good;
+    answer($socket, 200, "$word: back again");
+
+    close $_ for $c, $next;
+    pause();
 }
 
 {
-    my ($socket, @words) = group('group', "-READONLY x\r\n");
-    my $next = taken($second);
+    my ($socket, $c) = group('group', "-READONLY x\r\n");
+    my ($next) = greeted('group', $second);
 
     command($next);
     print $next "-READONLY x\r\n";
-    ends($socket, 500, 'no server takes it',
-         ('[error] jelou: redis refused the script: READONLY') x 2);
-    close $next;
+    answer($socket, 500, 'no server takes it');
+    close $_ for $c, $next;
+    pause();
 }
 
-for my $case ([group => "-OOM x\r\n", '[error] jelou: redis refused the script: OOM'],
-              [group => "+OK\r\n", $malformed],
-              [group => undef, $early, $failed],
-              [stay => "-READONLY x\r\n", '[error] jelou: redis refused XADD: READONLY'],
-              [twice => "-READONLY x\r\n", '[error] jelou: redis refused XADD: READONLY'])
+# Other words, and what is lost: once more at most, and only if it can be
+
+for my $reply ("-OOM x\r\n", "+OK\r\n") {
+    my ($socket, $c) = group('once', $reply);
+
+    answer($socket, 500, 'once: ' . $reply =~ s/\r\n//r);
+    ok(!wait_for($second, 0), 'once: the next server is not asked');
+    close $c;
+    pause();
+}
+
 {
-    my ($path, $reply, @log) = @$case;
-    my ($socket) = group($path, $reply);
+    my ($socket, $c) = group('once');
 
-    ends($socket, 500, "$path: " . ($reply // 'the end') =~ s/\s+\z//r, @log);
-    ok(!wait_for($second, 0), 'and the next server is not asked');
+    close $c;
+    answer($socket, 500, 'once: the end');
+    ok(!wait_for($second, 0.05) && !wait_for($fake, 0.05), 'once: and no more');
 }
 
-for my $reply (undef, "+OK\r\n") {
-    my ($socket) = group('insist', $reply);
-    my $next = taken($second);
+# A server that refuses connections
 
-    command($next);
-    print $next $good{plain};
-    ends($socket, 200, 'the next server, if that is wanted',
-         defined $reply ? $malformed : $early);
-    close $next;
-}
-
-for (1 .. 2) {
+{
     my $socket = sent('down');
-    my $next   = taken($second);
+    my ($c) = greeted('down', $second);
 
-    command($next);
-    print $next $good{plain};
+    for (1 .. 2) {
+        $socket = sent('down') if $_ == 2;
+        command($c);
+        print $c $good;
+        answer($socket, 200, 'the next server, if one is down');
+    }
 
-    is(Jelou::Load::answer($socket)->{status}, 200, 'the next server, if one is down');
-    log_lines();
-    close $next;
+    close $c;
+    pause();
 }
+
+
+# A reload: what is in flight is answered, on the connection that it has
+
+{
+    my ($socket, $c) = begin('script');
+    my @old = $nginx->reload(0);
+
+    $nginx->wait_for('the workers are told', sub { $nginx->log =~ /gracefully shutting/ });
+    sleep 0.3;
+    print $c $good;
+    answer($socket, 200, 'a reload');
+    $nginx->wait_for('the old workers are gone', sub { $nginx->reloaded(@old) });
+    ok(closed($c), 'a reload: then it is closed');
+    close $c;
+
+    ($socket, $c) = begin('script');
+    print $c $good;
+    answer($socket, 200, 'the new ones have one of their own');
+    close $socket;
+
+    my $began = time;
+    $nginx->reload;
+    cmp_ok(time - $began, '<', 3, 'one that is idle does not keep a worker');
+    close $c;
+}
+
 
 # And nothing of an event, or of the password, has been logged.
 
 unlike($nginx->log, qr/the-text|a-password|a-user/, 'no secret in the log');
+
+my @access = split /\n/, Jelou::Server::slurp("$Jelou::Dir/$Jelou::Name.access");
+
+like($access[0], qr{^/plain 127\.0\.0\.1:\d+ 200 \d\.\d\d\d$}, 'the access log');
 
 $nginx->stop;

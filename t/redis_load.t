@@ -225,7 +225,7 @@ like($copy->{head}, qr/^Idempotent-Replayed: true\r$/m,
 my %cause;
 
 for my $line (map { split /\n/, $_->log } @front) {
-    $cause{$1}++ if $line =~ /jelou: redis refused the script: (\w+)/;
+    $cause{$1}++ if $line =~ /jelou: redis (?:refused the script|takes no commands): (\w+)/;
 }
 
 is(join(' ', sort grep { !/^(?:LOADING|UNBLOCKED)$/ } keys %cause), 'READONLY', 'the log');

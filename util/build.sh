@@ -79,9 +79,11 @@ flags() {
 # is left out for nginx's
 
 own_flags() {
-    own=$objs/addon/ngx_http_jelou_module/%.o
+    own=$objs/addon
 
-    [ "$variant" != asan ] || echo "$own: CFLAGS += -fsanitize=undefined"
+    [ "$variant" != asan ] ||
+        echo "$own/ngx_http_jelou_module/%.o $own/queue/%.o:" \
+             "CFLAGS += -fsanitize=undefined"
 }
 
 # The runtimes are a part of the program, so that a test can preload a library:

@@ -234,8 +234,9 @@ sub log {
 sub jelou_log {
     my $self = shift;
 
-    return map { /(\[\w+\]) \S+ (?:\*\d+ )?(jelou.*?)(?: while [^,]+)?, client/
-                 ? "$1 $2" : () }
+    my $end = qr/(?: while [^,]+)?(?:, upstream: "redis:[^"]*")?(?:, client.*)?$/;
+
+    return map { /(\[\w+\]) \S+ (?:\*\d+ )?(jelou.*?)$end/ ? "$1 $2" : () }
            split /\n/, $self->log;
 }
 

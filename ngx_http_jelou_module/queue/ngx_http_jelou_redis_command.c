@@ -1,0 +1,692 @@
+
+/*
+ * Event to command: the script, the names of the keys, the fields of an entry,
+ * and what the reply means.
+ */
+
+
+#include "ngx_http_jelou_redis.h"
+#include "ngx_http_jelou_idempotency.h"
+
+#include <ngx_sha1.h>
+
+
+#define NGX_HTTP_JELOU_REDIS_KEY  "jelou-id:"
+
+/* an entry's fields that a variable has; the script has their names, too */
+
+typedef struct {
+    ngx_str_t  name;                         /* as Redis reads it */
+    ngx_str_t  variable;
+} ngx_http_jelou_redis_field_t;
+
+
+static void ngx_http_jelou_redis_raw(ngx_http_jelou_redis_ctx_t *ctx,
+    ngx_str_t *text);
+static void ngx_http_jelou_redis_word(ngx_http_jelou_redis_ctx_t *ctx,
+    u_char *data, size_t len);
+static void ngx_http_jelou_redis_field(ngx_http_jelou_redis_ctx_t *ctx,
+    ngx_str_t *name, u_char *data, size_t len);
+static ngx_int_t ngx_http_jelou_redis_script(ngx_http_jelou_redis_ctx_t *ctx,
+    ngx_str_t *stream);
+static ngx_int_t ngx_http_jelou_redis_key(ngx_http_jelou_redis_ctx_t *ctx,
+    ngx_str_t *stream, ngx_str_t *key);
+static ngx_int_t ngx_http_jelou_redis_entry(ngx_http_jelou_redis_ctx_t *ctx);
+static ngx_int_t ngx_http_jelou_redis_appended(ngx_http_jelou_redis_ctx_t *ctx,
+    u_char *p, u_char *last);
+static ngx_int_t ngx_http_jelou_redis_same(ngx_http_jelou_redis_ctx_t *ctx,
+    u_char *p, u_char *last);
+static u_char *ngx_http_jelou_redis_skip_digits(u_char *p, u_char *last);
+
+
+/*
+ * Sets the key, if it is not there, and appends the entry: there is never the
+ * one without the other.  The first call is one that writes, so that a server
+ * that may not write says so, whatever it knows.  What is taken back expires:
+ * it takes no right that has not just been used.  Errors are returned as Redis
+ * has them: an error that is raised would begin with other words, depending on
+ * the version.
+ *
+ * KEYS  the stream, the key if there is one
+ * ARGV  the key's value: the body's SHA-256, and random bytes of the message id;
+ *       its time to live; how many entries there may be, or nothing; how many
+ *       are kept, or nothing; the values of the fields
+ *
+ * Returns the entry's id, and how many others were dropped; "=" and what stands
+ * behind the SHA-256, if the event is there; "!", if another one is; or "#", if
+ * there are too many.
+ */
+
+static const char  ngx_http_jelou_redis_lua[] =
+    "local stream, key = KEYS[1], KEYS[2]\n"
+    "local function undo(reply, id)\n"
+    "  if id then redis.pcall('XDEL', stream, id) end\n"
+    "  if key then redis.pcall('SET', key, '', 'PX', 1) end\n"
+    "  return reply\n"
+    "end\n"
+    "if key then\n"
+    "  local set = redis.pcall('SET', key, ARGV[1], 'NX', 'EX', ARGV[2])\n"
+    "  if not set then\n"
+    "    local seen = redis.pcall('GET', key)\n"
+    "    if type(seen) == 'table' then return seen end\n"
+    "    if seen and seen ~= '' then\n"
+    "      if string.sub(seen, 1, 64) ~= string.sub(ARGV[1], 1, 64) then\n"
+    "        return '!'\n"
+    "      end\n"
+    "      return '=' .. string.sub(seen, 65)\n"
+    "    end\n"
+    "    set = redis.pcall('SET', key, ARGV[1], 'EX', ARGV[2])\n"
+    "  end\n"
+    "  if set.err then return set end\n"
+    "  if ARGV[3] ~= '' then\n"
+    "    local n = redis.pcall('XLEN', stream)\n"
+    "    if type(n) == 'table' then return undo(n) end\n"
+    "    if n >= tonumber(ARGV[3]) then return undo('#') end\n"
+    "  end\n"
+    "end\n"
+    "local id = redis.pcall('XADD', stream, '*', 'event', ARGV[7],\n"
+    "                       'event_type', ARGV[8], 'message_id', ARGV[9],\n"
+    "                       'room_id', ARGV[10], 'project_id', ARGV[11],\n"
+    "                       'request_id', ARGV[12], 'received_at', ARGV[13],\n"
+    "                       'endpoint', ARGV[5], 'format', ARGV[6])\n"
+    "if type(id) == 'table' then return undo(id) end\n"
+    "if ARGV[3] ~= '' and not key then\n"
+    "  local n = redis.pcall('XLEN', stream)\n"
+    "  if type(n) == 'table' then return undo(n, id) end\n"
+    "  if n > tonumber(ARGV[3]) then return undo('#', id) end\n"
+    "end\n"
+    "if ARGV[4] ~= '' then\n"
+    "  local n = redis.pcall('XTRIM', stream, 'MAXLEN', '~', ARGV[4])\n"
+    "  if type(n) == 'table' then return undo(n, id) end\n"
+    "  if n > 0 then return id .. ' ' .. n end\n"
+    "end\n"
+    "return id\n";
+
+
+/* the order is that of the script's parameters */
+
+static ngx_http_jelou_redis_field_t
+    ngx_http_jelou_redis_fields[NGX_HTTP_JELOU_REDIS_NVARIABLES] =
+{
+    { ngx_string("$10" CRLF "event_type" CRLF),
+      ngx_string("jelou_event_type") },
+    { ngx_string("$10" CRLF "message_id" CRLF),
+      ngx_string("jelou_message_id") },
+    { ngx_string("$7" CRLF "room_id" CRLF), ngx_string("jelou_room_id") },
+    { ngx_string("$10" CRLF "project_id" CRLF),
+      ngx_string("jelou_project_id") },
+    { ngx_string("$10" CRLF "request_id" CRLF), ngx_string("request_id") }
+};
+
+static ngx_str_t  ngx_http_jelou_redis_xadd =
+    ngx_string("*21" CRLF "$4" CRLF "XADD" CRLF);
+static ngx_str_t  ngx_http_jelou_redis_event =
+    ngx_string("$1" CRLF "*" CRLF "$5" CRLF "event" CRLF);
+static ngx_str_t  ngx_http_jelou_redis_received =
+    ngx_string("$11" CRLF "received_at" CRLF);
+static ngx_str_t  ngx_http_jelou_redis_endpoint =
+    ngx_string("$8" CRLF "endpoint" CRLF);
+static ngx_str_t  ngx_http_jelou_redis_format =
+    ngx_string("$6" CRLF "format" CRLF);
+
+
+ngx_int_t
+ngx_http_jelou_redis_command_init(ngx_conf_t *cf,
+    ngx_http_jelou_redis_main_conf_t *rmcf)
+{
+    u_char       digest[20], sha[NGX_HTTP_JELOU_REDIS_SHA_LEN], *p;
+    ngx_str_t    words[3], *text;
+    ngx_sha1_t   sha1;
+    ngx_uint_t   i, eval;
+
+    for (i = 0; i < NGX_HTTP_JELOU_REDIS_NVARIABLES; i++) {
+
+        rmcf->fields[i] = ngx_http_get_variable_index(cf,
+                                      &ngx_http_jelou_redis_fields[i].variable);
+
+        if (rmcf->fields[i] == NGX_ERROR) {
+            return NGX_ERROR;
+        }
+    }
+
+    ngx_sha1_init(&sha1);
+    ngx_sha1_update(&sha1, ngx_http_jelou_redis_lua,
+                    sizeof(ngx_http_jelou_redis_lua) - 1);
+    ngx_sha1_final(digest, &sha1);
+
+    (void) ngx_hex_dump(sha, digest, sizeof(digest));
+
+    ngx_str_set(&words[0], "SCRIPT");
+    ngx_str_set(&words[1], "LOAD");
+
+    words[2].data = (u_char *) ngx_http_jelou_redis_lua;
+    words[2].len = sizeof(ngx_http_jelou_redis_lua) - 1;
+
+    if (ngx_http_jelou_redis_text(cf->pool, &rmcf->load, 3, words) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    /* the number of words, the script, the number of keys */
+
+    for (i = 0; i < 2; i++) {
+        for (eval = 0; eval < 2; eval++) {
+
+            text = eval ? &rmcf->eval[i] : &rmcf->begin[i];
+
+            text->data = ngx_pnalloc(cf->pool,
+                                     sizeof(ngx_http_jelou_redis_lua) + 128);
+            if (text->data == NULL) {
+                return NGX_ERROR;
+            }
+
+            p = ngx_sprintf(text->data, "*%ui" CRLF,
+                            3 + 1 + i + 4 + NGX_HTTP_JELOU_REDIS_NFIELDS);
+            p = ngx_sprintf(p, eval ? "$4" CRLF "EVAL" CRLF
+                                    : "$7" CRLF "EVALSHA" CRLF);
+            p = ngx_sprintf(p, "$%uz" CRLF "%*s" CRLF "$1" CRLF "%ui" CRLF,
+                            eval ? words[2].len : sizeof(sha),
+                            eval ? words[2].len : sizeof(sha),
+                            eval ? words[2].data : sha, 1 + i);
+
+            text->len = p - text->data;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/* What does not differ among the events of a location. */
+
+ngx_int_t
+ngx_http_jelou_redis_command_fixed(ngx_conf_t *cf,
+    ngx_http_jelou_redis_loc_conf_t *conf)
+{
+    u_char                        *p;
+    u_char                         ttl[NGX_INT_T_LEN], limit[NGX_INT_T_LEN],
+                                   maxlen[NGX_INT_T_LEN];
+    ngx_http_jelou_loc_conf_t     *jlcf;
+    ngx_http_jelou_redis_piece_t   pieces[5];
+
+    static ngx_str_t  formats[] = {
+        ngx_string("event"), ngx_string("raw"), ngx_string("cloudevents")
+    };
+
+    jlcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_jelou_module);
+
+    conf->format = formats[jlcf->format];
+
+    ngx_memzero(pieces, sizeof(pieces));
+
+    pieces[0].data = ttl;
+    pieces[0].len = ngx_sprintf(ttl, "%T", conf->dedup) - ttl;
+
+    if (conf->limit) {
+        pieces[1].data = limit;
+        pieces[1].len = ngx_sprintf(limit, "%ui", conf->limit) - limit;
+    }
+
+    if (conf->maxlen) {
+        pieces[2].data = maxlen;
+        pieces[2].len = ngx_sprintf(maxlen, "%ui", conf->maxlen) - maxlen;
+    }
+
+    pieces[3].data = jlcf->schema.endpoint->name.data;
+    pieces[3].len = jlcf->schema.endpoint->name.len;
+
+    pieces[4].data = conf->format.data;
+    pieces[4].len = conf->format.len;
+
+    p = ngx_pnalloc(cf->pool, ngx_http_jelou_redis_pieces_len(pieces, 5));
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    conf->fixed.data = p;
+    conf->fixed.len = ngx_http_jelou_redis_pieces_write(p, pieces, 5) - p;
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_jelou_redis_raw(ngx_http_jelou_redis_ctx_t *ctx, ngx_str_t *text)
+{
+    ngx_http_jelou_redis_piece_t  *piece;
+
+    piece = &ctx->pieces[ctx->cmd.npieces++];
+
+    piece->data = text->data;
+    piece->len = text->len;
+    piece->raw = 1;
+}
+
+
+static void
+ngx_http_jelou_redis_word(ngx_http_jelou_redis_ctx_t *ctx, u_char *data,
+    size_t len)
+{
+    ngx_http_jelou_redis_piece_t  *piece;
+
+    piece = &ctx->pieces[ctx->cmd.npieces++];
+
+    piece->data = data;
+    piece->len = len;
+    piece->raw = 0;
+}
+
+
+/* The script has the names. */
+
+static void
+ngx_http_jelou_redis_field(ngx_http_jelou_redis_ctx_t *ctx, ngx_str_t *name,
+    u_char *data, size_t len)
+{
+    if (!ctx->script) {
+        ngx_http_jelou_redis_raw(ctx, name);
+    }
+
+    ngx_http_jelou_redis_word(ctx, data, len);
+}
+
+
+ngx_int_t
+ngx_http_jelou_redis_command(ngx_http_jelou_redis_ctx_t *ctx)
+{
+    ngx_str_t            stream;
+    ngx_http_request_t  *r;
+
+    r = ctx->request;
+
+    if (ngx_http_complex_value(r, ctx->conf->stream, &stream) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (stream.len == 0) {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "jelou: the name of the stream is empty");
+        ctx->jelou->quiet = 1;
+        return NGX_ERROR;
+    }
+
+    ctx->cmd.pieces = ctx->pieces;
+    ctx->cmd.key = stream;
+
+    if (ngx_http_jelou_redis_script(ctx, &stream) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_jelou_redis_entry(ctx);
+}
+
+
+/* The script's beginning, or XADD's. */
+
+static ngx_int_t
+ngx_http_jelou_redis_script(ngx_http_jelou_redis_ctx_t *ctx, ngx_str_t *stream)
+{
+    u_char                            *p;
+    ngx_int_t                          rc;
+    ngx_str_t                          key;
+    ngx_http_jelou_event_t            *event;
+    ngx_http_jelou_redis_main_conf_t  *rmcf;
+
+    ngx_str_null(&key);
+
+    rc = ngx_http_jelou_redis_key(ctx, stream, &key);
+
+    if (rc == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    ctx->key = (rc == NGX_OK);
+    ctx->script = (ctx->key || ctx->conf->limit || ctx->conf->maxlen);
+
+    if (!ctx->script) {
+        ngx_http_jelou_redis_raw(ctx, &ngx_http_jelou_redis_xadd);
+        ngx_http_jelou_redis_word(ctx, stream->data, stream->len);
+        return NGX_OK;
+    }
+
+    rmcf = ngx_http_get_module_main_conf(ctx->request,
+                                         ngx_http_jelou_redis_module);
+
+    ngx_http_jelou_redis_raw(ctx, &rmcf->begin[ctx->key]);
+    ngx_http_jelou_redis_word(ctx, stream->data, stream->len);
+
+    p = ctx->value;
+
+    if (ctx->key) {
+        ngx_http_jelou_redis_word(ctx, key.data, key.len);
+
+        event = &ctx->jelou->event;
+
+        p = ngx_hex_dump(p, event->digest, sizeof(event->digest));
+
+        if (ctx->jelou->conf->schema.endpoint->names_message) {
+            *p++ = ' ';
+            p = ngx_hex_dump(p, event->random, sizeof(event->random));
+        }
+
+        /* a copy of the command is a replay of the event */
+
+        ctx->cmd.repeat = 1;
+    }
+
+    ngx_http_jelou_redis_word(ctx, ctx->value, p - ctx->value);
+    ngx_http_jelou_redis_raw(ctx, &ctx->conf->fixed);
+
+    return NGX_OK;
+}
+
+
+/*
+ * The stream's name is part of the key: what is known of one stream is not
+ * known of another one.  A prefix without braces does not change the tag.
+ * NGX_DECLINED: the event is not looked for.
+ */
+
+static ngx_int_t
+ngx_http_jelou_redis_key(ngx_http_jelou_redis_ctx_t *ctx, ngx_str_t *stream,
+    ngx_str_t *key)
+{
+    u_char               digest[NGX_HTTP_JELOU_KEY_LEN], *p;
+    ngx_int_t            rc, tag;
+    ngx_http_request_t  *r;
+
+    if (ctx->conf->dedup == 0) {
+        return NGX_DECLINED;
+    }
+
+    r = ctx->request;
+
+    tag = ngx_http_jelou_redis_tag(stream);
+
+    if (tag == NGX_ERROR) {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "jelou: the name of the stream has braces that leave it "
+                      "without a hash tag");
+        ctx->jelou->quiet = 1;
+        return NGX_ERROR;
+    }
+
+    if (ngx_http_jelou_idempotency_digest(r, ctx->jelou) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    rc = ngx_http_jelou_idempotency_key(r, ctx->jelou, ctx->conf->dedup_key,
+                                        digest);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    p = ngx_pnalloc(r->pool, sizeof(NGX_HTTP_JELOU_REDIS_KEY "{}:") - 1
+                             + stream->len + 2 * NGX_HTTP_JELOU_KEY_LEN);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    key->data = p;
+
+    p = ngx_cpymem(p, NGX_HTTP_JELOU_REDIS_KEY,
+                   sizeof(NGX_HTTP_JELOU_REDIS_KEY) - 1);
+
+    if (tag == NGX_DECLINED) {
+        *p++ = '{';
+    }
+
+    p = ngx_cpymem(p, stream->data, stream->len);
+
+    if (tag == NGX_DECLINED) {
+        *p++ = '}';
+    }
+
+    *p++ = ':';
+    p = ngx_hex_dump(p, digest, NGX_HTTP_JELOU_KEY_LEN);
+
+    key->len = p - key->data;
+
+    return NGX_OK;
+}
+
+
+/*
+ * A tag is what stands between the first "{" and the first "}" behind it, if
+ * it is not empty; without one, the slot is that of the whole name.
+ */
+
+ngx_int_t
+ngx_http_jelou_redis_tag(ngx_str_t *stream)
+{
+    u_char  *open, *close, *last;
+
+    last = stream->data + stream->len;
+
+    open = ngx_strlchr(stream->data, last, '{');
+    close = open ? ngx_strlchr(open, last, '}') : NULL;
+
+    if (close && close > open + 1) {
+        return NGX_OK;
+    }
+
+    return ngx_strlchr(stream->data, last, '}') ? NGX_ERROR : NGX_DECLINED;
+}
+
+
+/* The fields of the entry: one that an event lacks is empty. */
+
+static ngx_int_t
+ngx_http_jelou_redis_entry(ngx_http_jelou_redis_ctx_t *ctx)
+{
+    u_char                            *last;
+    ngx_uint_t                         i;
+    ngx_http_jelou_event_t            *event;
+    ngx_http_jelou_schema_t           *schema;
+    ngx_http_variable_value_t         *v;
+    ngx_http_jelou_redis_main_conf_t  *rmcf;
+
+    rmcf = ngx_http_get_module_main_conf(ctx->request,
+                                         ngx_http_jelou_redis_module);
+
+    ngx_http_jelou_redis_field(ctx, &ngx_http_jelou_redis_event,
+                               ctx->jelou->forwarded.data,
+                               ctx->jelou->forwarded.len);
+
+    for (i = 0; i < NGX_HTTP_JELOU_REDIS_NVARIABLES; i++) {
+        v = ngx_http_get_flushed_variable(ctx->request, rmcf->fields[i]);
+
+        if (v == NULL || v->not_found) {
+            return NGX_ERROR;
+        }
+
+        ngx_http_jelou_redis_field(ctx, &ngx_http_jelou_redis_fields[i].name,
+                                   v->data, v->len);
+    }
+
+    event = &ctx->jelou->event;
+
+    last = ngx_sprintf(ctx->received, "%L",
+                       (int64_t) event->received_sec * 1000
+                       + (int64_t) event->received);
+
+    ngx_http_jelou_redis_field(ctx, &ngx_http_jelou_redis_received,
+                               ctx->received, last - ctx->received);
+
+    if (!ctx->script) {
+        schema = &ctx->jelou->conf->schema;
+
+        ngx_http_jelou_redis_field(ctx, &ngx_http_jelou_redis_endpoint,
+                                   schema->endpoint->name.data,
+                                   schema->endpoint->name.len);
+        ngx_http_jelou_redis_field(ctx, &ngx_http_jelou_redis_format,
+                                   ctx->conf->format.data,
+                                   ctx->conf->format.len);
+    }
+
+    return NGX_OK;
+}
+
+
+void
+ngx_http_jelou_redis_command_eval(ngx_http_jelou_redis_ctx_t *ctx)
+{
+    ngx_http_jelou_redis_main_conf_t  *rmcf;
+
+    rmcf = ngx_http_get_module_main_conf(ctx->request,
+                                         ngx_http_jelou_redis_module);
+
+    ctx->pieces[0].data = rmcf->eval[ctx->key].data;
+    ctx->pieces[0].len = rmcf->eval[ctx->key].len;
+
+    ctx->eval = 1;
+}
+
+
+ngx_int_t
+ngx_http_jelou_redis_outcome(ngx_http_jelou_redis_ctx_t *ctx,
+    ngx_http_jelou_redis_reply_t *reply,
+    ngx_http_jelou_redis_outcome_e *outcome)
+{
+    u_char     *p, *last;
+    ngx_str_t   cause;
+
+    if (reply->odd) {
+        return NGX_DECLINED;
+    }
+
+    if (reply->type == REDIS_REPLY_ERROR) {
+
+        ngx_http_jelou_redis_reply_cause(reply, &cause);
+
+        *outcome = ctx->script && cause.len == sizeof("NOSCRIPT") - 1
+                   && ngx_memcmp(cause.data, "NOSCRIPT", cause.len) == 0
+                   ? NGX_HTTP_JELOU_REDIS_NOSCRIPT
+                   : NGX_HTTP_JELOU_REDIS_DENIED;
+
+        return NGX_OK;
+    }
+
+    if (reply->type != REDIS_REPLY_STRING || reply->len == 0
+        || reply->len > NGX_HTTP_JELOU_REDIS_TEXT)
+    {
+        return NGX_DECLINED;
+    }
+
+    p = reply->text;
+    last = p + reply->len;
+
+    switch (*p) {
+
+    case '=':
+        *outcome = NGX_HTTP_JELOU_REDIS_SAME;
+        return ctx->key ? ngx_http_jelou_redis_same(ctx, p + 1, last)
+                        : NGX_DECLINED;
+
+    case '!':
+        *outcome = NGX_HTTP_JELOU_REDIS_OTHER;
+        return ctx->key && reply->len == 1 ? NGX_OK : NGX_DECLINED;
+
+    case '#':
+        *outcome = NGX_HTTP_JELOU_REDIS_FULL;
+        return ctx->conf->limit && reply->len == 1 ? NGX_OK : NGX_DECLINED;
+
+    default:
+        *outcome = NGX_HTTP_JELOU_REDIS_APPENDED;
+        return ngx_http_jelou_redis_appended(ctx, p, last);
+    }
+}
+
+
+/*
+ * An entry's id, which is milliseconds and a number in them; and how many
+ * entries were dropped, if any were
+ */
+
+static ngx_int_t
+ngx_http_jelou_redis_appended(ngx_http_jelou_redis_ctx_t *ctx, u_char *p,
+    u_char *last)
+{
+    u_char     *start;
+    ngx_int_t   dropped;
+
+    start = p;
+    p = ngx_http_jelou_redis_skip_digits(p, last);
+
+    if (p == start || p == last || *p++ != '-') {
+        return NGX_DECLINED;
+    }
+
+    start = p;
+    p = ngx_http_jelou_redis_skip_digits(p, last);
+
+    if (p == start) {
+        return NGX_DECLINED;
+    }
+
+    if (p == last) {
+        return NGX_OK;
+    }
+
+    if (ctx->conf->maxlen == 0 || *p++ != ' ') {
+        return NGX_DECLINED;
+    }
+
+    dropped = ngx_atoi(p, last - p);
+
+    if (dropped == NGX_ERROR) {
+        return NGX_DECLINED;
+    }
+
+    ctx->dropped = dropped;
+
+    return NGX_OK;
+}
+
+
+static u_char *
+ngx_http_jelou_redis_skip_digits(u_char *p, u_char *last)
+{
+    while (p < last && *p >= '0' && *p <= '9') { p++; }
+
+    return p;
+}
+
+
+/*
+ * What has been stored behind the SHA-256: random bytes in hex, if there are
+ * any; an older version has stored the entry's id before them.
+ */
+
+static ngx_int_t
+ngx_http_jelou_redis_same(ngx_http_jelou_redis_ctx_t *ctx, u_char *p,
+    u_char *last)
+{
+    u_char      random[NGX_HTTP_JELOU_RANDOM_LEN];
+    ngx_int_t   n;
+    ngx_uint_t  i;
+
+    if (!ctx->jelou->conf->schema.endpoint->names_message) {
+        return NGX_OK;
+    }
+
+    if (last - p < 2 * NGX_HTTP_JELOU_RANDOM_LEN) {
+        return NGX_DECLINED;
+    }
+
+    p = last - 2 * NGX_HTTP_JELOU_RANDOM_LEN;
+
+    for (i = 0; i < NGX_HTTP_JELOU_RANDOM_LEN; i++) {
+        n = ngx_hextoi(p, 2);
+
+        if (n == NGX_ERROR) {
+            return NGX_DECLINED;
+        }
+
+        random[i] = (u_char) n;
+        p += 2;
+    }
+
+    ngx_memcpy(ctx->jelou->event.random, random, sizeof(random));
+
+    return NGX_OK;
+}

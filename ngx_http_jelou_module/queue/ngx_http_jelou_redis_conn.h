@@ -1,0 +1,184 @@
+
+/*
+ * Connections to Redis: what sends commands, of an event or of anything else,
+ * and hands out their replies.  No HTTP request is needed.
+ *
+ *     target = ngx_http_jelou_redis_target(settings, uscf);
+ *
+ *     cmd->pieces = pieces;                 of the caller's memory, until ...
+ *     cmd->npieces = n;
+ *     cmd->handler = handler;               ... this is called
+ *     cmd->data = data;
+ *     cmd->repeat = 1;                      if twice does no harm
+ *
+ *     rc = ngx_http_jelou_redis_send(target, cmd);
+ *
+ * A worker has one target for what has the same settings and the same group of
+ * servers; ngx_http_jelou_redis_target_create() makes one more, for a command
+ * that blocks: its connection is nobody else's, and the settings' read_timeout
+ * is to be longer than it blocks.
+ *
+ * A target has a connection to the server that takes its commands, and asks
+ * the next one of the group if that one is gone, or says that it cannot take
+ * them; those of a turn of the event loop go out together.  On each connection
+ * AUTH, SELECT and SCRIPT LOAD have been answered before a command is sent.
+ */
+
+
+#ifndef _NGX_HTTP_JELOU_REDIS_CONN_H_INCLUDED_
+#define _NGX_HTTP_JELOU_REDIS_CONN_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_http_jelou_redis_pipeline.h"
+
+
+/* how many causes are told apart by what logs each once a second */
+
+#define NGX_HTTP_JELOU_REDIS_NCAUSES  16
+
+
+typedef struct {
+    ngx_msec_t                    connect_timeout;
+    ngx_msec_t                    read_timeout;
+    ngx_uint_t                    pending;   /* commands at a time */
+
+    ngx_str_t                     auth;      /* the command, or empty */
+    ngx_str_t                     select;    /* likewise */
+    ngx_str_t                     script;    /* likewise */
+
+    ngx_http_conf_ctx_t          *ctx;       /* of any location */
+    ngx_queue_t                   targets;   /* of this worker */
+} ngx_http_jelou_redis_settings_t;
+
+
+typedef struct {
+    uint32_t                      hash;
+    time_t                        sec;       /* it was logged last */
+    ngx_uint_t                    more;      /* since then */
+} ngx_http_jelou_redis_said_t;
+
+
+typedef struct ngx_http_jelou_redis_conn_s    ngx_http_jelou_redis_conn_t;
+typedef struct ngx_http_jelou_redis_target_s  ngx_http_jelou_redis_target_t;
+
+
+struct ngx_http_jelou_redis_target_s {
+    ngx_queue_t                       queue;
+    ngx_http_jelou_redis_settings_t  *settings;
+    ngx_http_upstream_srv_conf_t     *uscf;
+
+    ngx_queue_t                       conns;
+    ngx_http_jelou_redis_conn_t      *current;   /* it takes commands */
+
+    ngx_queue_t                       waiting;   /* until one does */
+    ngx_uint_t                        nwaiting;
+
+    /* the way through the group, from one server to the next one */
+
+    ngx_http_request_t               *walk;      /* NULL: there is none */
+    ngx_http_jelou_redis_conn_t      *candidate; /* is being opened */
+    ngx_uint_t                        serial;    /* of the walk */
+    ngx_uint_t                        nservers;
+    ngx_http_jelou_redis_result_e     result;    /* of the last server */
+    ngx_event_t                       next;      /* goes on with it */
+
+    ngx_log_t                         log;
+    ngx_http_jelou_redis_said_t       said[NGX_HTTP_JELOU_REDIS_NCAUSES];
+};
+
+
+struct ngx_http_jelou_redis_conn_s {
+    ngx_queue_t                       queue;     /* in target->conns */
+    ngx_http_jelou_redis_target_t    *target;
+    ngx_pool_t                       *pool;
+    ngx_peer_connection_t             peer;
+    ngx_str_t                         name;
+
+    ngx_http_jelou_redis_pipeline_t   pipeline;
+    ngx_uint_t                        hello;     /* replies before it is ready,
+                                                    to come */
+    ngx_uint_t                        refused;   /* in which walk */
+
+    ngx_chain_t                      *out;       /* what is to be sent */
+    ngx_chain_t                      *last;      /* the end of it */
+    ngx_chain_t                      *spare;
+    ngx_event_t                       flush;     /* at the end of the turn */
+
+    unsigned                          connected:1;
+    unsigned                          ready:1;
+    unsigned                          busy:1;    /* its replies are read */
+    unsigned                          closed:1;
+};
+
+
+/*
+ * The target of this worker for a group of servers.  Returns NULL if memory
+ * ran out.
+ */
+ngx_http_jelou_redis_target_t *ngx_http_jelou_redis_target(
+    ngx_http_jelou_redis_settings_t *settings,
+    ngx_http_upstream_srv_conf_t *uscf);
+
+/* One more, that nobody else has.  Returns NULL if memory ran out. */
+ngx_http_jelou_redis_target_t *ngx_http_jelou_redis_target_create(
+    ngx_http_jelou_redis_settings_t *settings,
+    ngx_http_upstream_srv_conf_t *uscf);
+
+/*
+ * Sends a command, zeroed but for what is the caller's.  Returns NGX_OK, and
+ * its handler will be called, but not from within; NGX_BUSY if there are too
+ * many; NGX_ERROR if memory ran out.
+ */
+ngx_int_t ngx_http_jelou_redis_send(ngx_http_jelou_redis_target_t *target,
+    ngx_http_jelou_redis_cmd_t *cmd);
+
+/*
+ * Forgets a command whose handler has not been called, and will not be.  What
+ * has been sent of it is executed all the same.
+ */
+void ngx_http_jelou_redis_cancel(ngx_http_jelou_redis_cmd_t *cmd);
+
+/*
+ * Logs why something failed, "what" and behind it the detail, if there is one:
+ * once a second for a cause and a server, with the number of those that have
+ * not been logged.  Returns NGX_OK if it has been logged, else NGX_DECLINED.
+ */
+ngx_int_t ngx_http_jelou_redis_say(ngx_http_jelou_redis_target_t *target,
+    ngx_str_t *server, ngx_log_t *log, ngx_err_t err, const char *what,
+    ngx_str_t *detail);
+
+
+/* Between the two files that connections are made of. */
+
+/*
+ * Opens a connection; the address is copied.  Returns NULL, with a log line, if
+ * that is not possible.
+ */
+ngx_http_jelou_redis_conn_t *ngx_http_jelou_redis_conn_open(
+    ngx_http_jelou_redis_target_t *target, struct sockaddr *sockaddr,
+    socklen_t socklen, ngx_str_t *name);
+
+/* Puts a command into the next write.  Returns NGX_OK, or NGX_ERROR. */
+ngx_int_t ngx_http_jelou_redis_conn_put(ngx_http_jelou_redis_conn_t *conn,
+    ngx_http_jelou_redis_cmd_t *cmd);
+
+/* The connection has become ready. */
+void ngx_http_jelou_redis_target_ready(ngx_http_jelou_redis_conn_t *conn);
+
+/*
+ * It is no more; blame tells whether that is the server's fault.  Of its
+ * commands this was the result.
+ */
+void ngx_http_jelou_redis_target_closed(ngx_http_jelou_redis_conn_t *conn,
+    ngx_http_jelou_redis_result_e result, ngx_uint_t blame);
+
+/* A reply is there.  Returns what the command's handler does. */
+ngx_int_t ngx_http_jelou_redis_target_reply(ngx_http_jelou_redis_conn_t *conn,
+    ngx_http_jelou_redis_cmd_t *cmd, ngx_http_jelou_redis_reply_t *reply);
+
+
+#endif /* _NGX_HTTP_JELOU_REDIS_CONN_H_INCLUDED_ */
