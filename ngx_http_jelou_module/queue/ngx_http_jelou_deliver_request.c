@@ -189,17 +189,30 @@ ngx_http_jelou_deliver_request(ngx_http_jelou_deliver_t *d)
 }
 
 
+ngx_connection_t *
+ngx_http_jelou_deliver_connection(ngx_log_t *log)
+{
+    ngx_connection_t  *c;
+
+    c = ngx_get_connection(ngx_http_jelou_deliver_sockets[0], log);
+
+    if (c) {
+        c->shared = 1;
+    }
+
+    return c;
+}
+
+
 static ngx_connection_t *
 ngx_http_jelou_deliver_connect(ngx_http_jelou_deliver_t *d)
 {
     ngx_connection_t  *c;
 
-    c = ngx_get_connection(ngx_http_jelou_deliver_sockets[0], ngx_cycle->log);
+    c = ngx_http_jelou_deliver_connection(ngx_cycle->log);
     if (c == NULL) {
         return NULL;
     }
-
-    c->shared = 1;
 
     c->pool = ngx_create_pool(1024, ngx_cycle->log);
     if (c->pool == NULL) {

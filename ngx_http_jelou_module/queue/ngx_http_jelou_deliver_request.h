@@ -69,6 +69,9 @@ ngx_int_t ngx_http_jelou_deliver_request_init(ngx_cycle_t *cycle);
 
 void ngx_http_jelou_deliver_request_exit(void);
 
+/* A connection of nginx's with the shared socket; NULL: there is none left. */
+ngx_connection_t *ngx_http_jelou_deliver_connection(ngx_log_t *log);
+
 /*
  * Begins a request.  Returns NGX_OK, and its handler will be called, at the
  * earliest before this call returns; or NGX_ERROR, with a log line, if there
