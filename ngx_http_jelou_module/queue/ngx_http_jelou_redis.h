@@ -93,6 +93,7 @@ typedef struct {
     ngx_http_jelou_ctx_t             *jelou;
     ngx_http_jelou_redis_loc_conf_t  *conf;
     ngx_http_jelou_redis_target_t    *target;
+    ngx_http_upstream_srv_conf_t     *group;
 
     ngx_http_jelou_redis_cmd_t        cmd;
     ngx_http_jelou_redis_piece_t      pieces[NGX_HTTP_JELOU_REDIS_NPIECES];

@@ -672,6 +672,7 @@ ngx_http_jelou_redis_settings(ngx_conf_t *cf,
     settings->ctx = cf->ctx;
 
     ngx_queue_init(&settings->targets);
+    ngx_queue_init(&settings->groups);
 
     conf->settings = settings;
 

@@ -51,7 +51,9 @@ typedef struct {
     ngx_str_t                     script;    /* likewise */
 
     ngx_http_conf_ctx_t          *ctx;       /* of any location */
-    ngx_queue_t                   targets;   /* of this worker */
+    ngx_queue_t                   targets;   /* of this worker, */
+    ngx_queue_t                   groups;    /*   and addresses that it has */
+    ngx_uint_t                    ngroups;   /*   been given */
 } ngx_http_jelou_redis_settings_t;
 
 
@@ -114,6 +116,14 @@ struct ngx_http_jelou_redis_conn_s {
     unsigned                          closed:1;
 };
 
+
+/*
+ * The group of servers that a name stands for: an upstream's, or an address,
+ * which becomes a group of its own.  Returns NULL if it is none of them, if
+ * there are too many addresses, or if memory ran out.
+ */
+ngx_http_upstream_srv_conf_t *ngx_http_jelou_redis_group(
+    ngx_http_jelou_redis_settings_t *settings, ngx_str_t *name);
 
 /*
  * The target of this worker for a group of servers.  Returns NULL if memory

@@ -89,8 +89,33 @@ ngx_http_jelou_redis_handler(ngx_http_request_t *r)
 static ngx_http_jelou_redis_target_t *
 ngx_http_jelou_redis_choose(ngx_http_jelou_redis_ctx_t *ctx)
 {
-    return ngx_http_jelou_redis_target(ctx->conf->settings,
-                                       ctx->conf->upstream);
+    ngx_str_t                      name;
+    ngx_http_request_t            *r;
+    ngx_http_upstream_srv_conf_t  *uscf;
+
+    r = ctx->request;
+    uscf = ctx->conf->upstream;
+
+    if (uscf == NULL) {
+
+        if (ngx_http_complex_value(r, ctx->conf->pass, &name) != NGX_OK) {
+            return NULL;
+        }
+
+        uscf = ngx_http_jelou_redis_group(ctx->conf->settings, &name);
+
+        if (uscf == NULL) {
+            ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                          "jelou: \"jelou_redis_pass\" has become \"%V\", "
+                          "which is no upstream and no address", &name);
+            ctx->jelou->quiet = 1;
+            return NULL;
+        }
+    }
+
+    ctx->group = uscf;
+
+    return ngx_http_jelou_redis_target(ctx->conf->settings, uscf);
 }
 
 
@@ -302,7 +327,7 @@ ngx_http_jelou_redis_state(ngx_http_jelou_redis_ctx_t *ctx, ngx_uint_t status)
         ngx_memcpy(p, ctx->cmd.server.data, peer->len);
 
     } else {
-        *peer = ctx->conf->upstream->host;
+        *peer = ctx->group->host;
     }
 
     ngx_memzero(state, sizeof(ngx_http_upstream_state_t));
