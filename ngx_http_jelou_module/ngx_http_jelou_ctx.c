@@ -110,6 +110,10 @@ ngx_http_jelou_ctx_redirected(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
             return;
         }
 
+        /* what the application has said is not the page's */
+
+        ngx_http_clean_header(r);
+
         break;
 
     default:
@@ -124,7 +128,7 @@ ngx_http_jelou_ctx_redirected(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 
 /*
  * The body could not be read, and "error_page CODE = page" has made nginx
- * forget why: its own test of a chunk is repeated.
+ * forget why: its own test of the size is repeated.
  */
 
 static const ngx_http_jelou_error_t *
@@ -139,9 +143,11 @@ ngx_http_jelou_ctx_unread(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
     if (status < NGX_HTTP_BAD_REQUEST) {
         status = NGX_HTTP_BAD_REQUEST;
 
-        if (rb && rb->chunked && ctx->max_body
-            && ctx->max_body - r->headers_in.content_length_n
-               < rb->chunked->size)
+        if (rb && ctx->max_body
+            && (rb->received > ctx->max_body
+                || (rb->chunked
+                    && ctx->max_body - r->headers_in.content_length_n
+                       < rb->chunked->size)))
         {
             status = NGX_HTTP_REQUEST_ENTITY_TOO_LARGE;
         }
@@ -171,7 +177,6 @@ ngx_http_jelou_ctx_create(ngx_http_request_t *r,
     ctx->conf = jlcf;
     ctx->http_version = r->http_version;
     ctx->uri_changes = r->uri_changes;
-    ctx->method = r->method;
 
     ngx_http_set_ctx(r, ctx, ngx_http_jelou_module);
 
@@ -190,5 +195,8 @@ ngx_http_jelou_ctx_cleanup(void *data)
      */
 
     ngx_http_jelou_dedup_cancel(&ctx->flight);
-    ngx_http_jelou_wait_done(ctx);
+
+    if (ctx->waiting) {
+        (*ctx->waiting)--;
+    }
 }

@@ -44,16 +44,35 @@
 #define ngx_http_jelou_texts(...)  ngx_http_jelou_body(__VA_ARGS__)
 
 #define ngx_http_jelou_refusal(level, status, reason, code, key, result,      \
-                               message, description, dev_en, dev_es, client)  \
+                               message, description, dev_en, dev_es, ...)     \
+    ngx_http_jelou_refusal_with("", "", level, status, reason, code, key,     \
+                                result, message, description, dev_en, dev_es, \
+                                __VA_ARGS__)
+
+#define ngx_http_jelou_refusal_with(header, value, level, status, reason,     \
+                                    code, key, result, message, description,  \
+                                    dev_en, dev_es, ...)                      \
     { status, level, ngx_string(key), ngx_string(result),                     \
       ngx_string(#status " " reason),                                         \
       ngx_string(ngx_http_jelou_texts(message, reason, #status, code, key,    \
-                                      description, dev_en, dev_es, client)),  \
-      ngx_null_string, ngx_null_string }
+                                      description, dev_en, dev_es,            \
+                                      __VA_ARGS__)),                          \
+      ngx_string(header), ngx_string(value) }
+
+/*
+ * HTTP wants a challenge in each 401.  No registered scheme has the signature in
+ * a field of its own: the scheme is the field's name.
+ */
+
+#define ngx_http_jelou_unsigned(...)                                          \
+    ngx_http_jelou_refusal_with("WWW-Authenticate",                           \
+                                "X-Jelou-Signature realm=\"jelou\"",          \
+                                __VA_ARGS__)
 
 
 static const ngx_http_jelou_error_t *ngx_http_jelou_error_compose(
     ngx_pool_t *pool, ngx_uint_t status, ngx_uint_t rejected);
+static ngx_uint_t ngx_http_jelou_error_passes(ngx_uint_t status);
 static const ngx_str_t *ngx_http_jelou_error_numbered(ngx_uint_t number);
 static ngx_uint_t ngx_http_jelou_error_find(const ngx_str_t *result);
 
@@ -82,7 +101,7 @@ static ngx_http_jelou_error_t  ngx_http_jelou_errors[] = {
         NGX_HTTP_JELOU_NOT_SENT)),
       ngx_string("Allow"), ngx_string("POST") },
 
-    ngx_http_jelou_refusal(NGX_LOG_WARN, 401, "Unauthorized",
+    ngx_http_jelou_unsigned(NGX_LOG_WARN, 401, "Unauthorized",
         "401.1", "SIGNATURE_MISSING", "signature_missing",
         "Signature missing",
         "The request has no X-Jelou-Signature header.",
@@ -92,7 +111,7 @@ static ngx_http_jelou_error_t  ngx_http_jelou_errors[] = {
         "modificar en hexadecimal.",
         NGX_HTTP_JELOU_NOT_SENT),
 
-    ngx_http_jelou_refusal(NGX_LOG_WARN, 401, "Unauthorized",
+    ngx_http_jelou_unsigned(NGX_LOG_WARN, 401, "Unauthorized",
         "401.2", "SIGNATURE_MALFORMED", "signature_malformed",
         "Signature malformed",
         "The X-Jelou-Signature header is repeated or is not sha256= and 64 "
@@ -103,7 +122,7 @@ static ngx_http_jelou_error_t  ngx_http_jelou_errors[] = {
         "hexadecimales.",
         NGX_HTTP_JELOU_NOT_SENT),
 
-    ngx_http_jelou_refusal(NGX_LOG_WARN, 401, "Unauthorized",
+    ngx_http_jelou_unsigned(NGX_LOG_WARN, 401, "Unauthorized",
         "401.3", "SIGNATURE_MISMATCH", "signature_mismatch",
         "Signature mismatch",
         "The signature is not that of this body with the signing secret.",
@@ -337,6 +356,7 @@ ngx_http_jelou_error_compose(ngx_pool_t *pool, ngx_uint_t status,
     ngx_uint_t rejected)
 {
     size_t                    len;
+    const char               *format;
     ngx_http_jelou_error_t   *e, *refusal;
     ngx_http_jelou_status_t  *s;
 
@@ -354,6 +374,13 @@ ngx_http_jelou_error_compose(ngx_pool_t *pool, ngx_uint_t status,
         "No envíe el mismo evento de nuevo sin cambios.",
         NGX_HTTP_JELOU_NOT_SENT);
 
+    static const char  for_now[] = ngx_http_jelou_texts(
+        "Event rejected", "%V", "%ui", "%ui.2", "%V",
+        "The event was valid but the application rejected it for now.",
+        "Send the same event again later.",
+        "Envíe el mismo evento de nuevo más tarde.",
+        NGX_HTTP_JELOU_TRY_LATER);
+
     for (s = ngx_http_jelou_statuses; s->status; s++) {
         if (s->status == status) {
             break;
@@ -361,8 +388,10 @@ ngx_http_jelou_error_compose(ngx_pool_t *pool, ngx_uint_t status,
     }
 
     refusal = NULL;
+    format = by_status;
 
     if (rejected) {
+        format = ngx_http_jelou_error_passes(status) ? for_now : by_upstream;
         refusal = &ngx_http_jelou_errors[NGX_HTTP_JELOU_UPSTREAM_REJECTED - 1];
 
     } else if (s->refusal) {
@@ -379,7 +408,7 @@ ngx_http_jelou_error_compose(ngx_pool_t *pool, ngx_uint_t status,
     e->key = rejected ? refusal->key : s->key;
     e->result = rejected ? refusal->result : s->result;
 
-    len = sizeof(by_status) + sizeof(by_upstream) + 2 * NGX_INT_T_LEN
+    len = sizeof(by_status) + sizeof(for_now) + 2 * NGX_INT_T_LEN
           + 2 * s->reason.len + e->key.len;
 
     e->body.data = ngx_pnalloc(pool, len);
@@ -387,8 +416,7 @@ ngx_http_jelou_error_compose(ngx_pool_t *pool, ngx_uint_t status,
         return NULL;
     }
 
-    e->body.len = ngx_sprintf(e->body.data, rejected ? by_upstream : by_status,
-                              &s->reason, status, status, &e->key)
+    e->body.len = ngx_sprintf(e->body.data, format, &s->reason, status, status, &e->key)
                   - e->body.data;
 
     e->status_line.data = e->body.data + e->body.len;
@@ -397,6 +425,15 @@ ngx_http_jelou_error_compose(ngx_pool_t *pool, ngx_uint_t status,
                          - e->status_line.data;
 
     return e;
+}
+
+
+/* a request that may do better another time, by what the status says */
+
+static ngx_uint_t
+ngx_http_jelou_error_passes(ngx_uint_t status)
+{
+    return status == 408 || status == 425 || status == 429;
 }
 
 

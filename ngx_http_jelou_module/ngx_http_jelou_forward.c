@@ -25,13 +25,15 @@ static const ngx_http_jelou_piece_t *ngx_http_jelou_forward_pieces(
     ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx);
 static void ngx_http_jelou_forward_body(ngx_http_request_t *r,
     ngx_http_jelou_forward_t *f, ngx_str_t *event);
-static void ngx_http_jelou_forget_variables(ngx_http_request_t *r);
+static ngx_int_t ngx_http_jelou_forget_variables(ngx_http_request_t *r);
 static ngx_int_t ngx_http_jelou_forward_raw(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx);
 static ngx_int_t ngx_http_jelou_forward_headers(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx, ngx_http_jelou_forward_t *f);
 static ngx_uint_t ngx_http_jelou_forward_drops(
     ngx_http_jelou_loc_conf_t *jlcf, ngx_table_elt_t *h);
+static ngx_uint_t ngx_http_jelou_forward_condition(ngx_http_request_t *r,
+    ngx_table_elt_t *h);
 static ngx_uint_t ngx_http_jelou_forward_folds(ngx_table_elt_t *h,
     const char *name, ngx_uint_t *exact);
 static void ngx_http_jelou_forward_header(ngx_http_request_t *r,
@@ -118,7 +120,9 @@ ngx_http_jelou_forward(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 
     ngx_http_jelou_forward_body(r, f, &ctx->forwarded);
 
-    ngx_http_jelou_forget_variables(r);
+    if (ngx_http_jelou_forget_variables(r) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
     return ngx_http_jelou_forward_headers(r, ctx, f);
 }
@@ -175,12 +179,34 @@ ngx_http_jelou_forward_body(ngx_http_request_t *r, ngx_http_jelou_forward_t *f,
 }
 
 
-static void
+/*
+ * A subrequest in the background (mirror) shares the variables, and has the body
+ * that was received: whoever came first would decide for both.
+ */
+
+static ngx_int_t
 ngx_http_jelou_forget_variables(ngx_http_request_t *r)
 {
+    size_t                       size;
     ngx_uint_t                   i;
     ngx_http_variable_value_t   *v;
+    ngx_http_core_main_conf_t   *cmcf;
     ngx_http_jelou_main_conf_t  *jmcf;
+
+    if (r->preserve_body || r->posted_requests) {
+        cmcf = ngx_http_get_module_main_conf(r, ngx_http_core_module);
+
+        size = cmcf->variables.nelts * sizeof(ngx_http_variable_value_t);
+
+        v = ngx_palloc(r->pool, size);
+        if (v == NULL) {
+            return NGX_ERROR;
+        }
+
+        ngx_memcpy(v, r->variables, size);
+
+        r->variables = v;
+    }
 
     jmcf = ngx_http_get_module_main_conf(r, ngx_http_jelou_module);
 
@@ -190,6 +216,8 @@ ngx_http_jelou_forget_variables(ngx_http_request_t *r)
         v->valid = 0;
         v->not_found = 0;
     }
+
+    return NGX_OK;
 }
 
 
@@ -212,7 +240,9 @@ ngx_http_jelou_forward_raw(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 
     f->body.bufs = ctx->body;
 
-    ngx_http_jelou_forget_variables(r);
+    if (ngx_http_jelou_forget_variables(r) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
     return ngx_http_jelou_forward_headers(r, ctx, f);
 }
@@ -252,7 +282,9 @@ ngx_http_jelou_forward_headers(ngx_http_request_t *r,
 
         for (i = 0; i < part->nelts; i++) {
 
-            if (ngx_http_jelou_forward_drops(ctx->conf, &h[i])) {
+            if (ngx_http_jelou_forward_drops(ctx->conf, &h[i])
+                || ngx_http_jelou_forward_condition(r, &h[i]))
+            {
                 continue;
             }
 
@@ -318,6 +350,20 @@ ngx_http_jelou_forward_drops(ngx_http_jelou_loc_conf_t *jlcf,
     }
 
     return 0;
+}
+
+
+/* An event is no resource: it has neither an age nor ranges. */
+
+static ngx_uint_t
+ngx_http_jelou_forward_condition(ngx_http_request_t *r, ngx_table_elt_t *h)
+{
+    return h == r->headers_in.if_modified_since
+           || h == r->headers_in.if_unmodified_since
+           || h == r->headers_in.if_match
+           || h == r->headers_in.if_none_match
+           || h == r->headers_in.if_range
+           || h == r->headers_in.range;
 }
 
 

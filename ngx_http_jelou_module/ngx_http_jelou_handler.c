@@ -64,6 +64,10 @@ ngx_http_jelou_handler(ngx_http_request_t *r)
 
     ctx->conf = jlcf;
 
+    if (r->internal) {
+        ngx_http_jelou_restore_post(r);
+    }
+
     rc = ngx_http_jelou_request_path(r, ctx);
 
     if (rc == NGX_OK) {
@@ -117,10 +121,6 @@ ngx_http_jelou_begin(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
         ctx->who = NGX_HTTP_JELOU_BY_NOBODY;
         ctx->error = NULL;
 
-        if (ctx->method == NGX_HTTP_POST) {
-            ngx_http_jelou_make_post(r);
-        }
-
         return NGX_OK;
     }
 
@@ -141,9 +141,8 @@ ngx_http_jelou_body_handler(ngx_http_request_t *r)
 
     rc = ngx_http_jelou_judge(r, ctx);
 
-    ctx->decided = ngx_http_jelou_status_clock(r);
-
     if (rc != NGX_OK) {
+        ctx->decided = ngx_http_jelou_status_clock(r);
         ngx_http_finalize_request(r, ngx_http_jelou_refuse(r, ctx, rc));
         return;
     }
@@ -191,15 +190,24 @@ ngx_http_jelou_deliver(ngx_http_request_t *r)
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_jelou_module);
 
+    if (ctx->waiting) {
+
+        /* the time of the wait is not the module's own */
+
+        ctx->began += ngx_http_jelou_status_clock(r) - ctx->decided;
+    }
+
     rc = ngx_http_jelou_idempotency(r, ctx);
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_jelou_forward(r, ctx);
+    }
+
+    ctx->decided = ngx_http_jelou_status_clock(r);
 
     if (rc == NGX_AGAIN) {
         ngx_http_jelou_wait(r, ctx, ngx_http_jelou_deliver);
         return;
-    }
-
-    if (rc == NGX_OK) {
-        rc = ngx_http_jelou_forward(r, ctx);
     }
 
     if (rc == NGX_OK || rc == NGX_DONE) {
@@ -283,7 +291,7 @@ ngx_http_jelou_allow_time(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
           - ngx_atoof(v->data, v->len);
 
     if (age > (off_t) ctx->conf->tolerance
-        || -age > (off_t) ctx->conf->tolerance)
+        || -age > (off_t) ctx->conf->future)
     {
         return NGX_HTTP_JELOU_STALE_EVENT;
     }

@@ -19,11 +19,6 @@ static ngx_int_t ngx_http_jelou_delegate_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_http_jelou_delegated_content(ngx_http_request_t *r);
 static ngx_int_t ngx_http_jelou_call(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx, ngx_http_handler_pt handler);
-static void ngx_http_jelou_upstream_finalize(ngx_http_request_t *r,
-    ngx_int_t rc);
-
-
-static ngx_str_t  ngx_http_jelou_post = ngx_string("POST");
 
 
 ngx_int_t
@@ -178,7 +173,6 @@ ngx_http_jelou_hand_over(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx,
 
     ctx->error = NULL;
     ctx->failed = 0;
-    ctx->queued = 0;
     ctx->quiet = 0;
     ctx->named = 0;
     ctx->delegated = 0;
@@ -220,6 +214,11 @@ ngx_http_jelou_take_over(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
     }
 
     if (ctx->state == NGX_HTTP_JELOU_ACCEPTED) {
+
+        /* what the one before has said is not this one's answer */
+
+        ngx_http_clean_header(r);
+
         jlcf = ngx_http_get_module_loc_conf(r, ngx_http_jelou_module);
         return ngx_http_jelou_hand_over(r, ctx, jlcf->next);
     }
@@ -235,6 +234,20 @@ ngx_http_jelou_take_over(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 
 
 ngx_int_t
+ngx_http_jelou_handler_answers(ngx_http_request_t *r,
+    ngx_http_jelou_ctx_t *ctx, ngx_uint_t status)
+{
+    if (status == NGX_HTTP_OK) {
+        return ngx_http_jelou_reply(r, ctx, status);
+    }
+
+    ctx->failed = status;
+
+    return status;
+}
+
+
+ngx_int_t
 ngx_http_jelou_handler_refuses(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx, ngx_uint_t refusal)
 {
@@ -246,21 +259,6 @@ ngx_http_jelou_handler_refuses(ngx_http_request_t *r,
                   "jelou refused a request: %V", &ctx->error->key);
 
     return ctx->error->status;
-}
-
-
-void
-ngx_http_jelou_make_post(ngx_http_request_t *r)
-{
-    r->method = NGX_HTTP_POST;
-    r->method_name = ngx_http_jelou_post;
-
-    r->headers_in.if_modified_since = NULL;
-    r->headers_in.if_unmodified_since = NULL;
-    r->headers_in.if_match = NULL;
-    r->headers_in.if_none_match = NULL;
-    r->headers_in.if_range = NULL;
-    r->headers_in.range = NULL;
 }
 
 
@@ -294,51 +292,4 @@ ngx_http_jelou_call(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx,
     }
 
     return rc;
-}
-
-
-/* a finished upstream stays in its place, without a clean-up */
-
-void
-ngx_http_jelou_watch_upstream(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
-{
-    ngx_http_upstream_t  *u;
-
-    u = r->upstream;
-
-    if (u && u->cleanup
-        && u->finalize_request != ngx_http_jelou_upstream_finalize)
-    {
-        ctx->finalize = u->finalize_request;
-        u->finalize_request = ngx_http_jelou_upstream_finalize;
-    }
-}
-
-
-static void
-ngx_http_jelou_upstream_finalize(ngx_http_request_t *r, ngx_int_t rc)
-{
-    ngx_http_jelou_ctx_t  *ctx;
-
-    ctx = ngx_http_jelou_ctx(r);
-
-    ctx->finalize(r, rc);
-
-    if (ctx->who != NGX_HTTP_JELOU_BY_HANDLER) {
-        return;
-    }
-
-    if (rc == NGX_DECLINED) {
-
-        /* the upstream has named a location */
-
-        ctx->named = 1;
-        return;
-    }
-
-    if (rc >= NGX_HTTP_BAD_REQUEST) {
-        ctx->failed = rc;
-    }
-
-    ngx_http_jelou_reply_ended(r, ctx, rc);
 }

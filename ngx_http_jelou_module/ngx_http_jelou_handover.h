@@ -29,25 +29,21 @@ ngx_int_t ngx_http_jelou_take_over(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx);
 
 /*
+ * The content handler that the event was handed to, and that has no answer of
+ * its own, says what became of it: 200 if it has taken the event, otherwise the
+ * status that nginx ends the request with.  Returns what
+ * ngx_http_finalize_request() takes.
+ */
+ngx_int_t ngx_http_jelou_handler_answers(ngx_http_request_t *r,
+    ngx_http_jelou_ctx_t *ctx, ngx_uint_t status);
+
+/*
  * The content handler that the event was handed to refuses it for a reason of
  * the contract's: the request is refused, as if the module had not handed it
  * over.  Returns the status that the handler ends with.
  */
 ngx_int_t ngx_http_jelou_handler_refuses(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx, ngx_uint_t refusal);
-
-/*
- * Makes a POST of the request, for that is what an event is sent by, whatever a
- * redirect has made of it; and takes away its conditions and ranges, which an
- * event does not have.
- */
-void ngx_http_jelou_make_post(ngx_http_request_t *r);
-
-/*
- * Sees to it that the end of the upstream, if one has the request, is known.
- */
-void ngx_http_jelou_watch_upstream(ngx_http_request_t *r,
-    ngx_http_jelou_ctx_t *ctx);
 
 /*
  * Adds the handlers of the phases in which a request comes to a location.

@@ -17,6 +17,8 @@
 #define NGX_HTTP_JELOU_WAIT_MAX  320
 
 
+static ngx_int_t ngx_http_jelou_idempotency_look(ngx_http_request_t *r,
+    ngx_http_jelou_ctx_t *ctx);
 static ngx_uint_t ngx_http_jelou_may_wait(ngx_http_jelou_ctx_t *ctx);
 static void ngx_http_jelou_wait_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_http_jelou_idempotency_text(ngx_http_request_t *r,
@@ -33,14 +35,31 @@ static ngx_uint_t  ngx_http_jelou_nwaiting;      /* of this worker */
 ngx_int_t
 ngx_http_jelou_idempotency(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 {
-    u_char                        key[NGX_HTTP_JELOU_KEY_LEN];
-    ngx_int_t                     rc;
-    ngx_http_jelou_event_t       *event;
-    ngx_http_jelou_dedup_zone_t  *zone;
+    ngx_int_t  rc;
 
     if (ctx->conf->dedup_zone == NULL) {
         return NGX_OK;
     }
+
+    rc = ngx_http_jelou_idempotency_look(r, ctx);
+
+    if (rc != NGX_AGAIN && ctx->waiting) {
+        (*ctx->waiting)--;
+        ctx->waiting = NULL;
+    }
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_http_jelou_idempotency_look(ngx_http_request_t *r,
+    ngx_http_jelou_ctx_t *ctx)
+{
+    u_char                        key[NGX_HTTP_JELOU_KEY_LEN];
+    ngx_int_t                     rc;
+    ngx_http_jelou_event_t       *event;
+    ngx_http_jelou_dedup_zone_t  *zone;
 
     event = &ctx->event;
     zone = ctx->conf->dedup_zone->data;
@@ -96,21 +115,11 @@ ngx_http_jelou_may_wait(ngx_http_jelou_ctx_t *ctx)
 
     ngx_http_jelou_nwaiting++;
 
-    ctx->waiting = 1;
+    ctx->waiting = &ngx_http_jelou_nwaiting;
     ctx->wait_until = ngx_current_msec + ctx->conf->dedup_wait;
     ctx->wait_step = NGX_HTTP_JELOU_WAIT_MIN;
 
     return 1;
-}
-
-
-void
-ngx_http_jelou_wait_done(ngx_http_jelou_ctx_t *ctx)
-{
-    if (ctx->waiting) {
-        ctx->waiting = 0;
-        ngx_http_jelou_nwaiting--;
-    }
 }
 
 

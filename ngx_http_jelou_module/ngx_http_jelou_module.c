@@ -8,6 +8,7 @@
 #include "ngx_http_jelou_forward.h"
 #include "ngx_http_jelou_handler.h"
 #include "ngx_http_jelou_handover.h"
+#include "ngx_http_jelou_lint.h"
 #include "ngx_http_jelou_metrics.h"
 #include "ngx_http_jelou_reply.h"
 #include "ngx_http_jelou_status.h"
@@ -18,6 +19,17 @@
 #define NGX_HTTP_JELOU_DEDUP_TTL       (24 * 60 * 60)
 #define NGX_HTTP_JELOU_DEDUP_WAIT      5000
 #define NGX_HTTP_JELOU_DEDUP_WAIT_MAX  60000
+
+/* how many secrets are counted each by itself */
+
+#define NGX_HTTP_JELOU_SECRETS      100
+#define NGX_HTTP_JELOU_SECRETS_MAX  100000
+
+/* the most that any time, and any zone, may be set to */
+
+#define NGX_HTTP_JELOU_DAYS       365
+#define NGX_HTTP_JELOU_TIME_MAX   (NGX_HTTP_JELOU_DAYS * 24 * 60 * 60)
+#define NGX_HTTP_JELOU_ZONE_MAX   ((uint64_t) 64 * 1024 * 1024 * 1024)
 
 
 static char *ngx_http_jelou_set_endpoint(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -42,6 +54,8 @@ static char *ngx_http_jelou_set_status(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_jelou_set_types(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+static char *ngx_http_jelou_set_tolerance(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 static char *ngx_http_jelou_set_enum(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_jelou_set_fixed(ngx_conf_t *cf, void *post, void *data);
@@ -54,17 +68,25 @@ static void *ngx_http_jelou_create_main_conf(ngx_conf_t *cf);
 static void *ngx_http_jelou_create_loc_conf(ngx_conf_t *cf);
 static char *ngx_http_jelou_merge_loc_conf(ngx_conf_t *cf, void *parent,
     void *child);
+static char *ngx_http_jelou_merge_access(ngx_conf_t *cf,
+    ngx_http_jelou_loc_conf_t *conf);
 static char *ngx_http_jelou_merge_status(ngx_conf_t *cf,
     ngx_http_jelou_loc_conf_t *prev, ngx_http_jelou_loc_conf_t *conf);
-static void ngx_http_jelou_merge_handler(ngx_conf_t *cf,
+static char *ngx_http_jelou_merge_handler(ngx_conf_t *cf,
     ngx_http_jelou_loc_conf_t *prev, ngx_http_jelou_loc_conf_t *conf);
 static void ngx_http_jelou_merge_size(ngx_conf_t *cf);
 static char *ngx_http_jelou_merge_dedup(ngx_conf_t *cf,
+    ngx_http_jelou_loc_conf_t *conf);
+static void ngx_http_jelou_merge_replay(ngx_conf_t *cf,
     ngx_http_jelou_loc_conf_t *conf);
 static char *ngx_http_jelou_merge_types(ngx_conf_t *cf,
     ngx_http_jelou_loc_conf_t *conf);
 static char *ngx_http_jelou_merge_fixed(ngx_conf_t *cf,
     ngx_http_jelou_loc_conf_t *prev, ngx_http_jelou_loc_conf_t *conf);
+
+
+static char  ngx_http_jelou_too_long[] =
+    "takes no time of more than " ngx_value(NGX_HTTP_JELOU_DAYS) " days";
 
 
 static ngx_conf_enum_t  ngx_http_jelou_formats[] = {
@@ -78,6 +100,13 @@ static ngx_conf_enum_t  ngx_http_jelou_formats[] = {
 static ngx_conf_enum_t  ngx_http_jelou_replies[] = {
     { ngx_string("contract"), NGX_HTTP_JELOU_REPLY_CONTRACT },
     { ngx_string("upstream"), NGX_HTTP_JELOU_REPLY_UPSTREAM },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_conf_enum_t  ngx_http_jelou_accesses[] = {
+    { ngx_string("none"), NGX_HTTP_JELOU_ACCESS_NONE },
+    { ngx_string("elsewhere"), NGX_HTTP_JELOU_ACCESS_ELSEWHERE },
     { ngx_null_string, 0 }
 };
 
@@ -122,6 +151,13 @@ static ngx_command_t  ngx_http_jelou_commands[] = {
       0,
       NULL },
 
+    { ngx_string("jelou_access"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_jelou_set_enum,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_jelou_loc_conf_t, access),
+      &ngx_http_jelou_accesses },
+
     { ngx_string("jelou_upstream_secret"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
       ngx_http_jelou_set_upstream_secret,
@@ -151,7 +187,7 @@ static ngx_command_t  ngx_http_jelou_commands[] = {
       &ngx_http_jelou_dedup_wait_bounds },
 
     { ngx_string("jelou_status_zone"),
-      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE12,
       ngx_http_jelou_set_status_zone,
       NGX_HTTP_MAIN_CONF_OFFSET,
       0,
@@ -208,10 +244,10 @@ static ngx_command_t  ngx_http_jelou_commands[] = {
       NULL },
 
     { ngx_string("jelou_timestamp_tolerance"),
-      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
-      ngx_conf_set_msec_slot,
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE12,
+      ngx_http_jelou_set_tolerance,
       NGX_HTTP_LOC_CONF_OFFSET,
-      offsetof(ngx_http_jelou_loc_conf_t, tolerance),
+      0,
       NULL },
 
     { ngx_string("jelou_format"),
@@ -436,6 +472,10 @@ ngx_http_jelou_set_dedup_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
             ttl = ngx_parse_time(&s, 1);
 
+            if (ttl > NGX_HTTP_JELOU_TIME_MAX) {
+                return ngx_http_jelou_too_long;
+            }
+
             if (ttl != (ngx_int_t) NGX_ERROR && ttl != 0) {
                 continue;
             }
@@ -477,14 +517,16 @@ ngx_http_jelou_set_dedup_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
-/* zone=name:size */
+/* zone=name:size [secrets=number] */
 
 static char *
 ngx_http_jelou_set_status_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_jelou_main_conf_t *jmcf = conf;
 
+    ngx_int_t                      secrets;
     ngx_str_t                     *value, s;
+    ngx_uint_t                     i;
     ngx_http_jelou_status_zone_t  *zone;
 
     if (jmcf->status_zone) {
@@ -492,12 +534,11 @@ ngx_http_jelou_set_status_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     value = cf->args->elts;
+    secrets = NGX_HTTP_JELOU_SECRETS;
+    i = 1;
 
     if (ngx_strncmp(value[1].data, "zone=", 5) != 0) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid parameter \"%V\" in \"%V\" directive",
-                           &value[1], &cmd->name);
-        return NGX_CONF_ERROR;
+        goto invalid;
     }
 
     s.data = value[1].data + 5;
@@ -509,15 +550,39 @@ ngx_http_jelou_set_status_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
+    if (cf->args->nelts == 3) {
+        i = 2;
+
+        if (ngx_strncmp(value[2].data, "secrets=", 8) != 0) {
+            goto invalid;
+        }
+
+        secrets = ngx_atoi(value[2].data + 8, value[2].len - 8);
+
+        if (secrets == NGX_ERROR || secrets > NGX_HTTP_JELOU_SECRETS_MAX) {
+            goto invalid;
+        }
+    }
+
     zone = ngx_pcalloc(cf->pool, sizeof(ngx_http_jelou_status_zone_t));
     if (zone == NULL) {
         return NGX_CONF_ERROR;
     }
 
+    zone->secrets = secrets;
+
     jmcf->status_zone->init = ngx_http_jelou_status_init_zone;
     jmcf->status_zone->data = zone;
 
     return NGX_CONF_OK;
+
+invalid:
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "invalid parameter \"%V\" in \"%V\" directive",
+                       &value[i], &cmd->name);
+
+    return NGX_CONF_ERROR;
 }
 
 
@@ -566,10 +631,14 @@ ngx_http_jelou_add_zone(ngx_conf_t *cf, ngx_command_t *cmd, ngx_str_t *param,
         goto invalid;
     }
 
-    if (size < (ssize_t) (8 * ngx_pagesize)) {
+    if (size < (ssize_t) (8 * ngx_pagesize)
+        || (uint64_t) size > NGX_HTTP_JELOU_ZONE_MAX)
+    {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "zone \"%V\" in \"%V\" directive is too small",
-                           &name, &cmd->name);
+                           "zone \"%V\" in \"%V\" directive is too %s",
+                           &name, &cmd->name,
+                           size < (ssize_t) (8 * ngx_pagesize) ? "small"
+                                                               : "large");
         return NULL;
     }
 
@@ -735,6 +804,59 @@ ngx_http_jelou_set_types(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
+/* time [future=time] */
+
+static char *
+ngx_http_jelou_set_tolerance(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_jelou_loc_conf_t *jlcf = conf;
+
+    ngx_int_t   past, future;
+    ngx_str_t  *value, s;
+
+    if (jlcf->tolerance != NGX_CONF_UNSET_MSEC) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    past = ngx_parse_time(&value[1], 0);
+
+    if (past == (ngx_int_t) NGX_ERROR) {
+        return "invalid value";
+    }
+
+    future = past;
+
+    if (cf->args->nelts == 3) {
+
+        if (ngx_strncmp(value[2].data, "future=", 7) != 0 || past == 0) {
+            return "invalid value";
+        }
+
+        s.data = value[2].data + 7;
+        s.len = value[2].len - 7;
+
+        future = ngx_parse_time(&s, 0);
+
+        if (future == (ngx_int_t) NGX_ERROR) {
+            return "invalid value";
+        }
+    }
+
+    if (past / 1000 > NGX_HTTP_JELOU_TIME_MAX
+        || future / 1000 > NGX_HTTP_JELOU_TIME_MAX)
+    {
+        return ngx_http_jelou_too_long;
+    }
+
+    jlcf->tolerance = past;
+    jlcf->future = future;
+
+    return NGX_CONF_OK;
+}
+
+
 /* as ngx_conf_set_enum_slot(), which does not name the directive */
 
 static char *
@@ -805,6 +927,8 @@ ngx_http_jelou_preconfiguration(ngx_conf_t *cf)
 static ngx_int_t
 ngx_http_jelou_postconfiguration(ngx_conf_t *cf)
 {
+    ngx_http_jelou_lint_pages(cf);
+
     if (ngx_http_jelou_status_init(cf) != NGX_OK
         || ngx_http_jelou_handover_init(cf) != NGX_OK
         || ngx_http_jelou_forward_init(cf) != NGX_OK)
@@ -828,7 +952,10 @@ ngx_http_jelou_create_main_conf(ngx_conf_t *cf)
 
     if (ngx_array_init(&conf->dedup_zones, cf->pool, 4,
                        sizeof(ngx_shm_zone_t *))
-        != NGX_OK)
+        != NGX_OK
+        || ngx_array_init(&conf->endpoints, cf->pool, 4,
+                          sizeof(ngx_http_jelou_endpoint_at_t))
+           != NGX_OK)
     {
         return NULL;
     }
@@ -854,6 +981,7 @@ ngx_http_jelou_create_loc_conf(ngx_conf_t *cf)
      *     conf->next = NULL;
      *     conf->allowed = 0;
      *     conf->fixed = { NULL };
+     *     conf->future = 0;
      *     conf->endpoint_set = 0;
      */
 
@@ -867,6 +995,7 @@ ngx_http_jelou_create_loc_conf(ngx_conf_t *cf)
     conf->tolerance = NGX_CONF_UNSET_MSEC;
     conf->format = NGX_CONF_UNSET_UINT;
     conf->reply = NGX_CONF_UNSET_UINT;
+    conf->access = NGX_CONF_UNSET_UINT;
     conf->status = NGX_CONF_UNSET_UINT;
 
     return conf;
@@ -894,11 +1023,20 @@ ngx_http_jelou_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_value(conf->strict, prev->strict, 0);
     ngx_conf_merge_value(conf->conversation_events,
                          prev->conversation_events, 1);
+
+    if (conf->tolerance == NGX_CONF_UNSET_MSEC) {
+        conf->future = prev->future;
+    }
+
     ngx_conf_merge_msec_value(conf->tolerance, prev->tolerance, 0);
     ngx_conf_merge_uint_value(conf->format, prev->format,
                               NGX_HTTP_JELOU_FORMAT_EVENT);
     ngx_conf_merge_uint_value(conf->reply, prev->reply,
                               NGX_HTTP_JELOU_REPLY_CONTRACT);
+
+    if (conf->access == NGX_CONF_UNSET_UINT) {
+        conf->access = prev->access;
+    }
 
     if (conf->types == NGX_CONF_UNSET_PTR) {
         conf->types_place = prev->types_place;
@@ -926,7 +1064,43 @@ ngx_http_jelou_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     conf->schema.strict = conf->strict;
     conf->schema.conversation = conf->conversation_events;
 
-    if (conf->schema.endpoint->is_signed && conf->secrets == NULL) {
+    if (ngx_http_jelou_merge_access(cf, conf) != NGX_CONF_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    if (ngx_http_jelou_merge_handler(cf, prev, conf) != NGX_CONF_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_http_jelou_merge_size(cf);
+
+    if (ngx_http_jelou_lint_cache(cf, conf) != NGX_CONF_OK
+        || ngx_http_jelou_lint_add(cf) != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    if (ngx_http_jelou_merge_dedup(cf, conf) != NGX_CONF_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    return ngx_http_jelou_merge_types(cf, conf);
+}
+
+
+/*
+ * An endpoint that Jelou signs for has a secret.  Of another one somebody must
+ * have said who may send: most of what could check that cannot be seen from here.
+ */
+
+static char *
+ngx_http_jelou_merge_access(ngx_conf_t *cf, ngx_http_jelou_loc_conf_t *conf)
+{
+    if (conf->secrets) {
+        return NGX_CONF_OK;
+    }
+
+    if (conf->schema.endpoint->is_signed) {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                       "\"jelou_endpoint %V\" needs a \"jelou_secret\" "
                       "or a \"jelou_secret_file\" in %s:%ui",
@@ -935,14 +1109,17 @@ ngx_http_jelou_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         return NGX_CONF_ERROR;
     }
 
-    ngx_http_jelou_merge_handler(cf, prev, conf);
-    ngx_http_jelou_merge_size(cf);
-
-    if (ngx_http_jelou_merge_dedup(cf, conf) != NGX_CONF_OK) {
+    if (conf->access == NGX_CONF_UNSET_UINT) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"jelou_endpoint %V\" without a \"jelou_secret\" needs "
+                      "\"jelou_access elsewhere\", if something else checks who "
+                      "may send, or \"jelou_access none\" in %s:%ui",
+                      &conf->schema.endpoint->name, conf->endpoint_place.file,
+                      conf->endpoint_place.line);
         return NGX_CONF_ERROR;
     }
 
-    return ngx_http_jelou_merge_types(cf, conf);
+    return NGX_CONF_OK;
 }
 
 
@@ -997,10 +1174,12 @@ ngx_http_jelou_merge_status(ngx_conf_t *cf, ngx_http_jelou_loc_conf_t *prev,
 /*
  * The location's own content handler comes after ours.  The modules of nginx
  * that set one have merged their configuration already.  Inside an "if" there
- * need not be one, and the location's handler is called all the same.
+ * need not be one, and the location's handler is called all the same.  A location
+ * without one answers by itself: that must be meant, and an endpoint that is
+ * inherited is not.
  */
 
-static void
+static char *
 ngx_http_jelou_merge_handler(ngx_conf_t *cf, ngx_http_jelou_loc_conf_t *prev,
     ngx_http_jelou_loc_conf_t *conf)
 {
@@ -1013,9 +1192,20 @@ ngx_http_jelou_merge_handler(ngx_conf_t *cf, ngx_http_jelou_loc_conf_t *prev,
 
     } else if (clcf->noname) {
         conf->next = prev->next;
+
+    } else if (!conf->endpoint_set) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "location \"%V\" inherits \"jelou_endpoint %V\" and has "
+                      "no handler that events go on to: give it one, or "
+                      "\"jelou_endpoint\" of its own, in %s:%ui",
+                      &clcf->name, &conf->schema.endpoint->name,
+                      conf->endpoint_place.file, conf->endpoint_place.line);
+        return NGX_CONF_ERROR;
     }
 
     clcf->handler = ngx_http_jelou_handler;
+
+    return NGX_CONF_OK;
 }
 
 
@@ -1067,7 +1257,44 @@ ngx_http_jelou_merge_dedup(ngx_conf_t *cf, ngx_http_jelou_loc_conf_t *conf)
         return NGX_CONF_ERROR;
     }
 
+    ngx_http_jelou_merge_replay(cf, conf);
+
     return NGX_CONF_OK;
+}
+
+
+/*
+ * An event may be dated into the future: whoever has recorded it can send it
+ * from that early until it is too old, and it must be known as long.
+ */
+
+static void
+ngx_http_jelou_merge_replay(ngx_conf_t *cf, ngx_http_jelou_loc_conf_t *conf)
+{
+    time_t                        window;
+    ngx_http_core_loc_conf_t     *clcf;
+    ngx_http_jelou_dedup_zone_t  *zone;
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    /* the endpoint whose events have a time is that of conversations */
+
+    if (conf->tolerance == 0 || conf->schema.endpoint->conversation == NULL
+        || clcf->noname)
+    {
+        return;
+    }
+
+    zone = conf->dedup_zone->data;
+    window = (conf->tolerance + conf->future + 999) / 1000;
+
+    if (zone->ttl < window) {
+        ngx_log_error(NGX_LOG_WARN, cf->log, 0,
+                      "zone \"%V\" of \"jelou_dedup\" forgets after %T s what "
+                      "\"jelou_timestamp_tolerance\" takes for %T s, in %s:%ui",
+                      &zone->name, zone->ttl, window, conf->dedup_place.file,
+                      conf->dedup_place.line);
+    }
 }
 
 

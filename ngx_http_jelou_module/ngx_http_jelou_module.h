@@ -30,6 +30,9 @@
 #define NGX_HTTP_JELOU_REPLY_CONTRACT  0
 #define NGX_HTTP_JELOU_REPLY_UPSTREAM  1
 
+#define NGX_HTTP_JELOU_ACCESS_NONE       0
+#define NGX_HTTP_JELOU_ACCESS_ELSEWHERE  1
+
 #define NGX_HTTP_JELOU_STATUS_JSON        0
 #define NGX_HTTP_JELOU_STATUS_PROMETHEUS  1
 
@@ -45,7 +48,14 @@ typedef struct {
     ngx_shm_zone_t              *status_zone;    /* NULL: nothing is counted */
     ngx_array_t                  dedup_zones;    /* of ngx_shm_zone_t *, all
                                                     that are declared */
+    ngx_array_t                  endpoints;      /* of where they are */
 } ngx_http_jelou_main_conf_t;
+
+
+typedef struct {
+    ngx_http_core_srv_conf_t    *server;
+    ngx_http_core_loc_conf_t    *location;
+} ngx_http_jelou_endpoint_at_t;
 
 
 typedef struct {
@@ -61,11 +71,14 @@ typedef struct {
     ngx_http_jelou_secrets_t    *secrets;
     ngx_array_t                 *types;      /* of ngx_str_t, as written */
     uint32_t                     allowed;    /* the bits of the types */
+    ngx_uint_t                   access;     /* who looks at who sends: said,
+                                                and not checked */
 
     ngx_str_t                    fixed[NGX_HTTP_JELOU_NFIXED];
     ngx_flag_t                   strict;
     ngx_flag_t                   conversation_events;
     ngx_msec_t                   tolerance;  /* of timestamps, ms; 0: off */
+    ngx_msec_t                   future;     /* of those that are to come */
     ngx_uint_t                   format;
     ngx_uint_t                   reply;
 
@@ -145,15 +158,17 @@ typedef struct {
     ngx_http_handler_pt           delegate;  /* of the named location */
     ngx_str_t                     retry_after;
     ngx_uint_t                    http_version;  /* the client's */
-    ngx_uint_t                    method;    /* likewise */
     ngx_uint_t                    uri_changes;  /* after the last redirect */
     off_t                         max_body;  /* client_max_body_size */
     ngx_str_t                     reply;     /* the answer's body */
 
+    off_t                         left;      /* of the handler's body */
     ngx_msec_t                    held_until;  /* the answer's end */
     ngx_msec_t                    wait_until;  /* for the first try */
     ngx_msec_t                    wait_step;
     ngx_http_event_handler_pt     wait_handler;
+    ngx_uint_t                   *waiting;   /* among so many; NULL: it does
+                                                not wait */
 
     uint64_t                      began;     /* times in ns, or 0: the body
                                                 was there, */
@@ -172,14 +187,13 @@ typedef struct {
     unsigned                      replayed:1;  /* delivered before */
     unsigned                      quiet:1;     /* has been logged */
     unsigned                      has_digest:1;
-    unsigned                      queued:1;    /* the upstream has no words */
-    unsigned                      waiting:1;   /* for the first try's end */
 
     unsigned                      handed:1;    /* to the next handler */
     unsigned                      delivered:1; /* which has taken it */
     unsigned                      named:1;     /* it has named a location, */
     unsigned                      delegated:1; /*   which speaks for it */
     unsigned                      interrupted:1;  /* its answer is cut off */
+    unsigned                      announced:1; /* its answer has a length */
     unsigned                      probe:1;     /* expect_tested is an error's */
 } ngx_http_jelou_ctx_t;
 
@@ -200,9 +214,6 @@ ngx_http_jelou_ctx_t *ngx_http_jelou_ctx(ngx_http_request_t *r);
  */
 ngx_http_jelou_ctx_t *ngx_http_jelou_ctx_create(ngx_http_request_t *r,
     ngx_http_jelou_loc_conf_t *jlcf);
-
-/* Ends a request's waiting for another try, if it does wait. */
-void ngx_http_jelou_wait_done(ngx_http_jelou_ctx_t *ctx);
 
 /*
  * Compiles a directive's value, which may have variables.  Returns NULL, with a

@@ -12,7 +12,6 @@
 
 #include "ngx_http_jelou_reply.h"
 #include "ngx_http_jelou_answer.h"
-#include "ngx_http_jelou_handover.h"
 #include "ngx_http_jelou_request.h"
 
 
@@ -23,12 +22,18 @@ static ngx_int_t ngx_http_jelou_nginx_error(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx);
 static ngx_int_t ngx_http_jelou_handler_answer(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx);
+static void ngx_http_jelou_expect(ngx_http_request_t *r,
+    ngx_http_jelou_ctx_t *ctx);
 static ngx_int_t ngx_http_jelou_pass_answer(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx);
 static ngx_int_t ngx_http_jelou_page_answer(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx);
 static ngx_int_t ngx_http_jelou_page_passes(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx);
+static void ngx_http_jelou_upstream_finalize(ngx_http_request_t *r,
+    ngx_int_t rc);
+static void ngx_http_jelou_upstream_ended(ngx_http_request_t *r,
+    ngx_http_jelou_ctx_t *ctx, ngx_int_t rc);
 static void ngx_http_jelou_keep_retry_after(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx);
 static ngx_int_t ngx_http_jelou_held(ngx_http_request_t *r,
@@ -46,6 +51,10 @@ static ngx_int_t ngx_http_jelou_send_body(ngx_http_request_t *r,
 static ngx_int_t ngx_http_jelou_early_hints_filter(ngx_http_request_t *r);
 #endif
 
+
+/* an answer that is shorter than it says */
+
+#define ngx_http_jelou_cut_off(ctx)  ((ctx)->announced && (ctx)->left > 0)
 
 /* how long an answer may take that is not an upstream's, in ms */
 
@@ -164,6 +173,10 @@ ngx_http_jelou_nginx_error(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 
         /* nginx looks at the length first, we look at it last */
 
+        if (r->internal) {
+            ngx_http_jelou_restore_post(r);
+        }
+
         rc = ngx_http_jelou_request_path(r, ctx);
 
         if (rc == NGX_OK) {
@@ -234,8 +247,7 @@ ngx_http_jelou_handler_answer(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 
 #endif
 
-    if (ctx->conf->reply == NGX_HTTP_JELOU_REPLY_UPSTREAM && !ctx->queued
-        && ctx->error == NULL
+    if (ctx->conf->reply == NGX_HTTP_JELOU_REPLY_UPSTREAM && ctx->error == NULL
         && status >= NGX_HTTP_OK && status < NGX_HTTP_SPECIAL_RESPONSE)
     {
         return ngx_http_jelou_pass_answer(r, ctx);
@@ -246,6 +258,8 @@ ngx_http_jelou_handler_answer(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
     }
 
     u = r->upstream;
+
+    ngx_http_jelou_expect(r, ctx);
 
     ctx->status = status;
     ctx->answer = NGX_HTTP_JELOU_ANSWER_HELD;
@@ -269,10 +283,25 @@ ngx_http_jelou_handler_answer(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 }
 
 
+/* how much of a body is to come; 204 and 304 have none, whatever they say */
+
+static void
+ngx_http_jelou_expect(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
+{
+    ctx->left = r->headers_out.content_length_n;
+
+    ctx->announced = ctx->left > 0
+                     && r->headers_out.status != NGX_HTTP_NO_CONTENT
+                     && r->headers_out.status != NGX_HTTP_NOT_MODIFIED;
+}
+
+
 static ngx_int_t
 ngx_http_jelou_pass_answer(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 {
     ngx_int_t  rc;
+
+    ngx_http_jelou_expect(r, ctx);
 
     ctx->answer = NGX_HTTP_JELOU_ANSWER_PASSED;
 
@@ -327,13 +356,62 @@ ngx_http_jelou_page_passes(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 }
 
 
+/* a finished upstream stays in its place, without a clean-up */
+
 void
-ngx_http_jelou_reply_ended(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx,
+ngx_http_jelou_watch_upstream(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
+{
+    ngx_http_upstream_t  *u;
+
+    u = r->upstream;
+
+    if (u && u->cleanup
+        && u->finalize_request != ngx_http_jelou_upstream_finalize)
+    {
+        ctx->finalize = u->finalize_request;
+        u->finalize_request = ngx_http_jelou_upstream_finalize;
+    }
+}
+
+
+static void
+ngx_http_jelou_upstream_finalize(ngx_http_request_t *r, ngx_int_t rc)
+{
+    ngx_http_jelou_ctx_t  *ctx;
+
+    ctx = ngx_http_jelou_ctx(r);
+
+    ctx->finalize(r, rc);
+
+    if (ctx->who != NGX_HTTP_JELOU_BY_HANDLER) {
+        return;
+    }
+
+    if (rc == NGX_DECLINED) {
+
+        /* the upstream has named a location */
+
+        ctx->named = 1;
+        return;
+    }
+
+    if (rc >= NGX_HTTP_BAD_REQUEST) {
+        ctx->failed = rc;
+    }
+
+    ngx_http_jelou_upstream_ended(r, ctx, rc);
+}
+
+
+/* rc is nginx's: NGX_OK if the answer is complete */
+
+static void
+ngx_http_jelou_upstream_ended(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx,
     ngx_int_t rc)
 {
     if (ctx->answer == NGX_HTTP_JELOU_ANSWER_PASSED) {
 
-        if (rc == NGX_OK) {
+        if (rc == NGX_OK && !ngx_http_jelou_cut_off(ctx)) {
             ngx_http_jelou_delivered(r, ctx);
 
         } else if (!ctx->delivered && !r->connection->error) {
@@ -414,12 +492,20 @@ ngx_http_jelou_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
 
     for (cl = in; cl; cl = cl->next) {
         last |= cl->buf->last_buf;
+        ctx->left -= ngx_buf_size(cl->buf);
     }
 
     if (ctx->answer == NGX_HTTP_JELOU_ANSWER_PASSED) {
 
         if (last) {
-            ngx_http_jelou_delivered(r, ctx);
+            ngx_http_jelou_upstream_ended(r, ctx, NGX_OK);
+
+            if (ngx_http_jelou_cut_off(ctx)) {
+
+                /* the sender sees it as well, also where no length is told */
+
+                return NGX_ERROR;
+            }
         }
 
         return ngx_http_next_body_filter(r, in);
@@ -432,6 +518,10 @@ ngx_http_jelou_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
 
     if (!last && !ctx->interrupted) {
         return ngx_http_jelou_held(r, ctx);
+    }
+
+    if (ngx_http_jelou_cut_off(ctx)) {
+        ctx->status = NGX_HTTP_BAD_GATEWAY;
     }
 
     if (ctx->answer == NGX_HTTP_JELOU_ANSWER_HELD

@@ -24,15 +24,11 @@ ngx_int_t ngx_http_jelou_reply_init(ngx_conf_t *cf);
 ngx_int_t ngx_http_jelou_reply(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx, ngx_uint_t status);
 
-/* Likewise, for the queue. */
-#define ngx_http_jelou_answer  ngx_http_jelou_reply
-
 /*
- * The handler's upstream has come to its end, with nginx's rc: NGX_OK if its
- * answer is complete.
+ * Sees to it that the end of the upstream, if one has the request, is known.
  */
-void ngx_http_jelou_reply_ended(ngx_http_request_t *r,
-    ngx_http_jelou_ctx_t *ctx, ngx_int_t rc);
+void ngx_http_jelou_watch_upstream(ngx_http_request_t *r,
+    ngx_http_jelou_ctx_t *ctx);
 
 
 #endif /* _NGX_HTTP_JELOU_REPLY_H_INCLUDED_ */

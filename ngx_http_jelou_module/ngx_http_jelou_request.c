@@ -317,6 +317,36 @@ ngx_http_jelou_token_char(u_char ch)
 }
 
 
+void
+ngx_http_jelou_make_post(ngx_http_request_t *r)
+{
+    static ngx_str_t  post = ngx_string("POST");
+
+    r->method = NGX_HTTP_POST;
+    r->method_name = post;
+
+    r->headers_in.if_modified_since = NULL;
+    r->headers_in.if_unmodified_since = NULL;
+    r->headers_in.if_match = NULL;
+    r->headers_in.if_none_match = NULL;
+    r->headers_in.if_range = NULL;
+    r->headers_in.range = NULL;
+}
+
+
+void
+ngx_http_jelou_restore_post(ngx_http_request_t *r)
+{
+    if (r->method == NGX_HTTP_GET
+        && r->request_line.len > sizeof("POST ") - 1
+        && ngx_strncmp(r->request_line.data, "POST ", sizeof("POST ") - 1)
+           == 0)
+    {
+        ngx_http_jelou_make_post(r);
+    }
+}
+
+
 ngx_uint_t
 ngx_http_jelou_request_discarded(ngx_http_request_t *r)
 {

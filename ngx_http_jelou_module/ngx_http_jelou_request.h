@@ -27,6 +27,16 @@ ngx_int_t ngx_http_jelou_request_header(ngx_http_request_t *r,
     ngx_http_jelou_loc_conf_t *jlcf, u_char *digest);
 
 /*
+ * Makes a POST of the request, for that is what an event is sent by, whatever a
+ * redirect has made of it; and takes away its conditions and ranges, which an
+ * event does not have.
+ */
+void ngx_http_jelou_make_post(ngx_http_request_t *r);
+
+/* Makes a POST again of what was one, and a redirect to a URI has made a GET. */
+void ngx_http_jelou_restore_post(ngx_http_request_t *r);
+
+/*
  * Whether nginx has thrown the body away, as it does before a redirect when its
  * length is over client_max_body_size.
  */

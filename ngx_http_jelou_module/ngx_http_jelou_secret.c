@@ -36,6 +36,8 @@ typedef struct {
 
 static ngx_int_t ngx_http_jelou_secret_valid(ngx_conf_t *cf, ngx_str_t *value,
     const char *directive);
+static ngx_int_t ngx_http_jelou_secret_meant(ngx_conf_t *cf,
+    ngx_str_t *value);
 static ngx_int_t ngx_http_jelou_secret_keep(ngx_conf_t *cf,
     ngx_http_jelou_key_t *key, ngx_str_t *value);
 static void ngx_http_jelou_secret_forget(void *data);
@@ -43,6 +45,9 @@ static char *ngx_http_jelou_secret_lines(ngx_http_jelou_file_t *file,
     u_char *p, u_char *last);
 static char *ngx_http_jelou_secret_line(ngx_http_jelou_file_t *file,
     u_char *p, u_char *last);
+static void ngx_http_jelou_secret_other_format(ngx_http_jelou_file_t *file,
+    ngx_str_t *id, ngx_str_t *value);
+static ngx_uint_t ngx_http_jelou_assignment(u_char *p, u_char *last);
 static char *ngx_http_jelou_secret_bad_line(ngx_http_jelou_file_t *file,
     const char *why);
 static ngx_array_t *ngx_http_jelou_secret_project(ngx_http_jelou_file_t *file,
@@ -85,7 +90,9 @@ ngx_http_jelou_secrets_add(ngx_conf_t *cf, ngx_http_jelou_secrets_t *secrets,
 {
     ngx_http_jelou_secret_t  *secret;
 
-    if (ngx_http_jelou_secret_valid(cf, value, "jelou_secret") != NGX_OK) {
+    if (ngx_http_jelou_secret_valid(cf, value, "jelou_secret") != NGX_OK
+        || ngx_http_jelou_secret_meant(cf, value) != NGX_OK)
+    {
         return NGX_CONF_ERROR;
     }
 
@@ -159,6 +166,38 @@ ngx_http_jelou_secret_valid(ngx_conf_t *cf, ngx_str_t *value,
                            "a secret in \"%s\" directive begins or ends "
                            "with white space", directive);
         return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+/* Of a directive's value: it would be a secret, and another one than is meant. */
+
+static ngx_int_t
+ngx_http_jelou_secret_meant(ngx_conf_t *cf, ngx_str_t *value)
+{
+    ngx_uint_t  i;
+
+    if (value->len == 3 && ngx_strncmp(value->data, "off", 3) == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"off\" is no secret, and \"jelou_secret\" "
+                           "directive cannot be switched off");
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i + 1 < value->len; i++) {
+
+        if (value->data[i] == '$'
+            && value->data[i + 1] >= '1' && value->data[i + 1] <= '9')
+        {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "\"$\" and a digit in a secret in "
+                               "\"jelou_secret\" directive are what a regular "
+                               "expression has captured, not a part of the "
+                               "secret");
+            return NGX_ERROR;
+        }
     }
 
     return NGX_OK;
@@ -420,6 +459,8 @@ ngx_http_jelou_secret_line(ngx_http_jelou_file_t *file, u_char *p,
         }
     }
 
+    ngx_http_jelou_secret_other_format(file, &id, &value);
+
     if (value.len < NGX_HTTP_JELOU_SECRET_SHORT) {
         ngx_conf_log_error(NGX_LOG_WARN, file->cf, 0,
                            "\"jelou_secret_file\": the secret in \"%V\":%ui "
@@ -452,6 +493,58 @@ ngx_http_jelou_secret_line(ngx_http_jelou_file_t *file, u_char *p,
     }
 
     return NGX_CONF_OK;
+}
+
+
+/*
+ * What is written in the format of another program's file is read as this one's,
+ * and then nobody has the secret.
+ */
+
+static void
+ngx_http_jelou_secret_other_format(ngx_http_jelou_file_t *file, ngx_str_t *id,
+    ngx_str_t *value)
+{
+    const char  *what;
+
+    what = NULL;
+
+    if (ngx_strchr("{}[]\"", id->data[0])) {
+        what = "JSON";
+
+    } else if (ngx_http_jelou_assignment(id->data, id->data + id->len)
+               || ngx_http_jelou_assignment(value->data,
+                                            value->data + value->len)
+               || (value->data != id->data && id->data[id->len - 1] == ':'))
+    {
+        what = "an assignment";
+    }
+
+    if (what) {
+        ngx_conf_log_error(NGX_LOG_WARN, file->cf, 0,
+                           "\"jelou_secret_file\": the line in \"%V\":%ui looks "
+                           "like %s", file->name, file->line, what);
+    }
+}
+
+
+/* NAME=value, and not the "=" at the end of what is in base64 */
+
+static ngx_uint_t
+ngx_http_jelou_assignment(u_char *p, u_char *last)
+{
+    u_char  *name;
+
+    for (name = p; p < last; p++) {
+
+        if (!((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z')
+              || (*p >= '0' && *p <= '9') || *p == '_'))
+        {
+            break;
+        }
+    }
+
+    return p > name && last - p > 1 && p[0] == '=' && p[1] != '=';
 }
 
 

@@ -13,7 +13,7 @@
 
 /* a row is looked for in so many places, then it is one of the others */
 
-#define NGX_HTTP_JELOU_PROBES  64
+#define NGX_HTTP_JELOU_PROBES  128
 
 
 static ngx_int_t ngx_http_jelou_status_log(ngx_http_request_t *r);
@@ -83,16 +83,18 @@ ngx_http_jelou_status_init_zone(ngx_shm_zone_t *shm_zone, void *data)
         return NGX_ERROR;
     }
 
-    /* all the rest is for secrets */
+    /* all the rest is for secrets, or what they need of it */
 
-    size = shpool->pfree * ngx_pagesize;
+    sh->nmatches = ngx_min(shpool->pfree * ngx_pagesize
+                           / sizeof(ngx_http_jelou_match_t),
+                           zone->secrets);
 
-    sh->matches = ngx_slab_calloc(shpool, size);
+    sh->matches = ngx_slab_calloc(shpool, sh->nmatches
+                                          * sizeof(ngx_http_jelou_match_t));
     if (sh->matches == NULL) {
         return NGX_ERROR;
     }
 
-    sh->nmatches = size / sizeof(ngx_http_jelou_match_t);
     sh->since = ngx_time();
 
     shpool->data = sh;
@@ -236,7 +238,7 @@ ngx_http_jelou_status_count(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx,
     ngx_http_jelou_add(&c->bytes[NGX_HTTP_JELOU_BYTES_BODY],
                        ctx->event.body.len);
 
-    if (ctx->secret) {
+    if (ctx->secret && sh->nmatches) {
         ngx_http_jelou_status_secret(ctx, sh, endpoint);
     }
 

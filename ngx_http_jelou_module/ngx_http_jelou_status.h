@@ -73,6 +73,7 @@ typedef struct {
 
 typedef struct {
     ngx_http_jelou_status_sh_t   *sh;
+    ngx_uint_t                    secrets;   /* at most so many rows */
 } ngx_http_jelou_status_zone_t;
 
 

@@ -93,6 +93,7 @@ our @wrong = (
 
 our $refused = '401 UNAUTHORIZED';
 our $asks    = '(?m)^WWW-Authenticate: Basic realm="Jelou"\r?$';
+our $signed  = '(?m)^WWW-Authenticate: X-Jelou-Signature realm="jelou"\r?$';
 our $silent  = '(?mi)^WWW-Authenticate|leak';
 
 # A header of the client's own, in all spellings, more than once
@@ -299,9 +300,9 @@ my $refusals = <<'END';
 END
 "${refusals}accepted-list $uuid\n${refusals}accepted msg_*"
 --- raw_response_headers_like eval
-[(('') x 4, ($asks) x 3, '') x 2]
+[(($signed) x 4, ($asks) x 3, '') x 2]
 --- raw_response_headers_unlike eval
-[(($silent) x 4, ('leak') x 3, $silent) x 2]
+[(('(?i)Basic|leak') x 4, ('leak') x 3, $silent) x 2]
 --- upstream eval
 [$room_event, $bot_event]
 --- upstream_headers

@@ -8,6 +8,9 @@ use warnings;
 
 use Cwd qw(getcwd);
 use File::Basename qw(basename);
+use IO::Socket::INET;
+use JSON::PP ();
+use POSIX ();
 use Test::More;
 
 use lib 't/lib';
@@ -332,15 +335,41 @@ subtest 'rotation.md: the steps' => sub {
         return $head =~ m{^HTTP/\S+ (\d+)} ? $1 : $head;
     };
 
-    is($status->($old), 200, 'the old secret is known') for 1, 2;
+    is($status->($old), 200, 'the old secret is known');
     is($status->($new), 401, 'the new one is not');
 
-    is(run($add =~ s{^cd /etc/nginx$}{cd '$dir'}mr), '', 'it is added');
+    is(run("umask 22\n" . $add =~ s{cd /etc/nginx$}{cd '$dir'}mr . "umask\npwd\n"),
+       "0022\n$dir\n", 'it is added, and the shell is as it was');
     is(slurp("$dir/jelou.secrets"), "${secrets}project-a  $new\n", 'to the others');
     is(sprintf('%o', (stat "$dir/jelou.secrets")[2] & 0777), '600',
        'and nobody else can read it');
 
+    # A request is under way, and holds an old worker.
+
+    my ($wait) = grep { /pgrep/ } fences($page, 'sh');
+
+    $wait =~ s/pgrep /pgrep -P $nginx->{pid} /;
+    $upstream->expect('delay 2 200');
+
+    my $slow = fork // die "fork: $!\n";
+
+    POSIX::_exit($status->($old) == 200 ? 0 : 1) if !$slow;
+
+    is(scalar bodies(1), 1, 'a slow request is at the application');
+
+    my $began = time;
+
     kill HUP => $nginx->{pid};
+    select undef, undef, undef, 0.5;
+
+    is(run($wait), '', 'the wait for old workers');
+    cmp_ok(time - $began, '>=', 2, 'is as long as the request');
+    cmp_ok(time - $began, '<', 20, 'and ends');
+
+    waitpid $slow, 0;
+    is($?, 0, 'which is answered');
+
+    $upstream->expect;
 
     for (1 .. 100) {
         last if $status->($new) == 200;
@@ -354,6 +383,129 @@ subtest 'rotation.md: the steps' => sub {
     my ($said) = $page =~ /\Q$count\E```\n\n```text\n(.*?)^```/ms;
 
     is(run(here($count)), $said, 'who has signed');
+};
+
+subtest 'projects.md: keeping the file' => sub {
+    my ($write) = grep { /NF != 2/ } fences($doc{'projects.md'}, 'sh');
+
+    $write =~ s{cd /etc/nginx}{cd '$dir'};
+    $write =~ s/^nginx -t .*/umask; pwd/m or die "projects.md does not reload\n";
+
+    unlink "$dir/jelou.secrets";
+    is(run("umask 22\n$write"), "0022\n$dir\n", 'it is written, and the shell is as it was');
+    is(slurp("$dir/jelou.secrets"), "project-a the-secret-of-project-a\n"
+                                    . "project-b the-secret-of-project-b\n", 'the file');
+    is(sprintf('%o', (stat "$dir/jelou.secrets")[2] & 0777), '600',
+       'nobody else can read it');
+
+    like(run($write =~ s/the-secret-of-project-b/''/r), qr/^line 2 has not two words$/m,
+         'a line without a secret is found');
+    like(slurp("$dir/jelou.secrets"), qr/^project-b the-secret/m, 'and the file stays');
+};
+
+subtest 'jelou-side.md: a client' => sub {
+    plan skip_all => 'this is not root' if $>;
+
+    my ($add) = grep { /openssl passwd/ } fences($doc{'jelou-side.md'}, 'sh');
+
+    is(run($add =~ s{/etc/nginx/}{$dir/}gr), '', 'it is added');
+
+    my ($hash, $salt) = slurp("$dir/jelou.clients") =~ /^a-client:(\$apr1\$(.+)\$.+)$/;
+
+    is(`openssl passwd -apr1 -salt '$salt' the-password`, "$hash\n", 'with its password');
+    is(sprintf('%o %s', (stat "$dir/jelou.clients")[2] & 0777,
+               scalar getgrgid((stat _)[5])), '640 www-data', 'workers can read it');
+};
+
+
+subtest 'partner-side.md' => sub {
+    my $page     = $doc{'partner-side.md'};
+    my ($config) = fences($page, 'nginx');
+    my %handler  = map { $_ => (fences($page, $_))[0] } qw(js python php);
+    my ($listen, $send) = fences($page, 'sh');
+
+    # the laptop: one terminal, and the other one
+
+    $upstream->stop;
+    $listen =~ s/--port 3000/--port 3000 --count 1/ or die "no listener\n";
+
+    my $said = run(<<"END" =~ s{\b3000\b}{$app}gr);
+ln -sf $Root/util util
+(
+${listen}) >heard 2>&1 &
+for _ in \$(seq 50); do grep -q listens heard && break; sleep 0.1; done
+${send}wait
+END
+
+    like($said, qr/^200 Answer, after/m, 'the laptop answers');
+    like(slurp("$dir/heard"),
+         qr/^POST \/jelou\/webhook, \d+ bytes, signature right, by line 1 of the secret file$/m,
+         'and says that the signature is right');
+
+    my %run = (
+        js     => ['handler.mjs', 'node', 'handler.mjs'],
+        python => ['handler.py', 'python3', 'handler.py'],
+        php    => ['handler.php', 'php', '-S', "127.0.0.1:$app", 'handler.php'],
+    );
+
+    chmod 0600, $nginx->supply('/etc/nginx/jelou.secrets', "$secret\n");
+    $nginx->replace('127.0.0.1:3000', $app);
+    $nginx->start(whole($config) =~ s/127\.0\.0\.1:3000/127.0.0.1:$app/r);
+
+    my $url = 'http://127.0.0.1:' . $nginx->port('127.0.0.1:8080') . '/jelou/webhook';
+    my $n   = 0;
+
+    for my $language (sort keys %run) {
+        my ($file, @command) = @{ $run{$language} };
+
+        cmp_ok(scalar(() = $handler{$language} =~ /\n/g), '<=', 14,
+               "$language: the handler is short");
+        like($page, qr/`\Q@command\E`/, "$language: its command") if $language ne 'php';
+
+        spew("$dir/$file", $handler{$language} =~ s/\b3000\b/$app/r);
+        unlink "$dir/events.jsonl";
+
+        my $pid = fork // die "fork: $!\n";
+
+        if ($pid == 0) {
+            chdir $dir;
+            open STDOUT, '>', "$dir/handler.out";
+            open STDERR, '>&', \*STDOUT;
+            exec @command or POSIX::_exit(127);
+        }
+
+        for (1 .. 100) {
+            last if IO::Socket::INET->new("127.0.0.1:$app");
+            select undef, undef, undef, 0.05;
+        }
+
+        my $body = message('r-1', 'm-' . ++$n) =~ s/"Hi"/"\\u00f1 \\ud83d\\ude00 \\\\"/r
+                                               =~ s/1776134352163/time . '000'/er;
+        my ($head, $answer) = $nginx->send($url, $body, secret => $secret);
+
+        like($head, qr{^HTTP/1\.1 200 }, "$language: the event is accepted");
+        is($answer, qq({"success":true,"messageId":"m-$n"}), "$language: the answer");
+
+        my $json  = JSON::PP->new->utf8;
+        my $event = $json->decode(slurp("$dir/events.jsonl"));
+
+        is($event->{user_id}, 'u-1', "$language: has the event");
+        is($event->{value}{content}{body},
+           $json->decode('"\u00f1 \ud83d\ude00 \\\\"'), "$language: and its text")
+            or diag(slurp("$dir/events.jsonl"));
+
+        kill TERM => $pid;
+        waitpid $pid, 0;
+
+        # what is down is said to be
+
+        ($head) = $nginx->send($url, message('r-1', 'm-x') =~ s/1776134352163/time . '000'/er,
+                               secret => $secret);
+        like($head, qr{^HTTP/1\.1 500 }, "$language: when it is down, the sender tries again");
+    }
+
+    $nginx->stop;
+    $upstream = Jelou::Upstream->start("$dir/upstream", http => $app);
 };
 
 subtest 'scaling.md: two tiers' => sub {

@@ -47,6 +47,9 @@ add_block_preprocessor(sub {
 
 our $in_raw  = " \n" . event() . "\n";
 our $missing = "[warn] jelou refused a request: SIGNATURE_MISSING\n";
+our $page = sub {
+    return "[$_[0] from the content handler, and an error page answers\n";
+};
 our $mismatch = $missing =~ s/MISSING/MISMATCH/r;
 our $invalid = '[info] jelou refused a request: INVALID_EVENT: 1 violation, '
                . qq(the first at "/value/id": is required\n);
@@ -678,6 +681,7 @@ location = /sorry.html {
 none
 --- log eval
 "$missing${invalid}[info] jelou refused a request: METHOD_NOT_ALLOWED\n"
+. $page->('error] jelou: UPSTREAM_FAILED: status 502')
 
 
 === error_page: a redirect
@@ -709,7 +713,8 @@ accepted m-1
 --- error_log
 upstream prematurely closed
 --- log eval
-"$missing$invalid"
+"$missing$invalid" . $page->('error] jelou: UPSTREAM_FAILED: status 502')
+. $page->('info] jelou: UPSTREAM_REJECTED: status 404')
 
 
 === error_page: a backup answers for itself, and gets the very event
@@ -755,7 +760,8 @@ location @backup {
 --- error_log
 Connection refused
 --- log eval
-$missing
+join '', map({ $page->("error] jelou: UPSTREAM_FAILED: status $_") } 502, 502, 503),
+         $missing
 
 
 === error_page: the backup is an endpoint, and answers as one
@@ -788,7 +794,7 @@ Connection refused
 [error] jelou: UPSTREAM_FAILED: status 500 from the content handler
 
 
-=== error_page: the backup keeps the failure's status, if it is told to
+=== error_page: a backup that is an endpoint answers, whatever the page's status is
 --- config
 location = /v1/external-support/webhook {
     ENDPOINT
@@ -802,13 +808,11 @@ location @backup {
 --- raw_request eval
 signed()
 --- reply
-500 UPSTREAM_FAILED
+accepted m-1
 --- upstream eval
 event()
 --- error_log
 Connection refused
---- log
-[error] jelou: UPSTREAM_FAILED: status 502 from the content handler
 
 
 === error_page: a refused request does not get further through another endpoint
@@ -959,6 +963,7 @@ Connection refused
 --- log eval
 "[error] jelou: UPSTREAM_FAILED: status 500 from the content handler\n"
 . "[info] jelou: UPSTREAM_REJECTED: status 404 from the content handler\n$missing"
+. $page->('error] jelou: UPSTREAM_FAILED: status 502')
 
 
 === proxy_intercept_errors: without a page the contract answers
@@ -1010,8 +1015,9 @@ accepted m-1
 [('leak|json') x 2, 'leak', 'leak']
 --- upstream eval
 [(event()) x 4]
---- log
-[info] jelou: UPSTREAM_REJECTED: status 422 from the content handler
+--- log eval
+join '', map({ $page->("info] jelou: UPSTREAM_REJECTED: status $_") } 404, 401),
+         "[info] jelou: UPSTREAM_REJECTED: status 422 from the content handler\n"
 
 
 === rewrite, try_files and error_page lead to an endpoint

@@ -67,6 +67,7 @@ my %value = (
     jelou_types  => 'text image', jelou_field => 'messages',
     jelou_object => 'message_event', jelou_event_type => 'incoming_message',
     jelou_strict => 'on', jelou_format => 'raw', jelou_reply => 'upstream',
+    jelou_access => 'none',
 );
 
 my @blocks;
@@ -143,6 +144,7 @@ for (
     [jelou_strict   => qw(yes 1), '""'],
     [jelou_format   => qw(json events), '""'],
     [jelou_reply    => qw(none 200), '""'],
+    [jelou_access   => qw(off on basic), '""'],
 ) {
     my ($name, @values) = @$_;
 
@@ -183,6 +185,27 @@ for (
     refused("jelou_secret: $value", in_location("jelou_secret $value; # here"),
             $want);
 }
+
+my $off     = '"off" is no secret, and "jelou_secret" directive cannot be '
+              . 'switched off in HERE';
+my $capture = '"\$" and a digit in a secret in "jelou_secret" directive are '
+              . 'what a regular expression has captured, not a part of the '
+              . 'secret in HERE';
+
+for (
+    [off => $off], ['hush-0123456789abcdef "off"' => $off],
+    map { [$_ => $capture] } "'hush-012345\$1abcdef'", '$1', '"$9-hush-0123456"',
+        '"hush-0123456789$2"', '"hush-${arg_x}-0123456$3-x"',
+) {
+    my ($value, $want) = @$_;
+
+    refused("jelou_secret: $value", in_location("jelou_secret $value; # here"),
+            $want);
+}
+
+refused('jelou_secret: off in server, and a capture in a regex location',
+        "--- config\nlocation ~ ^/(.*)\$ {\njelou_endpoint incoming_message;"
+        . "\njelou_secret hush-0123456789\$1; # here\n}", $capture);
 
 refused('jelou_secret: empty in http',
         "--- config\n--- http_config\njelou_secret ''; # here", $empty);
@@ -421,6 +444,7 @@ location /v1/rooms/ {
     jelou_endpoint  room_message;
 
     location /v1/rooms/r-1/ {
+        proxy_pass   http://app;
         jelou_types  audio; # here
     }
 }
@@ -502,6 +526,25 @@ location = /v1/external-support/webhook {
 --- requests eval
 [post(event(), secret => 'hush-0123456789a', keepalive => 1),
  post(event(), secret => 'hush 0123456789a')]
+--- reply
+accepted m-1
+accepted m-1
+--- upstream eval
+[event(), event()]
+--- warned
+nothing
+
+
+=== secrets that begin as those that are refused
+--- config
+location = /v1/external-support/webhook {
+    jelou_endpoint  incoming_message;
+    jelou_secret    off-hush-0123456789 hush-${server_port}5-0123;
+    proxy_pass      http://app;
+}
+--- requests eval
+[post(event(), secret => 'off-hush-0123456789', keepalive => 1),
+ post(event(), secret => "hush-$ENV{TEST_NGINX_SERVER_PORT}5-0123")]
 --- reply
 accepted m-1
 accepted m-1
@@ -627,23 +670,89 @@ nothing
 === a nested location inherits the endpoint, and has no content handler
 --- config
 location /v1/ {
-    jelou_endpoint  incoming_message;
+    jelou_endpoint  incoming_message; # here
     jelou_secret    $TEST_NGINX_SECRET;
     proxy_pass      http://app;
 
     location /v1/nested/ {
     }
 }
+--- refused
+location "/v1/nested/" inherits "jelou_endpoint incoming_message" and has no handler that events go on to: give it one, or "jelou_endpoint" of its own, in HERE
+
+
+=== the same, where the outer location has none either
+--- config
+location /v1/ {
+    jelou_endpoint  incoming_message; # here
+    jelou_secret    $TEST_NGINX_SECRET;
+
+    location ~ /nested/$ {
+        return  403;
+    }
+}
+--- refused
+location "/nested/\$" inherits "jelou_endpoint incoming_message" and has no handler that events go on to: give it one, or "jelou_endpoint" of its own, in HERE
+
+
+=== the same, one level further in
+--- config
+location /v1/ {
+    jelou_endpoint  incoming_message; # here
+    jelou_secret    $TEST_NGINX_SECRET;
+    proxy_pass      http://app;
+
+    location /v1/nested/ {
+        proxy_pass  http://app;
+
+        location /v1/nested/more/ {
+            jelou_types  text;
+        }
+    }
+}
+--- refused
+location "/v1/nested/more/" inherits "jelou_endpoint incoming_message" and has no handler that events go on to: give it one, or "jelou_endpoint" of its own, in HERE
+
+
+=== what answers by itself says so, or is no endpoint
+--- config
+location /v1/ {
+    jelou_endpoint  incoming_message;
+    jelou_secret    $TEST_NGINX_SECRET;
+
+    location /v1/nested/ {
+        jelou_endpoint  incoming_message;
+
+        if ($arg_x) {
+            set  $y  1;
+        }
+    }
+
+    location /v1/health {
+        jelou_endpoint  off;
+        return          204;
+    }
+
+    if ($arg_x) {
+        set  $y  1;
+    }
+
+    limit_except POST {
+        deny  all;
+    }
+}
 --- requests eval
 [post(event(), path => '/v1/nested/', keepalive => 1),
- post(event(), path => '/v1/nested/', signature => undef, keepalive => 1),
- post(event(id => '"m-2"'), path => '/v1/x')]
+ post(event(id => '"m-2"'), path => '/v1/nested/?x=1', keepalive => 1),
+ post(event(id => '"m-3"'), path => '/v1/x?x=1', keepalive => 1),
+ post('', path => '/v1/health', method => 'GET', signature => undef)]
 --- reply
 accepted m-1
-401 SIGNATURE_MISSING
 accepted m-2
---- upstream eval
-event(id => '"m-2"')
+accepted m-3
+204
+--- upstream
+none
 --- warned
 nothing
 

@@ -151,6 +151,40 @@ my $zone = 'in "jelou_dedup_zone" directive in WHERE';
 my $use  = 'in "jelou_dedup" directive in WHERE';
 my $size = 32768;
 
+# What the zone forgets while the tolerance takes it
+
+sub forgets {
+    my ($ttl, $window) = @_;
+
+    return qq([warn] zone "seen" of "jelou_dedup" forgets after $ttl s what )
+           . qq("jelou_timestamp_tolerance" takes for $window s, in WHERE\n);
+}
+
+for my $case (
+    ['message', '24h', '12h', ''],
+    ['message', '24h', '12h1ms', forgets(86400, 86401)],
+    ['message', '5s', '4s', forgets(5, 8)],
+    ['message', '24h', '24h', forgets(86400, 172800)],
+    ['message', '24h', '23h future=1h', ''],
+    ['message', '24h', '23h future=61m', forgets(86400, 86460)],
+    ['message', '24h', '24h future=0', ''],
+    ['message', '1s', '0', ''],
+    ['incoming_message', '1s', '1h', ''],
+) {
+    my ($name, $ttl, $tolerance, $want) = @$case;
+    my $lines = "ttl=$ttl, $tolerance, $name";
+
+    $nginx->says("jelou_dedup_zone zone=seen:1m ttl=$ttl;\n"
+                 . endpoint("jelou_timestamp_tolerance $tolerance;\n"
+                            . "jelou_dedup zone=seen; # WHERE\n"
+                            . "if (\$arg_x) { set \$y 1; }", $name),
+                 $want, "a ttl that is too short: $lines");
+}
+
+my $long = '[emerg] "jelou_dedup_zone" directive takes no time of more than '
+           . '365 days';
+
+my $large = 'in "jelou_dedup_zone" directive is too large in WHERE';
 my $small = 'in "jelou_dedup_zone" directive is too small in WHERE';
 
 for my $case (
@@ -175,6 +209,13 @@ for my $case (
     ['zone=seen:1m ttl=-1', qq($bad "ttl=-1" $zone)],
     ['zone=seen:1m ttl=1x', qq($bad "ttl=1x" $zone)],
     ['zone=seen:1m ttl=500ms', qq($bad "ttl=500ms" $zone)],
+    ['zone=seen:1m ttl=365d', ''],
+    ['zone=seen:1m ttl=31536001s', qq($long in WHERE)],
+    ['zone=seen:1m ttl=9223372036854775807s', qq($long in WHERE)],
+    ['zone=seen:1m ttl=9223372036854775808s',
+     qq($bad "ttl=9223372036854775808s" $zone)],
+    ['zone=seen:65537m', qq([emerg] zone "seen" $large)],
+    ['zone=seen:9223372036854775807', qq([emerg] zone "seen" $large)],
     ['zone=seen:1m 1h', qq($bad "1h" $zone)],
     ['zone=seen:1m zone=other:1m', qq($bad "zone=other:1m" $zone)],
     ['ttl=1h',

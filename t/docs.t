@@ -21,12 +21,12 @@ my $url   = '/v1/external-support/webhook';
 
 chdir $Root or die "$Root: $!\n";
 
-my %doc = map { $_ => slurp($_) } 'README.md', glob 'docs/*.md';
+my %doc = map { $_ => slurp($_) } glob '*.md docs/*.md docs/es/*.md';
 
 my %conf = configurations();
 
 my %code = map { /ngx_http_jelou_(\w+)\.c$/ => slurp($_) }
-           glob 'ngx_http_jelou_module/*.c';
+           <ngx_http_jelou_module/*.c ngx_http_jelou_module/*/*.c>;
 
 # "one " "string" of C in two parts is one
 
@@ -51,8 +51,13 @@ sub section {
 
 # Directives
 
-my %flags = "$code{module}$code{redis_module}"
-            =~ /\{ ngx_string\("(jelou_\w+)"\),\s*([A-Z_0-9|\s]+?),/g;
+my ($anywhere) = $code{redis_module} =~ /define NGX_HTTP_JELOU_REDIS_ANYWHERE\s*\\\n\s*(\S+)/;
+
+my %flags = (
+    $code{module} =~ /\{ ngx_string\("(jelou_\w+)"\),\s*([A-Z_0-9|\s]+?),/g,
+    $code{redis_module} =~ s/NGX_HTTP_JELOU_REDIS_ANYWHERE\|/$anywhere|/gr
+                        =~ /_redis_directive\("(jelou_\w+)",\s*([A-Z_0-9|\s]+?),/g,
+);
 
 # the tables of values: constant => what stands for it in a configuration
 
@@ -70,6 +75,9 @@ my %default = (
     (map { ("jelou_$_->[0]" => $_->[1] ? 'on' : 'off') }
          map { [$_ =~ /conf->(\w+),.*?(\d+)\z/s] }
              $code{module} =~ /_merge_value\((.*?)\)/sg),
+    jelou_dedup_wait =>
+        $code{module} =~ /define NGX_HTTP_JELOU_DEDUP_WAIT +(\d+)000\n/
+        ? "${1}s" : undef,
     jelou_timestamp_tolerance =>
         $code{module} =~ /msec_value\(conf->tolerance, prev->tolerance, (\d+)\)/,
     jelou_field  => $code{module} =~ /defaults\[\] = \{\s*ngx_string\("(\w+)"/,
@@ -77,26 +85,19 @@ my %default = (
                     =~ /defaults\[\] = \{[^,]*,\s*ngx_string\("(\w+)"/,
 );
 
-# The queue's: numbers, times in ms, and the names of masks
+# The queue's: numbers and times in ms
 
 sub redis_defaults {
-    my %mask = reverse $code{redis_module}
-               =~ /ngx_string\("(\w+)"\), (NGX_HTTP_UPSTREAM_FT_\w+) \}/g;
-    my ($masks) = $code{redis_module}
-                  =~ /merge_bitmask_value\(conf->next_upstream,(.*?)\);/s;
+    my ($pending) = $code{redis_conf} =~ /define NGX_HTTP_JELOU_REDIS_PENDING  (\d+)/;
 
     return (
-        jelou_redis_dedup         => 'off',
-        jelou_redis_db            => $code{redis_module}
-                                     =~ /merge_value\(conf->db, prev->db, (\d+)\)/,
-        jelou_redis_buffer_size   => '4k|8k',
-        jelou_redis_next_upstream => join(' ', map { $mask{$_} }
-                                              $masks =~ /(NGX_HTTP_UPSTREAM_FT_\w+)/g),
-        jelou_redis_next_upstream_tries => $code{redis_module}
-                    =~ /merge_uint_value\(conf->next_upstream_tries,.*?(\d+)\)/s,
-        (map { ("jelou_redis_$_->[0]" => $_->[1] ? $_->[1] / 1000 . 's' : 0) }
+        jelou_redis_dedup   => 'off',
+        jelou_redis_pending => $pending,
+        jelou_redis_db      => $code{redis_conf}
+                               =~ /merge_value\(conf->db, prev->db, (\d+)\)/,
+        (map { ("jelou_redis_$_->[0]" => $_->[1] / 1000 . 's') }
              map { [$_ =~ /conf->(\w+),.*?(\d+)\z/s] }
-                 $code{redis_module} =~ /_merge_msec_value\((.*?)\);/sg),
+                 $code{redis_conf} =~ /_merge_msec_value\((.*?)\);/sg),
     );
 }
 
@@ -104,17 +105,13 @@ my ($endpoints) = $code{schema} =~ /ngx_http_jelou_endpoints\[\] = \{(.*?)^\};/m
 
 my @endpoints = $endpoints =~ /\{ ngx_string\("(\w+)"\)/g;
 
-my @masks = $code{redis_module}
-            =~ /ngx_string\("(\w+)"\), NGX_HTTP_UPSTREAM_FT_/g;
-
 my %choice = (
-    jelou_redis_next_upstream => \@masks,
     jelou_endpoint => [@endpoints, 'off'],
     (map {
         my $enum = $_;
         ("jelou_$enum" => [map { lc } grep { defined } map { $name{$_} }
             grep { /_\U$enum\E_/ } keys %name]);
-    } qw(format reply status)),
+    } qw(format reply status access)),
 );
 
 # what a directive that has no list of values takes
@@ -127,18 +124,17 @@ my %syntax = (
     jelou_field               => 'string',
     jelou_object              => 'string',
     jelou_event_type          => 'string',
-    jelou_timestamp_tolerance => 'time',
+    jelou_timestamp_tolerance => 'time [future=time]',
     jelou_dedup_zone          => 'zone=name:size [ttl=time]',
     jelou_dedup               => 'zone=name [key=string] | off',
+    jelou_dedup_wait          => 'time',
     jelou_redis_pass          => 'address',
-    jelou_redis_stream        => 'name [maxlen=number]',
+    jelou_redis_stream        => 'name [limit=number | maxlen=number]',
     jelou_redis_dedup         => 'time [key=string] | off',
     jelou_redis_auth_file     => 'path | off',
-    jelou_redis_buffer_size   => 'size',
-    (map { ("jelou_redis_$_" => 'number') } qw(db next_upstream_tries)),
-    (map { ("jelou_redis_$_" => 'time') }
-         qw(connect_timeout send_timeout read_timeout next_upstream_timeout)),
-    jelou_status_zone         => 'zone=name:size',
+    (map { ("jelou_redis_$_" => 'number') } qw(db pending)),
+    (map { ("jelou_redis_$_" => 'time') } qw(connect_timeout read_timeout)),
+    jelou_status_zone         => 'zone=name:size [secrets=number]',
 );
 
 my %context = (MAIN => 'http', SRV => 'server', LOC => 'location');
@@ -269,9 +265,20 @@ subtest names => sub {
     for my $file (sort keys %doc, keys %conf) {
         my $text = ($doc{$file} // $conf{$file}) =~ s/\]\([^)]*\)/]/gr;
 
-        same([grep { !$known{$_} } $text =~ /(?<![\w\$])(\$?jelou_\w+)/g], [],
-             $file);
+        my @names = $text =~ /(?<![\w\$])(\$?jelou_\w+)/g;
+
+        # "jelou_redis_..." stands for all that begin so
+
+        same([grep { my $name = $_; !$known{$name}
+                     && !($name =~ /_$/ && grep { /^\Q$name\E/ } keys %known) }
+                   @names], [], $file);
     }
+
+    my ($table) = $doc{'README.md'} =~ /^## Directives\n(.*?)^## /ms;
+    my @rows    = $table =~ /\[`(jelou_\w+)\W*`\]/g;
+
+    same([grep { my $name = $_; !grep { $name eq $_ || /_$/ && $name =~ /^$_/ } @rows }
+               keys %flags], [], 'the README has all directives');
 };
 
 
@@ -319,7 +326,7 @@ subtest errors => sub {
     my %key = map { $_ => 1 } keys %refusal, values %status;
 
     for my $file (sort keys %doc) {
-        same([grep { !$key{$_} } $doc{$file} =~ /`(?!NGX_)([A-Z]+_[A-Z_]+)`/g], [],
+        same([grep { !$key{$_} } $doc{$file} =~ /`(?!NGX_|JELOU_)([A-Z]+_[A-Z_]+)`/g], [],
              "$file: no other key");
     }
 
@@ -530,8 +537,11 @@ subtest links => sub {
 
     # The index has all pages, and the README has the index.
 
-    same([grep { !$linked{'docs/README.md'}{$_} }
-          grep { !/README/ } keys %doc], [], 'pages that the index does not have');
+    for my $dir (qw(docs docs/es)) {
+        same([grep { !$linked{"$dir/README.md"}{$_} && !/README/ && dirname($_) eq $dir }
+                   keys %doc], [], "pages that the index of $dir does not have");
+    }
+
     ok($linked{'README.md'}{'docs/README.md'}, 'the README has the index');
 };
 
@@ -593,13 +603,6 @@ subtest 'blocks of configuration' => sub {
     }
 };
 
-subtest 'the README has production.conf' => sub {
-    my ($copy) = grep { /ssl_certificate/ } fences($doc{'README.md'}, 'nginx');
-
-    is($copy, $conf{'docs/examples/production.conf'},
-       'the README has production.conf as it is');
-};
-
 # with(DIRECTIVE VALUE, ENDPOINT): a configuration with it
 
 sub with {
@@ -627,20 +630,27 @@ subtest 'documented values' => sub {
     my %value = (
         secret => ['a-secret-value-x'], string => ['"a b"'],
         path => ['/etc/nginx/jelou.secrets'], time => [qw(0 30s 12h 1d)],
+        'time [future=time]' => ['0', '30s', '12h future=5m', '1d future=0'],
         'secret | off' => [qw(a-secret-value-x off)],
         'zone=name:size [ttl=time]' => ['zone=z:1m', 'zone=z:1m ttl=7d'],
         'zone=name [key=string] | off' =>
             ['zone=seen', 'zone=seen key=$request_id', 'off'],
-        type => [], address => [qw(queue 127.0.0.1 127.0.0.1:6379 unix:/r.sock)],
-        'name [maxlen=number]' => ['events', '"a:{$uri}" maxlen=1000'],
+        type => [], address => [qw(queue 127.0.0.1 127.0.0.1:6379 unix:/r.sock $arg_to)],
+        'name [limit=number | maxlen=number]' =>
+            ['events', '"a:{$uri}" maxlen=1000', 'events limit=1000'],
         'time [key=string] | off' => ['1h', '1d key=$request_id', 'off'],
         'path | off' => [qw(/etc/nginx/jelou.redis off)],
-        size => [qw(4k 8192)], number => [0, 3],
-        'zone=name:size' => ['zone=z:64k'],
+        number => [0, 3],
+        'zone=name:size [secrets=number]' =>
+            ['zone=z:64k', 'zone=z:64k secrets=0', 'zone=z:64k secrets=1000'],
     );
 
     for my $name (sort keys %flags) {
-        for my $value (@{ $choice{$name} // $value{$syntax{$name}} }) {
+        my @values = $name eq 'jelou_dedup_wait' ? qw(0 30s 60s)
+                   : @{ $choice{$name} // $value{$syntax{$name}} };
+
+        for my $value (@values) {
+            next if "$name $value" eq 'jelou_redis_pending 0';
             is($nginx->check(with("$name $value", 'message')), '',
                "$name $value");
         }
@@ -702,6 +712,8 @@ sub received { return map { $_->{body} } $upstream->requests($_[0]) }
 my ($quick) = grep { /^load_module/ && !/ssl/ } fences($doc{'README.md'}, 'nginx');
 my ($shell) = grep { /openssl dgst/ } fences($doc{'README.md'}, 'sh');
 my ($event, $accepted) = fences($doc{'README.md'}, 'json');
+
+$shell =~ s/^nginx -t .*\n//m or die "the README does not start nginx\n";
 
 my ($secret) = $quick =~ /jelou_secret\s+"([^"]+)"/;
 

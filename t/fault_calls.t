@@ -17,7 +17,7 @@ use Jelou::Redis;
 use Jelou::Server;
 use Jelou::Upstream;
 use Test::More;
-use Time::HiRes qw(time);
+use Time::HiRes qw(sleep time);
 
 my $unusable = Jelou::Faults->unusable;
 
@@ -112,6 +112,8 @@ my @cases = (
     case('bot_message', "$dedup $pass", '200 replayed', again => 1),
     case('message', "jelou_dedup zone=seen; $pass", '422 MESSAGE_ID_REUSED',
          again => 1, change => sub { "$_[0] " }),
+    case('message', "jelou_dedup zone=seen; jelou_dedup_wait 2s; $pass", 200,
+         wait => 1),
 
     # refusals
 
@@ -166,6 +168,12 @@ my @cases = (
     case('bot_message', "$queue jelou_redis_dedup 1h"
          . ' key=$http_idempotency_key;', '200 replayed', queue => 'once',
          again => 1),
+    case('message', "$queue jelou_redis_dedup 1h;", 200, queue => 'once',
+         fresh => 1, system => 'system'),
+    case('bot_message', 'jelou_redis_pass authenticated; jelou_redis_db 3;'
+         . ' jelou_redis_stream events limit=100000; jelou_redis_auth_file auth;'
+         . ' jelou_redis_dedup 1h key=$http_idempotency_key;', 200,
+         queue => 'once', db => 3, fresh => 1, system => 'system'),
     case('message', "$queue jelou_redis_dedup 1h;", '422 MESSAGE_ID_REUSED',
          queue => 'once', again => 1, change => sub { "$_[0] " }),
 );
@@ -257,17 +265,6 @@ sub raw {
                        ? (change => $case->{change}) : ());
 }
 
-sub settled {
-    my ($raw) = @_;
-
-    my ($said, $until) = ('409', time + 2);
-
-    $said = verdict(ask($port, $raw))
-        while $said =~ /^409/ && time < $until;
-
-    return $said;
-}
-
 # One request, in which the n-th calls fail, and the same again without.  What is
 # wrong is added to the list.
 
@@ -284,6 +281,11 @@ sub one {
     ask($port, raw($i, $id, 1)) if $case->{again};
     $redis->command(qw(SCRIPT FLUSH)) if $case->{flush};
 
+    if ($case->{fresh}) {
+        $redis->command(qw(CLIENT KILL TYPE normal SKIPME yes));
+        sleep 0.01;
+    }
+
     $faults->fail($worker, $kinds, $n, $times);
 
     my $said = verdict(ask($port, $raw));
@@ -293,7 +295,11 @@ sub one {
 
     $what .= " ($seen->{name})";
 
+    # a command that was lost with its connection is sent once more
+
     my $good = $said eq $case->{want} || $said eq '500 INTERNAL_ERROR'
+               || $said eq '200 replayed' && ($case->{queue} // '') eq 'once'
+                  && $case->{want} eq '200'
                || $said eq 'none' || $said eq 'cut off 500'
                || $said =~ /^500 UPSTREAM_FAILED/
                   && ($case->{want} =~ /^200|UPSTREAM/ || $case->{queue})
@@ -305,7 +311,7 @@ sub one {
 
     # and again: as if nothing had been, but for what was delivered
 
-    my $again = settled($raw);
+    my $again = verdict(ask($port, $raw));
     my $want  = $case->{want} =~ s/ replayed//r;
 
     push @{ $result->{wrong} }, "$what: then $again"
@@ -421,6 +427,61 @@ for my $i (0 .. $#cases) {
     }
 
     is_deeply([$nginx->workers], [$worker], "$name: the worker goes on");
+    ($worker) = $nginx->workers;
+}
+
+# A repetition that waits for the first try, whose calls fail as well
+
+{
+    my ($i)  = grep { $cases[$_]{wait} } 0 .. $#cases;
+    my $left = '';
+
+    for my $kinds (qw(memory module crypto system)) {
+        my ($n, $failed, @wrong) = (0, 1);
+
+        while ($failed && $n < 200) {
+            my $raw = raw($i, ++$number);
+
+            $upstream->expect('delay 0.05', 200);
+
+            my $first = Jelou::Load::send_to($port, $raw);
+
+            push @wrong, "$n: not in progress" if $upstream->requests(1) != 1;
+            $faults->fail($worker, $kinds, ++$n);
+
+            my $said  = verdict(ask($port, $raw));
+            my $seen  = $faults->seen;
+            my @said  = (verdict(read_all($first)), $said);
+
+            $faults->none($worker);
+            close $first;
+
+            my $again = verdict(ask($port, $raw));
+
+            $failed = $seen->{failed};
+
+            my $what  = "$n ($seen->{name}): @said, then $again";
+            my $count = () = $upstream->requests(1);
+
+            push @wrong, $what
+                if grep({ !/^(?:200|200 replayed|500 \w+|none|cut off \d+)$/ } @said)
+                   || $again !~ /^200/ || $count < 1 || $count > 2;
+        }
+
+        is(join("\n", @wrong), '', "who waits: $kinds: $n calls");
+        cmp_ok($n, '>', 3, "who waits: $kinds: some have failed")
+            if $kinds ne 'crypto';
+
+        my $now = $faults->left($worker);
+
+        # what the first kind has opened for good
+
+        is($left && Jelou::Faults::more($now, $left) ? "$left, $now" : '', '',
+           "who waits: $kinds: nothing is left");
+        $left = $now;
+    }
+
+    is_deeply([$nginx->workers], [$worker], 'who waits: the worker goes on');
     ($worker) = $nginx->workers;
 }
 

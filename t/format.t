@@ -428,5 +428,7 @@ post($in_raw)
 'X-Jelou-Signature: ' . sign($in_raw)
 --- error_log
 Connection refused
+--- log
+[error] jelou: UPSTREAM_FAILED: status 502 from the content handler, and an error page answers
 
 

@@ -421,3 +421,22 @@ post('', path => '/v1/other', length => 1024 * 1024 * 1024 + 1)
 none
 --- no_error_log
 too large
+
+
+=== a path that names no room is looked at before the size
+--- config
+location /v1/rooms/ {
+    client_max_body_size  1k;
+    jelou_endpoint        room_message;
+    jelou_access          elsewhere;
+    proxy_pass            http://app;
+}
+--- raw_request eval
+post('x' x 2000, path => '/v1/rooms/message')
+--- reply
+404 NOT_FOUND
+--- upstream
+none
+--- error_log
+client intended to send too large body
+jelou refused a request: NOT_FOUND

@@ -9,7 +9,9 @@ use Jelou 'no_plan';
 use Jelou::Server;
 
 use Digest::SHA qw(hmac_sha256_hex);
+use IO::Socket::INET;
 use JSON::PP ();
+use MIME::Base64 ();
 use Time::HiRes qw(time);
 
 my $script = 'util/jelou-send';
@@ -148,8 +150,9 @@ for my $shell (@shells) {
     is(system("@$shell -n $script"), 0, "$name -n") if $shell->[0] ne 'busybox';
 
     for my $key (@secrets) {
-        my ($code) = command({ shell => $shell },
-                             '--secret-file', file(key => "$key\n"),
+        my @from = $key =~ /\s/ ? ('--secret-env', 'KEY')
+                                : ('--secret-file', file(key => "$key\n"));
+        my ($code) = command({ shell => $shell, env => { KEY => $key } }, @from,
                              'message', "$base/bare", file(odd => $odd));
         my ($r) = $app->requests(1);
         my ($is) = $r->{head} =~ /^X-Jelou-Signature: (.*)\r$/m;
@@ -230,10 +233,21 @@ for my $case (
     ['--secret-env',  {}, 'SECRET_HERE', 2, 'that is not there'],
     ['--secret-env',  {}, 'x;id', 2, 'with a name that is none'],
     ['--secret-file', {}, "$dir/none", 2, 'a file that is not there'],
-    ['--secret-file', {}, file(empty => "\nx\n"), 2, 'an empty first line'],
-    ['--secret-file', {}, file(bad => "another secret"), 1, 'a wrong one'],
+    ['--secret-file', {}, file(empty => "\n # x\n"), 2, 'no secret'],
+    ['--secret-file', {}, file(bad => "another-secret"), 1, 'a wrong one'],
     ['--secret-file', {}, file(two => "$Jelou::Secret\nmore\n"), 0,
      'the first line counts'],
+    ['--secret-file', {}, file(words => "a b c\n"), 2, 'three words'],
+    ['--secret-file', {}, file(bom => "\xef\xbb\xbf$Jelou::Secret\n"), 2,
+     'a byte order mark'],
+    ['--secret-file', {}, file(crlf => "# secrets\r\n\r\n$Jelou::Secret\r\n"), 0,
+     'comments and CR'],
+    ['--secret-file', {}, file(own => "others\np-2 no\np-1\t$Jelou::Secret \np-1 new"),
+     0, "the project's own lines come first"],
+    ['--secret-file', {}, file(rest => "p-2 no\n$Jelou::Secret\n"), 0,
+     'a project without lines has the others'],
+    ['--secret-file', {}, file(foreign => "p-2 $Jelou::Secret\n"), 2,
+     'a project that has none'],
 ) {
     my ($option, $env, $value, $want, $name) = @$case;
     my ($code, $out) = command({ env => $env }, $option, $value,
@@ -498,6 +512,209 @@ for my $case (
     like($r->{head}, qr/^X-Note: it's here\r$/m, "dry run, $name: options of curl's");
 }
 
+# What it needs
+
+for my $tool (qw(curl openssl)) {
+    my $path = "$dir/without-$tool";
+
+    mkdir $path;
+    symlink "$tools/$_", "$path/$_"
+        for grep { $_ ne $tool } map { m{([^/]+)$} } glob "$tools/*";
+
+    ($code, $out, $err) = command({ env => { PATH => $path }, shell => ['/bin/sh'] },
+                                  @signed, 'incoming_message', $base);
+
+    is($code, 2, "without $tool: the exit status");
+    like($err, qr/^jelou-send: this needs $tool, which is not there$/m,
+         "without $tool: what it says");
+}
+
+($code, $out, $err) = command(@signed, '--timeout', 0, 'message', $base);
+like($err, qr/^jelou-send: --timeout 0: a number from 1 on here$/m, '--timeout 0');
+
+my ($version) = Jelou::Server::slurp('ngx_http_jelou_module/ngx_http_jelou_module.h')
+                =~ /NGX_HTTP_JELOU_VERSION +"(.+)"/;
+
+is((command('--version'))[1], "jelou-send $version\n", "the module's version");
+
+
+# Answers as JSON
+
+($code, $out) = command({ answers => ['200 OK' . "\n\n\"\\\t\x1b\nend", 503] }, @signed,
+                        '--json', '--count', 2, 'incoming_message', "$base/answer");
+
+my @said = map { JSON::PP->new->utf8->decode($_) } split /\n/, $out;
+
+is($code, 1, 'JSON: the exit status');
+is(scalar @said, 2, 'JSON: a line an answer, and nothing else');
+is_deeply([map { [@$_{qw(n status)}] } @said], [[1, 200], [2, 500]], 'JSON: statuses');
+is($said[0]{answer}, "\"\\\t\x1b\nend", 'JSON: an answer');
+is(JSON::PP->new->decode($said[1]{answer})->{error}{key}, 'UPSTREAM_FAILED',
+   'JSON: a refusal');
+
+($code, $out) = command(@signed, '--json', 'incoming_message',
+                        "http://127.0.0.1:$Jelou::Port{DOWN}");
+is($code, 3, 'JSON, nobody listens: the exit status');
+like($out, qr/^\{"n":1,"status":null,"ms":\d+,"error":"curl: \(7\) .*"\}\n\z/,
+     'JSON, nobody listens: what it says');
+
+
+# verify: right, or where it goes wrong
+
+my $several = file(several => "# x\np-9 of-another-project\n$Jelou::Secret\r\n");
+my $right   = sign($event);
+my $digits  = $right =~ s/^sha256=//r;
+
+for my $case (
+    ['it is right', 0, $right, $event, 'right, by line 3 of the secret file'],
+    ['in upper case', 0, "sha256=\U$digits", $event, qr/^right/],
+    ["of a project's secret", 0, sign($event, 'of-another-project'), $event,
+     'right, by line 2 of the secret file (p-9)'],
+    ['no prefix', 1, $digits, $event,
+     'wrong: it has no "sha256=" before the digits; its digits are right'],
+    ['white space', 1, " $right", $event, qr/^wrong: it has white space around it;/],
+    ['too short', 1, substr($right, 0, 70), $event,
+     'wrong: it has 63 characters after "sha256=", not 64'],
+    ['no hex', 1, $right =~ s/.$/g/r, $event,
+     'wrong: it has a character that is no hex digit'],
+    ['another prefix', 1, "sha1=$digits", $event,
+     qr/^wrong: it does not begin with "sha256=";/],
+    ['base64', 1, 'sha256=' . MIME::Base64::encode_base64(pack('H*', $digits), ''),
+     $event, 'wrong: it is base64, and should be 64 hex digits'],
+    ['none', 1, '', $event, 'wrong: there is none'],
+    ['a line feed too many', 1, $right, "$event\n",
+     'wrong: it is right for the body without the line feed at its end'],
+    ['a line feed too few', 1, sign("$event\n"), $event,
+     'wrong: it is right for the body with a line feed at its end'],
+    ['CR LF', 1, sign("{\n}"), "{\r\n}",
+     'wrong: it is right for the body with line feeds in place of CR LF'],
+    ['LF', 1, sign("{\r\n}"), "{\n}",
+     'wrong: it is right for the body with CR LF in place of line feeds'],
+    ['white space', 1, sign('{"a b":[1,"\\" :"]}'), qq({ "a b" :\t[1, "\\" :"]\n}),
+     'wrong: it is right for the body without white space between its members'],
+    ['an empty body', 1, sign(''), $event, 'wrong: it is right for an empty body'],
+    ['a secret with its line feed', 1, sign($event, "$Jelou::Secret\n"), $event,
+     'wrong: it is right for the secret with a line feed at its end'],
+    ['and a body without', 1, sign($event, "$Jelou::Secret\n"), "$event\n",
+     'wrong: it is right for the secret with a line feed at its end and the body'
+     . ' without the line feed at its end'],
+    ['another secret', 1, sign($event, 'x'), $event,
+     'wrong: it is of another secret, or of another body; for these it is '
+     . sign($event, 'of-another-project') . " or $right"],
+) {
+    my ($name, $want, $value, $body, $says) = @$case;
+
+    ($code, $out, $err) = command({ in => $body }, 'verify', '--secret-file',
+                                  $several, '--signature', $value);
+
+    is("$code$err", $want, "verify: $name: the exit status");
+    ref $says ? like($out, $says, "verify: $name: what it says")
+              : is($out, "$says\n", "verify: $name: what it says");
+}
+
+($code, $out) = command('verify', '--secret-file', file(hex => "6b6579\n"),
+                        '--signature', sign($event, 'key'), $file);
+is($out, "wrong: it is right for the bytes of the secret, taken as hex\n",
+   'verify: a decoded secret');
+
+($code, $out) = command('verify', '--json', @signed, '--signature', $right, $file);
+is($out, qq({"signature":"right","line":1}\n), 'verify: as JSON');
+
+($code, $out) = command('verify', '--json', @signed, '--signature', 'x', $file);
+like($out, qr/^\{"signature":"wrong","reason":"it does not begin with \\"sha256=\\""/,
+     'verify: as JSON, wrong');
+
+($code, $out) = command({ env => { KEY => 'a secret' } }, 'verify', '--secret-env',
+                        'KEY', '--signature', sign($event, 'a secret'), $file);
+is("$code$out", "0right\n", 'verify: a secret of the environment');
+
+
+# listen: what it says and answers, of what nginx and others send
+
+sub listening {
+    my ($arguments, $requests) = @_;
+
+    unlink "$dir/complaints";
+
+    my $pid = fork // die "fork: $!\n";
+
+    if ($pid == 0) {
+        open STDOUT, '>', "$dir/heard";
+        open STDERR, '>', "$dir/complaints";
+        exec 'sh', $script, 'listen', '--port', 0, '--count', scalar @$requests,
+             @$arguments or POSIX::_exit(127);
+    }
+
+    my $port;
+
+    for (1 .. 100) {
+        last if -s "$dir/complaints"
+                && (($port) = Jelou::Server::slurp("$dir/complaints") =~ /:(\d+)$/m);
+        select undef, undef, undef, 0.05;
+    }
+
+    my @answers;
+
+    for my $request ($port ? @$requests : ()) {
+        my $socket = IO::Socket::INET->new(PeerAddr => "127.0.0.1:$port", Timeout => 5)
+            or last;
+
+        print $socket $request;
+        local $SIG{ALRM} = sub { die "no answer\n" };
+        alarm 10;
+        push @answers, do { local $/; <$socket> };
+        alarm 0;
+    }
+
+    kill TERM => $pid if @answers < @$requests;
+    waitpid $pid, 0;
+
+    return ($? >> 8, Jelou::Server::slurp("$dir/heard"), @answers);
+}
+
+my @requests = (post($event), post($event, secret => 'x'), post($event, signature => undef),
+                post($event, signature => [$right, $right]), post($event, chunked => 9),
+                post("\e[31m", headers => ['Expect: 100-continue']));
+
+($code, $out, my @answers) = listening(
+    ['--secret-file', $several, '--status', 202, '--answer', '{"a":1}'], \@requests);
+
+is($code, 0, 'listen: the exit status');
+is(join(' ', map { /^HTTP\/1\.1 (\d+)/ } @answers), '202 401 401 401 202 100',
+   'listen: the answers');
+like($answers[0], qr/\r\n\r\n\{"a":1\}\z/, 'listen: what was told');
+like($answers[5], qr/\r\n\r\nHTTP\/1\.1 202 /, 'listen: after 100 Continue');
+is(join("\n", $out =~ /(signature .*)/g), <<"END" =~ s/\n\z//r, 'listen: the signatures');
+signature right, by line 3 of the secret file
+signature wrong
+signature missing: there is none
+signature malformed: there are several
+signature right, by line 3 of the secret file
+signature right, by line 3 of the secret file
+END
+like($out, qr/^POST \S+, \d+ bytes, signature right, .*\n\n\{\n  "field": "messages",$/m,
+     'listen: a body, readably');
+like($out, qr/^  \}\n\}\n\nanswered 202\n/m, 'listen: to its end');
+like($out, qr/^\[31m$/m, 'listen: no control characters');
+
+($code, $out) = listening(['--json', @signed], [post($event), post("\"\n", secret => 'x')]);
+is_deeply([map { JSON::PP->new->utf8->decode($_) } split /\n/, $out],
+          [{ method => 'POST', path => $Jelou::Path, signature => 'right', line => 1,
+             status => 200, body => $event },
+           { method => 'POST', path => $Jelou::Path, signature => 'wrong',
+             status => 401, body => "\"\n" }], 'listen: as JSON');
+
+($code, $out) = listening([], [post($event), post($event, signature => undef)]);
+is(join(' ', $out =~ /signature (.*)/g), 'not checked missing', 'listen: no secret');
+
+for my $case (['verify', @signed], ['verify', '--signature', $right],
+              ['listen', '--port', 'x'], ['listen', '--status', 99], ['listen', $base],
+              ['verify', @signed, '--signature', 'x', $file, $file])
+{
+    is((command(@$case))[0], 2, "called as @$case");
+}
+
+
 # How it is called
 
 for my $case (
@@ -528,6 +745,11 @@ my %parsed = map { $_ => 1 } map { /--[a-z][a-z-]*/g }
 my %told   = map { $_ => 1 } map { /--[a-z-]+/g } $out =~ /^ {4}(--.*)$/mg;
 
 is_deeply([sort keys %told], [sort keys %parsed], 'all options are told');
+
+my $page = Jelou::Server::slurp('debian/jelou-send.1') =~ s/\\-/-/gr;
+my %page = map { $_ => 1 } $page =~ /(--[a-z][a-z-]*)/g;
+
+is_deeply([sort keys %page], [sort keys %parsed], 'and the manual page has them');
 
 ($code, $out) = command('--example', 'message');
 is($code, 0, '--example');

@@ -67,6 +67,8 @@ sub heads(@) {
     return @heads > 1 ? \@heads : $heads[0];
 }
 
+our $challenge = 'WWW-Authenticate: X-Jelou-Signature realm="jelou"';
+
 # The events m-1, m-2, ... as requests on one connection, and their bodies
 
 sub ids($)    { return map { "m-$_" } 1 .. $_[0] }
@@ -163,7 +165,7 @@ jelou_types           text image;
 422 TYPE_NOT_ALLOWED
 413 PAYLOAD_TOO_LARGE
 --- raw_response_headers_like eval
-heads([405, 'Allow: POST'], (401) x 4, 415, 415, 400, 422, 422, 413)
+heads([405, 'Allow: POST'], ([401, $challenge]) x 4, 415, 415, 400, 422, 422, 413)
 --- upstream
 none
 --- log
@@ -218,6 +220,29 @@ join "\n", map { "$_ UPSTREAM_REJECTED" } @rejected
 bodies(@rejected)
 --- log eval
 join '', map { "[info] jelou: UPSTREAM_REJECTED: status $_ from the content handler\n" } @rejected
+
+
+=== words that fit a rejection for now, and any other
+--- requests eval
+events(6)
+--- upstream_answer eval
+[400, 408, 425, 428, 429, 404]
+--- reply eval
+join "\n", map { "$_ UPSTREAM_REJECTED" } 400, 408, 425, 428, 429, 404
+--- response_body_like eval
+my $never = '"description":"The event was valid but the application rejected '
+    . 'it\.".*"en":"Do not send the same event again unchanged\.",'
+    . '"es":"No envíe el mismo evento de nuevo sin cambios\.".*'
+    . '"en":"The message could not be sent\."';
+my $later = '"description":"The event was valid but the application rejected '
+    . 'it for now\.".*"en":"Send the same event again later\.",'
+    . '"es":"Envíe el mismo evento de nuevo más tarde\.".*'
+    . '"en":"The message could not be sent\. Please try again later\."';
+[$never, $later, $later, $never, $later, $never]
+--- upstream eval
+bodies(6)
+--- log eval
+join '', map { "[info] jelou: UPSTREAM_REJECTED: status $_ from the content handler\n" } 400, 408, 425, 428, 429, 404
 
 
 === upstream statuses that no HTTP has
@@ -314,13 +339,8 @@ bodies(4)
 
 
 === no byte of a large answer gets out: in a temporary file
---- http_config
-proxy_cache_path  cache keys_zone=cache:1m;
 --- directives
-proxy_cache            cache;
-proxy_cache_methods    POST;
-proxy_cache_key        $request_id;
-proxy_cache_valid      any 1m;
+proxy_store            $TEST_NGINX_SERVROOT/stored-$request_id;
 --- requests eval
 events(3)
 --- upstream_answer eval
@@ -495,7 +515,7 @@ accepted m-1
 401 SIGNATURE_MISMATCH
 accepted m-1
 --- raw_response_headers_like eval
-heads('m-1', [405, 'Allow: POST'], 'm-1', 401, 'm-1')
+heads('m-1', [405, 'Allow: POST'], 'm-1', [401, $challenge], 'm-1')
 --- upstream
 none
 --- log
@@ -546,7 +566,7 @@ accepted m-1
 404 UPSTREAM_REJECTED
 500 UPSTREAM_FAILED
 --- raw_response_headers_like eval
-heads([401, 'X-Always: yes'], ['m-1', 'X-Always: yes', 'X-Good: yes'],
+heads([401, $challenge, 'X-Always: yes'], ['m-1', 'X-Always: yes', 'X-Good: yes'],
       [404, 'X-Always: yes'], [500, 'X-Always: yes'])
 --- upstream eval
 bodies(3)
@@ -643,7 +663,7 @@ post(event(), version => '1.0', signature => undef)
 --- reply
 401 SIGNATURE_MISSING
 --- raw_response_headers_like eval
-heads(401)
+heads([401, $challenge])
 --- upstream
 none
 --- log

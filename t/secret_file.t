@@ -212,6 +212,7 @@ check('only white space and comments', "\n# one\n  # two\r\n\t\n", $none);
 check('three fields', "$D\n\n# comment\np-1 $A b\n", "${bad}:4 $more\n");
 check('a comment behind a secret', "p-1 $A # now\n", "${bad}:1 $more\n");
 check('a secret in quotes', qq($D\np-1 "a secret"\n), "${bad}:2 $more\n");
+check('an assignment with spaces', "SECRET = $A\n", "${bad}:1 $more\n");
 check('a NUL', "$D\n$A\0\n", "${bad}:2 $ctrl\n");
 check('an escape', "p-1\e $A\n", "${bad}:1 $ctrl\n");
 check('a DEL', "$D\x7f\n", "${bad}:1 $ctrl\n");
@@ -231,6 +232,24 @@ check('others can write it', sub { Jelou::Server::spew($_[0], "$D\n", 0602) },
       qq([warn] "jelou_secret_file": others can read or write "FILE" in WHERE\n));
 check('the group can read it', sub { Jelou::Server::spew($_[0], "$D\n", 0640) },
       '');
+
+my %looks = (
+    'an assignment' => ["SECRET=$A", "project_1=$A", "_x=0123456789abcdef",
+                        "export SECRET=$A", "SECRET=$A p-1-0123456789abcdef", "p-1 SECRET=$A",
+                        "p-1: $A", "9=0123456789abcdef"],
+    'JSON'          => [qq({"p-1":"$A"}), qq("p-1": "$A",), qq("$A"),
+                        qq(["$A"]), qq(}$A), qq(]$A)],
+);
+
+for my $what (sort keys %looks) {
+    check("$what: $_", "# comment\n$_\n", '[warn] "jelou_secret_file": '
+          . qq(the line in "FILE":2 looks like $what in WHERE\n))
+        for @{ $looks{$what} };
+}
+
+check("no assignment: $_", "$_\n", '')
+    for "${A}=", "${A}==", "p-1 ${A}==", "=$A", "$A:", "a-b=$A", "a.b=$A",
+        "$A\\{}[]", "p-1 {$A}", "p-1 0123456789abcdef=";
 
 check('twice', "$D\n", qq([emerg] "jelou_secret_file" directive is duplicate )
       . "in OTHER\n", "jelou_secret_file FILE; # WHERE\n"

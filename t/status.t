@@ -94,6 +94,7 @@ server {
         jelou_secret_file  secrets;
         jelou_types        text image video audio;
         jelou_dedup        zone=seen;
+        jelou_dedup_wait   0;
         proxy_pass         http://app;
     }
     location = /message {
@@ -430,7 +431,7 @@ is(page()->{dedup}{seen}{in_flight}, 1, 'one message is in flight');
 
 sent(post($held, @in), 'incoming_message', 'duplicate_in_flight',
      body => length $held, secret => 1);
-is($status, 409, 'in flight');
+is($status, 500, 'in flight');
 
 Jelou::Load::answer($first);
 close $first;
@@ -480,7 +481,7 @@ sub to_bot {
 
 to_bot('/down', 'upstream_failed');
 is($status, 500, 'nobody listens');
-to_bot('/down/page', 'upstream_failed', logged => 0);
+to_bot('/down/page', 'upstream_failed');
 is($status, 200, 'a page answers, and the failure is one');
 to_bot('/down/twice', 'accepted', types => ['text']);
 is($status, 200, 'a second application takes it');
@@ -530,9 +531,30 @@ $upstream->expect('hang');
 
 my $hung = event(id => '"hung"');
 
-goes_away(post($hung, @in), 'does not wait', body => length $hung,
-          event => length $hung, secret => 1,
+goes_away(post($hung, path => '/passing'), 'does not wait', body => length $hung,
+          event => length $hung, secret => 1, logged => 0,
           then => sub { $upstream->requests(1) });
+
+# With deduplication the event is delivered all the same.
+
+$upstream->expect('delay 0.3');
+
+my $gone   = event(id => '"gone"');
+my $taken  = page()->{endpoints}{incoming_message}{accepted};
+my $leaves = Jelou::Load::send_to($port, post($gone, @in));
+
+$nginx->wait_for('it is being delivered', sub { $upstream->requests(1) });
+close $leaves;
+
+ok($nginx->wait_for('it is counted', sub {
+    page()->{endpoints}{incoming_message}{accepted} == $taken + 1
+}), 'accepted: does not wait, with deduplication');
+
+counted('incoming_message', 'accepted', types => ['text'], body => length $gone,
+        event => length $gone, secret => 1);
+
+sent(post($gone, @in), 'incoming_message', 'duplicate', body => length $gone,
+     secret => 1);
 
 $upstream->expect;
 
@@ -621,7 +643,7 @@ cmp_ok($page->{since}, '<=', $page->{time}, 'and that of the first');
 
 my $seen = $page->{dedup}{seen};
 
-is($seen->{entries}, 7, 'the zone has what was delivered');
+is($seen->{entries}, 8, 'the zone has what was delivered');
 is($seen->{evictions}, 0, 'and has lost none');
 
 is_deeply([sort keys %{ $page->{dedup} }],
@@ -884,6 +906,10 @@ says('a wrong size', 'jelou_status_zone zone=z:64x; # WHERE',
      '[emerg] invalid zone "z:64x" in "jelou_status_zone" directive in WHERE');
 says('too small', 'jelou_status_zone zone=z:1k; # WHERE',
      '[emerg] zone "z" in "jelou_status_zone" directive is too small in WHERE');
+says("secrets: $_", "jelou_status_zone zone=z:64k $_; # WHERE",
+     qq([emerg] invalid parameter "$_" in "jelou_status_zone" directive in WHERE))
+    for 'secrets=', 'secrets=-1', 'secrets=x', 'secrets=100001', 'secret=1',
+        'secrets=99999999999999999999';
 says('nothing', 'jelou_status_zone; # WHERE',
      '[emerg] invalid number of arguments in "jelou_status_zone" directive in WHERE');
 says('of a dedup zone', "jelou_dedup_zone zone=z:64k;\n$zone # WHERE",
@@ -925,7 +951,7 @@ location /page {
     jelou_status  prometheus;
     if (\$arg_x) { set \$y x; }
 }
-location /bots/ { }
+location /bots/ { $endpoint }
 END
 
 like(get('/page')->{body}, qr/^# HELP nginx_jelou_requests_total/,
@@ -948,8 +974,16 @@ my $many = 2000;
 Jelou::Server::spew("$check->{dir}/secrets",
                     join '', map { "p-$_ the-secret-of-project-$_\n" } 1 .. $many);
 
-$check->write(http => 'jelou_status_zone zone=z:' . 8 * `getconf PAGESIZE`
-              . ";\n" . server(<<"END"))->start;
+my $next;
+
+# matched(PARAMETER, N): one request with each of the first N secrets, and what has
+# been counted of others and by itself
+
+sub matched {
+    my ($secrets, $n) = @_;
+
+    $check->write(http => 'jelou_status_zone zone=z:' . 8 * `getconf PAGESIZE`
+                  . "$secrets;\n" . server(<<"END"))->start;
 jelou_endpoint     incoming_message;
 jelou_secret_file  secrets;
 location /json {
@@ -957,26 +991,48 @@ location /json {
 }
 END
 
-my $next = 0;
+    $next = 0;
 
-Jelou::Load::run(
-    port => $port, connections => 8, seconds => 60,
-    next => sub {
-        return undef if $next++ == $many;
+    Jelou::Load::run(
+        port => $port, connections => 8, seconds => 60,
+        next => sub {
+            return undef if $next++ == $n;
 
-        return { raw => post(event(project_id => qq("p-$next")), path => '/',
-                             secret => "the-secret-of-project-$next",
-                             keepalive => 1) };
-    },
-    done => sub {
-        my $answer = $_[1];
-        fail("answer $answer->{status}") if $answer->{status} != 200;
-    },
-);
+            return { raw => post(event(project_id => qq("p-$next")), path => '/',
+                                 secret => "the-secret-of-project-$next",
+                                 keepalive => 1) };
+        },
+        done => sub {
+            my $answer = $_[1];
+            fail("answer $answer->{status}") if $answer->{status} != 200;
+        },
+    );
 
-my $secrets = page()->{endpoints}{incoming_message}{secrets};
-my $other   = delete $secrets->{other} // 0;
-my $sum     = $other;
+    my $counted = page()->{endpoints}{incoming_message}{secrets};
+    my $other   = delete $counted->{other} // 0;
+
+    $check->stop;
+
+    return ($other, $counted);
+}
+
+my ($other, $secrets) = matched('', 150);
+
+is(keys %$secrets, 100, 'a hundred secrets have a counter');
+is($other, 50, 'those beyond are counted together');
+
+($other, $secrets) = matched(' secrets=3', 5);
+
+is(keys %$secrets, 3, 'secrets=3: three have');
+is($other, 2, 'secrets=3: two are others');
+
+($other, $secrets) = matched(' secrets=0', 5);
+
+is_deeply([$other, $secrets], [0, {}], 'secrets=0: none has');
+
+($other, $secrets) = matched(' secrets=100000', $many);
+
+my $sum = $other;
 
 $sum += $_ for values %$secrets;
 
@@ -986,8 +1042,6 @@ cmp_ok(scalar keys %$secrets, '>', 1000, 'most by their lines');
 is($many - $other, scalar keys %$secrets, 'each of these once');
 is(scalar(grep { !/^\d+$/ || $_ < 1 || $_ > $many } keys %$secrets), 0,
    'which are lines');
-
-$check->stop;
 
 # The capacity of a zone is what it holds
 

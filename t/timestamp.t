@@ -123,6 +123,39 @@ __DATA__
 [stale(1), stale(-100)]
 
 
+=== a bound of its own for the future
+--- directives
+    jelou_timestamp_tolerance  1h future=5m;
+--- cases eval
+[
+    fresh(0), fresh(3500), fresh(-250), stale(3601), stale(-310), stale(-3500),
+]
+
+
+=== a longer one, and none of the future at all
+--- config
+    location = /longer {
+        jelou_endpoint  message;
+        jelou_secret    "$TEST_NGINX_SECRET";
+        jelou_timestamp_tolerance  5m future=1h;
+        proxy_pass      http://app;
+    }
+
+    location = /past {
+        jelou_endpoint  message;
+        jelou_secret    "$TEST_NGINX_SECRET";
+        jelou_timestamp_tolerance  5m future=0;
+        proxy_pass      http://app;
+    }
+--- cases eval
+[
+    map({ { %$_, options => { path => '/longer' } } }
+        fresh(0), fresh(250), fresh(-3500), stale(310), stale(-3700)),
+    map({ { %$_, options => { path => '/past' } } }
+        fresh(10), stale(310), stale(-5)),
+]
+
+
 === the schema comes first, then the type
 --- directives
     jelou_timestamp_tolerance  1h;
@@ -139,7 +172,7 @@ __DATA__
 
 === inherited, replaced, and without a timestamp
 --- http_config
-    jelou_timestamp_tolerance  1h;
+    jelou_timestamp_tolerance  1h future=1m;
     jelou_secret               "$TEST_NGINX_SECRET";
 --- config
     location = /inherited { jelou_endpoint message; proxy_pass http://app; }
@@ -166,7 +199,7 @@ __DATA__
 --- cases eval
 [
     map({ my $path = $_; map({ { %$_, options => { path => $path } } }
-          $path eq '/inherited' ? (fresh(0), stale(7200), stale(-7200))
+          $path eq '/inherited' ? (fresh(0), fresh(3500), stale(7200), stale(-90))
         : $path eq '/off'       ? (fresh(7200), fresh(-99999))
         : (fresh(7200), fresh(-7200), stale(90_000), stale(-90_000))) }
         qw(/inherited /off /longer/inner)),
@@ -179,6 +212,68 @@ __DATA__
 === not a time
 --- directives
     jelou_timestamp_tolerance  soon;
+--- must_die
+--- error_log
+[emerg]
+"jelou_timestamp_tolerance" directive invalid value
+
+
+=== not a time in the future
+--- directives
+    jelou_timestamp_tolerance  1h future=soon;
+--- must_die
+--- error_log
+[emerg]
+"jelou_timestamp_tolerance" directive invalid value
+
+
+=== the longest there is
+--- directives
+    jelou_timestamp_tolerance  365d future=365d;
+--- cases eval
+[fresh(0), fresh(31_000_000), fresh(-31_000_000), stale(31_600_000),
+ stale(-31_600_000)]
+
+
+=== longer
+--- directives
+    jelou_timestamp_tolerance  366d;
+--- must_die
+--- error_log
+[emerg]
+"jelou_timestamp_tolerance" directive takes no time of more than 365 days
+
+
+=== a future that is longer
+--- directives
+    jelou_timestamp_tolerance  365d future=9223372036854775807ms;
+--- must_die
+--- error_log
+[emerg]
+"jelou_timestamp_tolerance" directive takes no time of more than 365 days
+
+
+=== more than a number can say
+--- directives
+    jelou_timestamp_tolerance  9223372036854775808ms;
+--- must_die
+--- error_log
+[emerg]
+"jelou_timestamp_tolerance" directive invalid value
+
+
+=== a future and no past
+--- directives
+    jelou_timestamp_tolerance  0 future=5m;
+--- must_die
+--- error_log
+[emerg]
+"jelou_timestamp_tolerance" directive invalid value
+
+
+=== another parameter
+--- directives
+    jelou_timestamp_tolerance  1h futures=5m;
 --- must_die
 --- error_log
 [emerg]

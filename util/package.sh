@@ -30,6 +30,23 @@ export_sources() {
 }
 
 
+# sign_sources DIRECTORY: who builds the package is its maintainer, DEBFULLNAME and
+# DEBEMAIL as for all of Debian's tools, and its home is where the clone is from.
+# Neither is known: then debian/control says so.
+
+sign_sources() {
+    home=$(git -C "$root" remote get-url origin 2>/dev/null |
+           sed -n '/^https:/s/\.git$//p')
+
+    [ -z "$home" ] || sed -i "/^Standards-Version/i Homepage: $home" \
+                          "$1/debian/control"
+
+    [ -z "${DEBEMAIL:-}" ] ||
+        sed -i "s|^Maintainer: .*|Maintainer: ${DEBFULLNAME:-$DEBEMAIL} <$DEBEMAIL>|" \
+            "$1/debian/control"
+}
+
+
 build() {
     # lintian reads debian/control, which has names for some of these that are
     # no packages; dpkg-buildpackage says if one is missing here.
@@ -47,6 +64,7 @@ build() {
     mkdir -p "$deb"
 
     export_sources "$deb/$deb_name-$version"
+    sign_sources "$deb/$deb_name-$version"
 
     say "building $deb_name $version"
 
@@ -58,11 +76,16 @@ build() {
     fi
 
     rm -rf "${deb:?}/$deb_name-$version"
+    file=$(ls "$deb/${deb_name}_$version"_*.deb)
+
+    dpkg-deb -x "$file" "$deb/content"
+    perl "$root/debian/plain-links" --check "$deb/content/usr/share/doc" ||
+        die "these links of the package's pages lead nowhere"
+    rm -rf "$deb/content"
 
     say "checking it with lintian"
     lintian --allow-root --fail-on error,warning "$deb"/*.changes
 
-    file=$(ls "$deb/${deb_name}_$version"_*.deb)
     say "build/deb/${file##*/} is built"
 }
 
@@ -72,6 +95,7 @@ build() {
 
 state() {
     find /etc/nginx /usr/lib/nginx /usr/share/nginx /usr/bin/jelou-send \
+         /usr/share/$deb_name /usr/share/man/man1/jelou-* \
          /usr/share/doc/$deb_name* /var/lib/dpkg/info/$deb_name* \
          -printf '%p %y %m %s %l\n' 2>/dev/null | sort
 
@@ -169,6 +193,36 @@ refuses() {
 }
 
 
+# by_hand: installs the module as getting-started.md does
+
+by_hand() {
+    dpkg-deb -x "$file" "$test/content"
+    command install -D -m 644 "$test/content$module" $module
+    echo "load_module $module;" >$enabled
+    by_hand=1
+}
+
+is_refused() { ! install "$file" >"$test/refused" 2>&1; }
+
+# without_hand: takes it out again, as install.md does
+
+without_hand() {
+    rm -f $enabled $module
+    by_hand=
+}
+
+
+# has_data: what a system without documents must have, too
+
+has_data() {
+    for data in dashboard.html grafana.json examples/partner-side.conf; do
+        [ -s /usr/share/$deb_name/$data ] || return 1
+    done
+
+    [ ! -e /usr/share/doc/$deb_name/README.md ]
+}
+
+
 has_sender() { jelou-send --help | grep -q '^Usage: '; }
 
 
@@ -186,6 +240,8 @@ clean_up() {
 
     stop || status=1
 
+    [ -z "$by_hand" ] || without_hand
+
     if dpkg-query -W $deb_name >/dev/null 2>&1; then
         install --purge $deb_name- >/dev/null 2>&1 || status=1
     fi
@@ -202,6 +258,7 @@ test_package() {
         die "$deb_name is known to dpkg already: purge it before the test"
 
     [ ! -e $module ] || die "$module is there already: move it away"
+    by_hand=
 
     need curl openssl
 
@@ -232,10 +289,22 @@ EOF
     check "the directives are unknown before" is_unknown
     state >"$test/before"
 
-    # Through apt, as an operator would: "PACKAGE-" means its removal.
+    # A module that was installed by hand stays, and nginx starts.
+
+    say "installing $deb_name over a module by hand"
+    by_hand
+    check "apt refuses" is_refused
+    check "the package says why" \
+        grep -q "installed by hand on this machine: $module $enabled" "$test/refused"
+    check "the module by hand is there" cmp "$test/content$module" $module
+    check "nginx -t passes with it" nginx_is_content
+    without_hand
+
+    # Through apt, as an operator would: "PACKAGE-" means its removal.  As on a slim
+    # system, there are no documents.
 
     say "installing $deb_name"
-    install "$file" >/dev/null
+    install -o Dpkg::Options::=--path-exclude=/usr/share/doc/* "$file" >/dev/null
 
     check "the module is enabled" [ -e $enabled ]
     check "nginx -t passes with it" nginx_is_content
@@ -247,6 +316,7 @@ EOF
     check "the application has received this one event" arrived
     stop
     check "the sender is there" has_sender
+    check "dashboard and examples are there, without documents" has_data
     check "no alert is logged" not grep -E '\[(alert|emerg)\]' "$test/error.log"
 
     say "removing $deb_name"
@@ -263,6 +333,10 @@ EOF
     check "all is as it was" diff "$test/before" "$test/after"
 }
 
+
+case $root in
+    *[[:space:]]*) die "nginx does not build in a path with spaces: $root" ;;
+esac
 
 case ${1:-} in
     '' | --test) build ;;

@@ -8,7 +8,9 @@
 #                                 application behind it
 #     sh util/run.sh stop
 #
-# All its files are in build/run/.
+# All its files are in build/run/, but for what nginx's workers must read: if root
+# calls this, that is in a directory of its own in /run, since workers are nobody
+# special, and the clone may be where they cannot go.
 
 set -eu
 
@@ -32,6 +34,7 @@ running() {
 
 
 stop() {
+    remove_readable
     pid=$(running) || return 0
 
     kill "$pid"
@@ -45,8 +48,42 @@ stop() {
 }
 
 
+# make_readable: sets $readable, a directory that the workers can read
+
+make_readable() {
+    readable=$run
+
+    if [ "$(id -u)" = 0 ]; then
+        readable=$(mktemp -d /run/jelou-quickstart.XXXXXX)
+        chmod 755 "$readable"
+        echo "$readable" >"$run/readable"
+    fi
+
+    printf '%s:%s\n' "${client%%:*}" \
+           "$(openssl passwd -apr1 "${client#*:}")" >"$readable/htpasswd"
+    chmod 644 "$readable/htpasswd"
+}
+
+remove_readable() {
+    [ -s "$run/readable" ] || return 0
+
+    rm -rf "$(cat "$run/readable")"
+    rm "$run/readable"
+}
+
+
+# failed: what nginx has said; it does not go on
+
+failed() {
+    grep -hE '\[(crit|error|alert|emerg)\]' "$run/error.log" | tail -n 5 >&2
+    stop
+    say "nginx is stopped; its log is build/run/error.log" >&2
+}
+
+
 start() {
-    sed "s/127\.0\.0\.1:8080/127.0.0.1:$port/
+    sed "s,\(auth_basic_user_file  *\)htpasswd,\1$readable/htpasswd,
+         s/127\.0\.0\.1:8080/127.0.0.1:$port/
          s/127\.0\.0\.1:8081/127.0.0.1:$((port + 1))/" \
         "$root/docs/examples/quickstart.conf" >"$conf"
 
@@ -139,11 +176,11 @@ mkdir -p "$run"
 
 client=quickstart-client:quickstart-password
 
-printf '%s:%s\n' "${client%%:*}" \
-       "$(openssl passwd -apr1 "${client#*:}")" >"$run/htpasswd"
-
 stop
+make_readable
 start
+trap '[ $? = 0 ] || failed' EXIT
+trap 'exit 1' HUP INT TERM
 
 secret=$(sed -n 's/.*jelou_secret  *"\(.*\)";/\1/p' "$conf" | head -n 1)
 
@@ -238,7 +275,7 @@ title "and now"
 
 cat <<END
 nginx runs on 127.0.0.1:$port, the application on 127.0.0.1:$((port + 1)).
-Its configuration and its logs are in build/run/.
+Its configuration and its logs are in $run.
 
 To send another signed message:
 

@@ -5,6 +5,9 @@
 #     sh util/test.sh
 #     sh util/test.sh t/signature.t t/schema.t
 #
+# It installs what these tests need, and no more; with --install, it only does
+# that.
+#
 #     sh util/test.sh --nginx NAME [OPTION] [FILE...]
 #
 # on an nginx of its own: util/build.sh says which there are.  The option is
@@ -27,8 +30,9 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 # everything.
 
 install_test_nginx() (
+    want_root libtest-nginx-perl
     say "installing libtest-nginx-perl from Debian's unstable suite"
-    apt_get update
+    quietly apt_get update
 
     etc=$(mktemp -d)
     trap 'rm -rf "$etc"' EXIT
@@ -53,8 +57,8 @@ END
     set -- -o "Dir::Etc::SourceParts=$etc/sources.list.d" \
            -o "Dir::Etc::PreferencesParts=$etc/preferences.d"
 
-    apt_get "$@" update
-    install "$@" libtest-nginx-perl
+    quietly apt_get "$@" update
+    quietly install "$@" libtest-nginx-perl
 )
 
 
@@ -87,6 +91,32 @@ install_libraries() {
 }
 
 
+# Other modules, which t/composition.t puts around an endpoint: Debian's, as far as
+# this release has them, and for Debian's nginx only.  The test says what it misses.
+
+modules="http-lua http-js http-echo http-headers-more-filter http-subs-filter
+         http-image-filter"
+
+install_modules() {
+    ! foreign_nginx || return 0
+
+    missing=
+
+    for module in $modules; do
+        installed "libnginx-mod-$module" || missing="$missing $module"
+    done
+
+    [ -n "$missing" ] || return 0
+
+    quietly apt_get update
+
+    for module in $missing; do
+        [ -z "$(apt-cache madison "libnginx-mod-$module")" ] ||
+            need "libnginx-mod-$module"
+    done
+}
+
+
 # valgrind_nginx DIRECTORY: makes a program that runs the nginx there under
 # memcheck, and prints its path.  Reports go where t/lib/Jelou/Reports.pm wants
 # them.  What only looks at a configuration is not worth the time.
@@ -115,12 +145,14 @@ name=
 variant=dynamic
 valgrind=
 older=
+only_install=
 
 while [ $# -gt 0 ]; do
     case $1 in
         --nginx) name=${2:?}; shift ;;
         --static|--asan|--coverage) variant=${1#--} ;;
         --or-older) older=--or-older ;;
+        --install) only_install=1 ;;
         --valgrind) variant=memcheck; valgrind=1 ;;
         -*) die "no such option: $1" ;;
         *) break ;;
@@ -152,6 +184,20 @@ else
     TEST_NGINX_LOAD_MODULES=$root/build/ngx_http_jelou_module.so
 fi
 
+# The tests look for "jelou" in the error log, and nginx puts paths there: in a
+# clone with that name they see the directory by another one.
+
+case $JELOU_TEST_DIR in
+    *jelou*)
+        alias=$(mktemp -d /tmp/nginx-tests.XXXXXX)
+        trap 'rm -rf "$alias"' EXIT
+        trap 'exit 1' HUP INT TERM
+        chmod 755 "$alias"
+        mkdir -p "$JELOU_TEST_DIR"
+        ln -s "$JELOU_TEST_DIR" "$alias/test"
+        JELOU_TEST_DIR=$alias/test ;;
+esac
+
 export JELOU_TEST_DIR TEST_NGINX_BINARY TEST_NGINX_LOAD_MODULES
 
 "$TEST_NGINX_BINARY" -v
@@ -165,14 +211,28 @@ if [ -n "$valgrind" ]; then
     export TEST_NGINX_TIMEOUT JELOU_VALGRIND
 fi
 
-need perl curl openssl procps redis-server chromium prometheus
-
-perl -MTest::Nginx::Socket -e 1 2>/dev/null || install_test_nginx
-
-install_libraries
-
 cd "$root"
 
 [ $# -gt 0 ] || set -- t
+
+need perl curl openssl procps
+
+perl -MTest::Nginx::Socket -e 1 2>/dev/null || install_test_nginx
+
+# uses PATTERN FILE-OR-DIRECTORY...: whether one of the tests has it
+
+uses() {
+    grep -rqE --include='*.t' "$@"
+}
+
+! uses 'Jelou::(Redis|Composition)|redis-server' "$@" || need redis-server
+! uses 'Jelou::Composition' "$@" || install_modules
+! uses 'promtool' "$@" || need prometheus
+! uses 'Jelou::Browser' "$@" || need chromium
+! uses "exec.*php|'php'" "$@" || need php-cli
+! uses 'python3' "$@" || need python3 python3-yaml
+! uses 'Jelou::Browser|cloudevents\.js' "$@" || install_libraries
+
+[ -z "$only_install" ] || exit 0
 
 prove -r -j "${JOBS:-$(nproc)}" -I t/lib "$@"

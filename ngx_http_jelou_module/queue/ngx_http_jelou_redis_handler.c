@@ -6,7 +6,7 @@
 
 #include "ngx_http_jelou_redis.h"
 #include "ngx_http_jelou_idempotency.h"
-#include "ngx_http_jelou_reply.h"
+#include "ngx_http_jelou_handover.h"
 
 
 static ngx_http_jelou_redis_target_t *ngx_http_jelou_redis_choose(
@@ -53,8 +53,6 @@ ngx_http_jelou_redis_handler(ngx_http_request_t *r)
     ctx->conf = ngx_http_get_module_loc_conf(r, ngx_http_jelou_redis_module);
     ctx->start = ngx_current_msec;
     ctx->cleanup = cln;
-
-    ctx->jelou->queued = 1;
 
     ctx->target = ngx_http_jelou_redis_choose(ctx);
 
@@ -185,7 +183,6 @@ ngx_http_jelou_redis_replied(ngx_http_jelou_redis_ctx_t *ctx,
     ngx_http_jelou_redis_reply_t *reply, ngx_uint_t *status)
 {
     ngx_str_t                        cause;
-    const ngx_http_jelou_error_t    *error;
     ngx_http_jelou_redis_outcome_e   outcome;
 
     if (ngx_http_jelou_redis_outcome(ctx, reply, &outcome) != NGX_OK) {
@@ -204,13 +201,8 @@ ngx_http_jelou_redis_replied(ngx_http_jelou_redis_ctx_t *ctx,
         break;
 
     case NGX_HTTP_JELOU_REDIS_OTHER:
-        error = ngx_http_jelou_error(NGX_HTTP_JELOU_MESSAGE_ID_REUSED);
-
-        ngx_log_error(error->level, ctx->request->connection->log, 0,
-                      "jelou refused a request: %V", &error->key);
-
-        ctx->jelou->error = error;
-        *status = error->status;
+        *status = ngx_http_jelou_handler_refuses(ctx->request, ctx->jelou,
+                                          NGX_HTTP_JELOU_MESSAGE_ID_REUSED);
         break;
 
     case NGX_HTTP_JELOU_REDIS_FULL:
@@ -287,7 +279,7 @@ ngx_http_jelou_redis_answer(ngx_http_jelou_redis_ctx_t *ctx, ngx_uint_t status)
         ctx->jelou->retry_after = ngx_http_jelou_redis_retry;
     }
 
-    return ngx_http_jelou_answer(ctx->request, ctx->jelou, status);
+    return ngx_http_jelou_handler_answers(ctx->request, ctx->jelou, status);
 }
 
 

@@ -53,7 +53,8 @@ put in place:
 Any C<config> can pass requests to C<http://app>, and to the upstreams named
 C<fastcgi>, C<scgi> and C<uwsgi>, which are the same application in other
 protocols, and to C<http://down>, which refuses connections.  A block's own
-C<http_config> may define these names otherwise.
+C<http_config> may define these names otherwise.  Where a block has no
+C<jelou_access>, C<http> has C<jelou_access none>.
 
 Variables: C<$TEST_NGINX_SECRET>, C<$TEST_NGINX_SERVER_PORT> (of the server of
 the block), C<$TEST_NGINX_APP_PORT>, C<$TEST_NGINX_FASTCGI_PORT>,
@@ -356,10 +357,10 @@ sub event(@) {
 }
 
 
-sub http_config($) {
-    my $own = shift;
+sub http_config($$) {
+    my ($own, $rest) = @_;
 
-    my $config = '';
+    my $config = "$own$rest" =~ /\bjelou_access\b/ ? '' : "jelou_access none;\n";
 
     for my $name (qw(app fastcgi scgi uwsgi down)) {
         $config .= "upstream $name { server 127.0.0.1:$Port{uc $name}; }\n"
@@ -399,7 +400,8 @@ add_block_preprocessor {
             qw(http fastcgi scgi uwsgi));
 
     $set->(config => default_config($block->directives // ''));
-    $block->set_value(http_config => http_config($block->http_config // ''));
+    $block->set_value(http_config => http_config($block->http_config // '',
+                                                $block->config // ''));
 
     # Test::Nginx pipelines requests that it has composed itself, and sends a
     # raw request as it is: together they are raw requests in one connection.

@@ -120,6 +120,24 @@ words(str_t line, str_t *word, size_t max)
 }
 
 
+/* An identifier, "=", and a value that does not begin with "=" */
+
+static int
+is_assignment(str_t s)
+{
+    size_t  i = 0;
+
+    static const char  name[] = "_0123456789abcdefghijklmnopqrstuvwxyz"
+                                "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+
+    while (i < s.len && s.data[i] && strchr(name, s.data[i])) {
+        i++;
+    }
+
+    return i > 0 && i + 1 < s.len && s.data[i] == '=' && s.data[i + 1] != '=';
+}
+
+
 static void
 read_line(model_t *m, str_t line, ngx_uint_t number)
 {
@@ -160,6 +178,17 @@ read_line(model_t *m, str_t line, ngx_uint_t number)
         say(m, NGX_LOG_EMERG, "the line in \"%s\":%u has a project id of more "
             "than 256 bytes", name, (unsigned) number);
         return;
+    }
+
+    if (strchr("{}[]\"", word[0].data[0])) {
+        say(m, NGX_LOG_WARN, "the line in \"%s\":%u looks like JSON", name,
+            (unsigned) number);
+
+    } else if (is_assignment(word[0]) || is_assignment(word[n - 1])
+               || (n == 2 && word[0].data[word[0].len - 1] == ':'))
+    {
+        say(m, NGX_LOG_WARN, "the line in \"%s\":%u looks like an assignment",
+            name, (unsigned) number);
     }
 
     require(m->nentries < ENTRIES, "the harness has too few entries");

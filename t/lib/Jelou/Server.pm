@@ -17,6 +17,8 @@ package Jelou::Server;
 #     $nginx->reload;                     # returns when the old workers are gone
 #     $nginx->stop;
 #
+# Without a jelou_access of its own, http has "none".
+#
 #     my $check = Jelou::Server->new(...);        # is not started
 #     $check->says($http, "[emerg] ... in WHERE\n", $name);
 #
@@ -75,6 +77,11 @@ sub write {
 
     $load = $load eq '' ? '' : "load_module  $load;";
 
+    # what the endpoints that need not be signed have to say
+
+    my $access = $self->{http} =~ /\bjelou_access\b/ ? ''
+               : 'jelou_access             none;';
+
     spew("$dir/nginx.conf", <<"END");
 $load
 pid          $dir/nginx.pid;
@@ -90,6 +97,7 @@ $temp
     access_log               off;
     client_body_buffer_size  1m;
     keepalive_requests       1000000;
+    $access
 $self->{http}
 }
 END

@@ -15,6 +15,8 @@ use Socket qw(SOL_SOCKET SO_LINGER);
 use Storable qw(nstore retrieve);
 use Time::HiRes qw(sleep time);
 
+my $hangs = 0;                      # how many requests have been left to hang
+
 my %parse = (
     http => \&parse_http, fastcgi => \&parse_fastcgi,
     scgi => \&parse_scgi, uwsgi   => \&parse_uwsgi,
@@ -102,6 +104,16 @@ sub expect {
 }
 
 
+# hang_up(COUNT): ends the connections of as many requests that hang, the oldest
+# first; of all without COUNT
+
+sub hang_up {
+    my ($self, $count) = @_;
+
+    syswrite $self->{parent}, pack 'N', $count // ~0;
+}
+
+
 # requests(COUNT): what has arrived, a list of { protocol, head, body }; waits
 # for COUNT of them, not longer than two seconds
 
@@ -147,7 +159,11 @@ sub serve {
         my $wait = defined $next ? $next - time : undef;
 
         for my $socket ($select->can_read($wait && $wait < 0 ? 0 : $wait)) {
-            return POSIX::_exit(0) if $socket == $alive;
+            if ($socket == $alive) {
+                sysread($alive, my $count, 4) or POSIX::_exit(0);
+                hang_up_on($select, \%clients, unpack 'N', $count);
+                next;
+            }
 
             if (my $l = $listen->{fileno $socket}) {
                 my $client = $l->[0]->accept or next;
@@ -241,7 +257,11 @@ sub answer {
 sub reply {
     my ($select, $clients, $c, $answer) = @_;
 
-    return if $answer eq 'hang';
+    if ($answer eq 'hang') {
+        $c->{hangs} = ++$hangs;
+        return;
+    }
+
     return drop($select, $clients, $c) if $answer eq 'close';
     return drop($select, $clients, $c, 1) if $answer eq 'reset';
 
@@ -301,6 +321,17 @@ sub send_all {
         my $n = syswrite $socket, $data or last;
         substr $data, 0, $n, '';
     }
+}
+
+
+sub hang_up_on {
+    my ($select, $clients, $count) = @_;
+
+    my @hang = sort { $a->{hangs} <=> $b->{hangs} }
+               grep { $_->{hangs} } values %$clients;
+
+    splice @hang, $count if @hang > $count;
+    drop($select, $clients, $_) for @hang;
 }
 
 

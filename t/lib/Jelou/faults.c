@@ -312,6 +312,7 @@ typedef void *(*function_pt)(void *, void *, void *, void *, void *, void *);
     call(MODULE, ngx_slab_alloc_locked, 0)                                    \
     call(MODULE, ngx_alloc_chain_link, 0)                                     \
     call(MODULE, ngx_output_chain, -1)                                        \
+    call(MODULE, ngx_handle_read_event, -1)                                   \
     call(MODULE, ngx_handle_write_event, -1)                                  \
     call(MODULE, ngx_http_upstream_create, -1)                                \
     call(MODULE, ngx_http_get_flushed_variable, 0)                            \

@@ -1,0 +1,35 @@
+
+/*
+ * What stands around an endpoint in the configuration, and does not go with it.
+ */
+
+
+#ifndef _NGX_HTTP_JELOU_LINT_H_INCLUDED_
+#define _NGX_HTTP_JELOU_LINT_H_INCLUDED_
+
+
+#include "ngx_http_jelou_module.h"
+
+
+/*
+ * Looks at the location of an endpoint, whose modules have merged their
+ * configuration: an answer from a cache delivers nothing.  Returns NGX_CONF_OK, or
+ * NGX_CONF_ERROR with a log line.
+ */
+char *ngx_http_jelou_lint_cache(ngx_conf_t *cf,
+    ngx_http_jelou_loc_conf_t *jlcf);
+
+/*
+ * Notes that this location is an endpoint, for the function below.  Returns NGX_OK,
+ * or NGX_ERROR if memory ran out.
+ */
+ngx_int_t ngx_http_jelou_lint_add(ngx_conf_t *cf);
+
+/*
+ * Looks at where the endpoints' error pages lead, when all locations are known,
+ * and warns of what may let an event past the verification.
+ */
+void ngx_http_jelou_lint_pages(ngx_conf_t *cf);
+
+
+#endif /* _NGX_HTTP_JELOU_LINT_H_INCLUDED_ */
