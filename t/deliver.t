@@ -169,7 +169,8 @@ for my $case ([422, 'rejected', 1], [404, 'rejected', 1], [500, 'attempts', 4],
     is("$dead->{dead_stream} $dead->{dead_group}", 'events app', "$status: from where");
     cmp_ok($dead->{dead_first}, '>=', $before, "$status: the first try");
     cmp_ok($dead->{dead_last}, '>=', $dead->{dead_first}, "$status: the last one");
-    is(scalar $app->wait($attempts), $attempts, "$status: the application was asked");
+    is(scalar(my @asked = $app->wait($attempts)), $attempts,
+       "$status: the application was asked");
 }
 
 like($nginx->log, qr/\[warn\] .* is a dead letter: rejected, status: 422, attempts: 1$/m,

@@ -514,10 +514,12 @@ ngx_http_jelou_deliver_postconfiguration(ngx_conf_t *cf)
         settings->script = dmcf->load;
         ngx_queue_init(&settings->targets);
 
+        /* the other one calls no script, but has to be greeted with something */
+
         settings = &conf->blocking;
 
         *settings = *rlcf->settings;
-        ngx_str_null(&settings->script);
+        ngx_str_set(&settings->script, "*1" CRLF "$4" CRLF "PING" CRLF);
         settings->read_timeout += NGX_HTTP_JELOU_DELIVER_BLOCK;
         ngx_queue_init(&settings->targets);
     }

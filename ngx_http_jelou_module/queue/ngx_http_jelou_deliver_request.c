@@ -595,8 +595,7 @@ ngx_http_jelou_deliver_header_filter(ngx_http_request_t *r)
 
     d->status = r->headers_out.status;
     d->refused = (r->err_status
-                  && (u == NULL || u->state == NULL
-                      || u->state->status != d->status));
+                  && (u == NULL || u->headers_in.status_n != d->status));
     d->retry_after = ngx_http_jelou_deliver_retry_after(r);
 
     r->header_sent = 1;
