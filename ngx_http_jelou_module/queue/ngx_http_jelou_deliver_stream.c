@@ -169,14 +169,21 @@ ngx_http_jelou_deliver_may_begin(ngx_http_jelou_deliver_stream_t *s)
 }
 
 
-/* How many entries it can do with: of rooms that are ready, some in advance. */
+/*
+ * How many entries it can do with: of rooms that are ready, some in advance; but
+ * few where others read as well.
+ */
 
 static ngx_uint_t
 ngx_http_jelou_deliver_wants(ngx_http_jelou_deliver_stream_t *s)
 {
     ngx_uint_t  n, enough;
 
-    enough = ngx_max(2 * s->conf->parallel, NGX_HTTP_JELOU_DELIVER_AHEAD);
+    enough = 2 * s->conf->parallel;
+
+    if (ngx_http_jelou_deliver_leased(s)) {
+        enough = ngx_max(enough, NGX_HTTP_JELOU_DELIVER_AHEAD);
+    }
 
     if (s->nready >= enough || s->nentries >= s->conf->window) {
         return 0;
