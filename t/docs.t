@@ -57,6 +57,8 @@ my %flags = (
     $code{module} =~ /\{ ngx_string\("(jelou_\w+)"\),\s*([A-Z_0-9|\s]+?),/g,
     $code{redis_module} =~ s/NGX_HTTP_JELOU_REDIS_ANYWHERE\|/$anywhere|/gr
                         =~ /_redis_directive\("(jelou_\w+)",\s*([A-Z_0-9|\s]+?),/g,
+    $code{deliver_module} =~ s/NGX_HTTP_JELOU_DELIVER_ANYWHERE\|/$anywhere|/gr
+                          =~ /_deliver_directive\("(jelou_\w+)",\s*([A-Z_0-9|\s]+?),/g,
 );
 
 # the tables of values: constant => what stands for it in a configuration
@@ -69,6 +71,7 @@ my %default = (
     jelou_upstream_secret => 'off',
     jelou_dedup           => 'off',
     redis_defaults(),
+    deliver_defaults(),
     (map { ("jelou_$_->[0]" => $name{$_->[1]}) }
          map { [$_ =~ /conf->(\w+),.*?(NGX_HTTP_JELOU_\w+)/s] }
              $code{module} =~ /_merge_uint_value\((.*?)\)/sg),
@@ -101,11 +104,29 @@ sub redis_defaults {
     );
 }
 
+# The deliverer's
+
+sub deliver_defaults {
+    my $conf = $code{deliver_conf};
+    my %is   = $conf =~ /_merge_uint_value\(conf->(\w+), prev->\w+, (\d+)\)/g;
+    my %time = $conf =~ /_merge_msec_value\(conf->(\w+), prev->\w+, (\d+)\)/g;
+
+    return (
+        jelou_deliver_order  => $conf =~ /order, prev->order,\s*NGX_HTTP_JELOU_DELIVER_ROOM/
+                                ? 'room' : undef,
+        jelou_deliver_delete => $conf =~ /remove, prev->remove, 1\)/ ? 'on' : 'off',
+        jelou_deliver_retry  => $time{retry} / 1000 . 's max=' . $time{retry_max} / 60000
+                                . "m attempts=$is{attempts}",
+        map { ("jelou_deliver_$_" => $is{$_}) } qw(parallel window),
+    );
+}
+
 my ($endpoints) = $code{schema} =~ /ngx_http_jelou_endpoints\[\] = \{(.*?)^\};/ms;
 
 my @endpoints = $endpoints =~ /\{ ngx_string\("(\w+)"\)/g;
 
 my %choice = (
+    jelou_deliver_order => [$code{deliver_conf} =~ /ngx_string\("(room|none)"\)/g],
     jelou_endpoint => [@endpoints, 'off'],
     (map {
         my $enum = $_;
@@ -134,6 +155,10 @@ my %syntax = (
     jelou_redis_auth_file     => 'path | off',
     (map { ("jelou_redis_$_" => 'number') } qw(db pending)),
     (map { ("jelou_redis_$_" => 'time') } qw(connect_timeout read_timeout)),
+    jelou_deliver             => 'address stream=name ... group=name [uri=path]',
+    (map { ("jelou_deliver_$_" => 'number') } qw(parallel window)),
+    jelou_deliver_retry       => 'time [max=time] [attempts=number]',
+    jelou_deliver_dead        => 'name',
     jelou_status_zone         => 'zone=name:size [secrets=number]',
 );
 
@@ -167,7 +192,7 @@ subtest directives => sub {
         }
 
         is($is{Syntax} =~ /\.\.\./ ? 'several' : 'one',
-           $flags{$name} =~ /1MORE/ ? 'several' : 'one', "$name: how many");
+           $flags{$name} =~ /[12]MORE/ ? 'several' : 'one', "$name: how many");
 
         is($is{Default},
            defined $default{$name} ? "$name $default{$name};" : '—',
@@ -185,7 +210,8 @@ subtest directives => sub {
 
 # Variables
 
-my @variables = $code{variable} =~ /\{ ngx_string\("(jelou_\w+)"\)/g;
+my @variables = map { /\{ ngx_string\("(jelou_\w+)"\)/g }
+                @code{qw(variable deliver_variable)};
 
 subtest variables => sub {
     ok(@variables >= 11, 'the table of the module is found');
