@@ -642,6 +642,9 @@ sub with {
     return whole("server {\nlocation / {\n$directive;\n}\n}\n")
         if $directive =~ /^jelou_status/;
 
+    return whole("server {\nlocation / {\nproxy_pass http://127.0.0.1;\n$directive;\n}\n}\n")
+        if $directive =~ /^jelou_deliver /;
+
     $directive = "jelou_endpoint $endpoint;\n$directive"
         unless $directive =~ /^jelou_endpoint/;
     $directive .= ";\njelou_secret a-secret-value-x"
@@ -666,7 +669,11 @@ subtest 'documented values' => sub {
             ['events', '"a:{$uri}" maxlen=1000', 'events limit=1000'],
         'time [key=string] | off' => ['1h', '1d key=$request_id', 'off'],
         'path | off' => [qw(/etc/nginx/jelou.redis off)],
-        number => [0, 3],
+        number => [0, 3], name => ['dead', '"jelou:{p-1}:dead"'],
+        'time [max=time] [attempts=number]' =>
+            ['1s', '500ms max=1m', '1s attempts=3', '2s max=2s attempts=1000'],
+        'address stream=name ... group=name [uri=path]' =>
+            ['127.0.0.1 stream=a group=b', '127.0.0.1 stream=a stream=b group=c uri=/x'],
         'zone=name:size [secrets=number]' =>
             ['zone=z:64k', 'zone=z:64k secrets=0', 'zone=z:64k secrets=1000'],
     );
@@ -676,7 +683,7 @@ subtest 'documented values' => sub {
                    : @{ $choice{$name} // $value{$syntax{$name}} };
 
         for my $value (@values) {
-            next if "$name $value" eq 'jelou_redis_pending 0';
+            next if "$name $value" =~ /_(?:pending|parallel|window) 0$/;
             is($nginx->check(with("$name $value", 'message')), '',
                "$name $value");
         }

@@ -46,10 +46,11 @@ static ngx_int_t ngx_http_jelou_deliver_rung(ngx_http_jelou_redis_cmd_t *cmd,
  * ARGV  the operation, the group, who calls, and the number of the lease
  *       ("fence") that it has, or nothing where there is none; then
  *
- *   own      ms that the lease shall last
+ *   own      ms that the lease shall last, the dead letters' stream
  *            held, ms that it is still another one's
  *            own, fence, 1 if paused, the group's last id
- *   join     makes the group, if it is not there: ok, 1 if paused
+ *   join     the dead letters' stream
+ *            makes the group, if it is not there: ok, 1 if paused
  *   release  ok
  *   read     consumer, how many, the largest event, bytes of all events
  *            ok, entries; paused
@@ -117,6 +118,8 @@ static const char  ngx_http_jelou_deliver_lua[] =
     "  if bad(r) and string.sub(r.err, 1, 9) ~= 'BUSYGROUP' then\n"
     "    return r\n"
     "  end\n"
+    "  redis.call('HSET', hash, 'stream', stream, 'group', group,\n"
+    "             'dead', ARGV[#ARGV])\n"
     "end\n"
 
     "local function last()\n"

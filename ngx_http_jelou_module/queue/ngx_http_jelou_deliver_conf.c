@@ -99,9 +99,13 @@ ngx_http_jelou_deliver_set_parameter(ngx_conf_t *cf,
         text.data = value->data + 7;
         text.len = value->len - 7;
 
-        /* which streams there are has to be known when nginx starts */
+        /*
+         * which streams there are has to be known when nginx starts; a quote
+         * inside a parameter is none to nginx
+         */
 
-        if (text.len == 0 || ngx_strlchr(text.data, text.data + text.len, '$'))
+        if (text.len == 0 || *text.data == '"' || *text.data == '\''
+            || ngx_strlchr(text.data, text.data + text.len, '$'))
         {
             return NGX_CONF_ERROR;
         }
