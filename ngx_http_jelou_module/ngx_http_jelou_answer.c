@@ -256,24 +256,3 @@ ngx_http_jelou_answer_headers(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
     r->expect_trailers = 0;
     r->disable_not_modified = 1;
 }
-
-
-ngx_int_t
-ngx_http_jelou_add_header(ngx_http_request_t *r, const ngx_str_t *key,
-    const ngx_str_t *value)
-{
-    ngx_table_elt_t  *h;
-
-    h = ngx_list_push(&r->headers_out.headers);
-    if (h == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_memzero(h, sizeof(ngx_table_elt_t));
-
-    h->hash = 1;
-    h->key = *key;
-    h->value = *value;
-
-    return NGX_OK;
-}

@@ -8,7 +8,7 @@
 #define _NGX_HTTP_JELOU_ANSWER_H_INCLUDED_
 
 
-#include "ngx_http_jelou_module.h"
+#include "ngx_http_jelou_ctx.h"
 
 
 /*
@@ -32,13 +32,6 @@ void ngx_http_jelou_delivered(ngx_http_request_t *r,
  */
 ngx_int_t ngx_http_jelou_not_delivered(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx, ngx_uint_t status);
-
-/*
- * Adds a field to the answer's header; key and value stay where they are.
- * Returns NGX_OK, or NGX_ERROR if memory ran out.
- */
-ngx_int_t ngx_http_jelou_add_header(ngx_http_request_t *r,
-    const ngx_str_t *key, const ngx_str_t *value);
 
 
 #endif /* _NGX_HTTP_JELOU_ANSWER_H_INCLUDED_ */

@@ -4,7 +4,7 @@
  */
 
 
-#include "ngx_http_jelou_module.h"
+#include "ngx_http_jelou_ctx.h"
 #include "ngx_http_jelou_dedup.h"
 
 
@@ -199,4 +199,33 @@ ngx_http_jelou_ctx_cleanup(void *data)
     if (ctx->waiting) {
         (*ctx->waiting)--;
     }
+}
+
+
+void
+ngx_http_jelou_here(ngx_conf_t *cf, ngx_http_jelou_place_t *place)
+{
+    place->file = cf->conf_file->file.name.data;
+    place->line = cf->conf_file->line;
+}
+
+
+ngx_int_t
+ngx_http_jelou_add_header(ngx_http_request_t *r, const ngx_str_t *key,
+    const ngx_str_t *value)
+{
+    ngx_table_elt_t  *h;
+
+    h = ngx_list_push(&r->headers_out.headers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memzero(h, sizeof(ngx_table_elt_t));
+
+    h->hash = 1;
+    h->key = *key;
+    h->value = *value;
+
+    return NGX_OK;
 }

@@ -237,9 +237,7 @@ ngx_http_jelou_verify(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
         ngx_str_null(&project);
 
         if (secrets->buckets
-            && (ngx_http_jelou_request_event(r, ctx) == NGX_ERROR
-                || ngx_http_jelou_project_id(&ctx->event, &project)
-                   == NGX_ERROR))
+            && ngx_http_jelou_request_project(r, ctx, &project) != NGX_OK)
         {
             return NGX_ERROR;
         }
@@ -325,7 +323,6 @@ ngx_http_jelou_refuse(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx,
 static void
 ngx_http_jelou_log_refusal(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 {
-    size_t                       len;
     ngx_log_t                   *log;
     ngx_http_jelou_event_t      *event;
     ngx_http_jelou_violation_t  *v;
@@ -344,17 +341,14 @@ ngx_http_jelou_log_refusal(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
     if (event->nviolations
         && ctx->error == ngx_http_jelou_error(NGX_HTTP_JELOU_INVALID_EVENT))
     {
-        /* what the schema has of the pointer, and nothing of the sender's */
-
         v = &event->violations[0];
-        len = v->schema;
 
         ngx_log_error(ctx->error->level, log, 0,
                       "jelou refused a request: %V: %ui violation%s, the first "
-                      "at \"%*s\": %V",
+                      "at \"%V\": %V",
                       &ctx->error->key, event->nviolations,
                       event->nviolations == 1 ? "" : "s",
-                      len, v->pointer.data, &v->message);
+                      &v->pointer, &v->message);
         return;
     }
 

@@ -1,6 +1,6 @@
 
 /*
- * The corridor: every step of a request, in order.
+ * The way of a request: every step, in order.
  */
 
 
@@ -8,7 +8,7 @@
 #define _NGX_HTTP_JELOU_HANDLER_H_INCLUDED_
 
 
-#include "ngx_http_jelou_module.h"
+#include "ngx_http_jelou_ctx.h"
 
 
 /*

@@ -9,7 +9,7 @@
 #define _NGX_HTTP_JELOU_HANDOVER_H_INCLUDED_
 
 
-#include "ngx_http_jelou_module.h"
+#include "ngx_http_jelou_ctx.h"
 
 
 /*

@@ -185,8 +185,8 @@ ngx_http_jelou_lint_pages(ngx_conf_t *cf)
 
 
 /*
- * What is refused before it has been verified (by limit_req, for instance) has its
- * body when it gets to the page.
+ * What is refused before it has been verified (by limit_req, for instance) has
+ * its body when it gets to the page.
  */
 
 static void

@@ -8,20 +8,20 @@
 #define _NGX_HTTP_JELOU_LINT_H_INCLUDED_
 
 
-#include "ngx_http_jelou_module.h"
+#include "ngx_http_jelou_ctx.h"
 
 
 /*
  * Looks at the location of an endpoint, whose modules have merged their
- * configuration: an answer from a cache delivers nothing.  Returns NGX_CONF_OK, or
- * NGX_CONF_ERROR with a log line.
+ * configuration: an answer from a cache delivers nothing.  Returns NGX_CONF_OK,
+ * or NGX_CONF_ERROR with a log line.
  */
 char *ngx_http_jelou_lint_cache(ngx_conf_t *cf,
     ngx_http_jelou_loc_conf_t *jlcf);
 
 /*
- * Notes that this location is an endpoint, for the function below.  Returns NGX_OK,
- * or NGX_ERROR if memory ran out.
+ * Notes that this location is an endpoint, for the function below.  Returns
+ * NGX_OK, or NGX_ERROR if memory ran out.
  */
 ngx_int_t ngx_http_jelou_lint_add(ngx_conf_t *cf);
 

@@ -4,13 +4,14 @@
  */
 
 
-#include "ngx_http_jelou_module.h"
+#include "ngx_http_jelou_ctx.h"
 #include "ngx_http_jelou_forward.h"
 #include "ngx_http_jelou_handler.h"
 #include "ngx_http_jelou_handover.h"
 #include "ngx_http_jelou_lint.h"
 #include "ngx_http_jelou_metrics.h"
 #include "ngx_http_jelou_reply.h"
+#include "ngx_http_jelou_rule.h"
 #include "ngx_http_jelou_status.h"
 #include "ngx_http_jelou_text.h"
 #include "ngx_http_jelou_variable.h"
@@ -54,6 +55,8 @@ static char *ngx_http_jelou_set_status(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_jelou_set_types(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+static char *ngx_http_jelou_set_schemes(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 static char *ngx_http_jelou_set_tolerance(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_jelou_set_enum(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -83,6 +86,8 @@ static char *ngx_http_jelou_merge_types(ngx_conf_t *cf,
     ngx_http_jelou_loc_conf_t *conf);
 static char *ngx_http_jelou_merge_fixed(ngx_conf_t *cf,
     ngx_http_jelou_loc_conf_t *prev, ngx_http_jelou_loc_conf_t *conf);
+static char *ngx_http_jelou_merge_schemes(ngx_conf_t *cf,
+    ngx_http_jelou_loc_conf_t *conf);
 
 
 static char  ngx_http_jelou_too_long[] =
@@ -100,6 +105,21 @@ static ngx_conf_enum_t  ngx_http_jelou_formats[] = {
 static ngx_conf_enum_t  ngx_http_jelou_replies[] = {
     { ngx_string("contract"), NGX_HTTP_JELOU_REPLY_CONTRACT },
     { ngx_string("upstream"), NGX_HTTP_JELOU_REPLY_UPSTREAM },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_conf_enum_t  ngx_http_jelou_conversation_events[] = {
+    { ngx_string("off"), NGX_HTTP_JELOU_CONVERSATION_OFF },
+    { ngx_string("on"), NGX_HTTP_JELOU_CONVERSATION_ON },
+    { ngx_string("known"), NGX_HTTP_JELOU_CONVERSATION_KNOWN },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_conf_enum_t  ngx_http_jelou_texts[] = {
+    { ngx_string("any"), NGX_HTTP_JELOU_TEXT_ANY },
+    { ngx_string("storable"), NGX_HTTP_JELOU_TEXT_EVENT },
     { ngx_null_string, 0 }
 };
 
@@ -237,10 +257,24 @@ static ngx_command_t  ngx_http_jelou_commands[] = {
       NULL },
 
     { ngx_string("jelou_conversation_events"),
-      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
-      ngx_conf_set_flag_slot,
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_jelou_set_enum,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_jelou_loc_conf_t, conversation_events),
+      &ngx_http_jelou_conversation_events },
+
+    { ngx_string("jelou_text"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_jelou_set_enum,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_jelou_loc_conf_t, text),
+      &ngx_http_jelou_texts },
+
+    { ngx_string("jelou_media_schemes"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_jelou_set_schemes,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
       NULL },
 
     { ngx_string("jelou_timestamp_tolerance"),
@@ -733,27 +767,6 @@ ngx_http_jelou_set_dedup(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
-ngx_http_complex_value_t *
-ngx_http_jelou_complex_value(ngx_conf_t *cf, ngx_str_t *value)
-{
-    ngx_http_complex_value_t          *cv;
-    ngx_http_compile_complex_value_t   ccv;
-
-    cv = ngx_palloc(cf->pool, sizeof(ngx_http_complex_value_t));
-    if (cv == NULL) {
-        return NULL;
-    }
-
-    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
-
-    ccv.cf = cf;
-    ccv.value = value;
-    ccv.complex_value = cv;
-
-    return ngx_http_compile_complex_value(&ccv) == NGX_OK ? cv : NULL;
-}
-
-
 static char *
 ngx_http_jelou_set_types(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
@@ -798,6 +811,47 @@ ngx_http_jelou_set_types(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         }
 
         *type = value[i];
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_jelou_set_schemes(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_jelou_loc_conf_t *jlcf = conf;
+
+    ngx_str_t   *value, *scheme;
+    ngx_uint_t   i;
+
+    if (jlcf->schemes != NGX_CONF_UNSET_PTR) {
+        return "is duplicate";
+    }
+
+    jlcf->schemes = ngx_array_create(cf->pool, cf->args->nelts - 1,
+                                     sizeof(ngx_str_t));
+    if (jlcf->schemes == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    value = cf->args->elts;
+
+    for (i = 1; i < cf->args->nelts; i++) {
+
+        if (!ngx_http_jelou_is_scheme(&value[i])) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid scheme \"%V\" in \"%V\" directive",
+                               &value[i], &cmd->name);
+            return NGX_CONF_ERROR;
+        }
+
+        scheme = ngx_array_push(jlcf->schemes);
+        if (scheme == NULL) {
+            return NGX_CONF_ERROR;
+        }
+
+        *scheme = value[i];
     }
 
     return NGX_CONF_OK;
@@ -991,7 +1045,9 @@ ngx_http_jelou_create_loc_conf(ngx_conf_t *cf)
     conf->dedup_wait = NGX_CONF_UNSET_MSEC;
     conf->types = NGX_CONF_UNSET_PTR;
     conf->strict = NGX_CONF_UNSET;
-    conf->conversation_events = NGX_CONF_UNSET;
+    conf->schemes = NGX_CONF_UNSET_PTR;
+    conf->conversation_events = NGX_CONF_UNSET_UINT;
+    conf->text = NGX_CONF_UNSET_UINT;
     conf->tolerance = NGX_CONF_UNSET_MSEC;
     conf->format = NGX_CONF_UNSET_UINT;
     conf->reply = NGX_CONF_UNSET_UINT;
@@ -1021,8 +1077,11 @@ ngx_http_jelou_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
                               NGX_HTTP_JELOU_DEDUP_WAIT);
 
     ngx_conf_merge_value(conf->strict, prev->strict, 0);
-    ngx_conf_merge_value(conf->conversation_events,
-                         prev->conversation_events, 1);
+    ngx_conf_merge_uint_value(conf->conversation_events,
+                              prev->conversation_events,
+                              NGX_HTTP_JELOU_CONVERSATION_ON);
+    ngx_conf_merge_uint_value(conf->text, prev->text, NGX_HTTP_JELOU_TEXT_ANY);
+    ngx_conf_merge_ptr_value(conf->schemes, prev->schemes, NULL);
 
     if (conf->tolerance == NGX_CONF_UNSET_MSEC) {
         conf->future = prev->future;
@@ -1063,6 +1122,15 @@ ngx_http_jelou_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     conf->schema.strict = conf->strict;
     conf->schema.conversation = conf->conversation_events;
+    conf->schema.text = conf->text;
+
+    if (conf->text && conf->format == NGX_HTTP_JELOU_FORMAT_RAW) {
+        conf->schema.text = NGX_HTTP_JELOU_TEXT_BODY;
+    }
+
+    if (ngx_http_jelou_merge_schemes(cf, conf) != NGX_CONF_OK) {
+        return NGX_CONF_ERROR;
+    }
 
     if (ngx_http_jelou_merge_access(cf, conf) != NGX_CONF_OK) {
         return NGX_CONF_ERROR;
@@ -1090,7 +1158,7 @@ ngx_http_jelou_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
 /*
  * An endpoint that Jelou signs for has a secret.  Of another one somebody must
- * have said who may send: most of what could check that cannot be seen from here.
+ * have said who may send: most of what could check that cannot be seen here.
  */
 
 static char *
@@ -1112,8 +1180,8 @@ ngx_http_jelou_merge_access(ngx_conf_t *cf, ngx_http_jelou_loc_conf_t *conf)
     if (conf->access == NGX_CONF_UNSET_UINT) {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                       "\"jelou_endpoint %V\" without a \"jelou_secret\" needs "
-                      "\"jelou_access elsewhere\", if something else checks who "
-                      "may send, or \"jelou_access none\" in %s:%ui",
+                      "\"jelou_access elsewhere\", if something else checks "
+                      "who may send, or \"jelou_access none\" in %s:%ui",
                       &conf->schema.endpoint->name, conf->endpoint_place.file,
                       conf->endpoint_place.line);
         return NGX_CONF_ERROR;
@@ -1174,9 +1242,9 @@ ngx_http_jelou_merge_status(ngx_conf_t *cf, ngx_http_jelou_loc_conf_t *prev,
 /*
  * The location's own content handler comes after ours.  The modules of nginx
  * that set one have merged their configuration already.  Inside an "if" there
- * need not be one, and the location's handler is called all the same.  A location
- * without one answers by itself: that must be meant, and an endpoint that is
- * inherited is not.
+ * need not be one, and the location's handler is called all the same.  A
+ * location without one answers by itself: that must be meant, and an endpoint
+ * that is inherited is not.
  */
 
 static char *
@@ -1210,8 +1278,9 @@ ngx_http_jelou_merge_handler(ngx_conf_t *cf, ngx_http_jelou_loc_conf_t *prev,
 
 
 /*
- * nginx looks at the size before it reads a body, and while a chunked one grows.
- * A module can refuse neither as early: so nginx's limit is at most our own.
+ * nginx looks at the size before it reads a body, and while a chunked one
+ * grows.  A module can refuse neither as early: so nginx's limit is at most our
+ * own.
  */
 
 static void
@@ -1400,9 +1469,55 @@ ngx_http_jelou_merge_fixed(ngx_conf_t *cf, ngx_http_jelou_loc_conf_t *prev,
 }
 
 
-void
-ngx_http_jelou_here(ngx_conf_t *cf, ngx_http_jelou_place_t *place)
+/* The schemes of both kinds of URL, and what is said of others, made once. */
+
+static char *
+ngx_http_jelou_merge_schemes(ngx_conf_t *cf, ngx_http_jelou_loc_conf_t *conf)
 {
-    place->file = cf->conf_file->file.name.data;
-    place->line = cf->conf_file->line;
+    u_char                *p;
+    size_t                 len;
+    ngx_str_t             *scheme, message;
+    ngx_uint_t             i;
+    ngx_http_jelou_url_t  *urls;
+
+    urls = conf->schema.urls;
+
+    if (conf->schemes == NULL) {
+        ngx_http_jelou_url_defaults(urls);
+        return NGX_CONF_OK;
+    }
+
+    scheme = conf->schemes->elts;
+    len = sizeof("must be a URL of: ") - 1;
+
+    for (i = 0; i < conf->schemes->nelts; i++) {
+        len += scheme[i].len + sizeof(", ") - 1;
+    }
+
+    p = ngx_pnalloc(cf->pool, len);
+    if (p == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    message.data = p;
+    p = ngx_cpymem(p, "must be a URL of: ", sizeof("must be a URL of: ") - 1);
+
+    for (i = 0; i < conf->schemes->nelts; i++) {
+
+        if (i) {
+            *p++ = ',';
+            *p++ = ' ';
+        }
+
+        p = ngx_cpymem(p, scheme[i].data, scheme[i].len);
+    }
+
+    message.len = p - message.data;
+
+    for (i = 0; i < NGX_HTTP_JELOU_NURLS; i++) {
+        urls[i].schemes = conf->schemes;
+        urls[i].message = message;
+    }
+
+    return NGX_CONF_OK;
 }

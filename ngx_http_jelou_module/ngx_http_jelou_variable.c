@@ -30,7 +30,7 @@ static ngx_int_t ngx_http_jelou_result_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 
 
-/* what they say changes while the request walks the corridor: none is kept */
+/* what they say changes while the request is handled: none is kept */
 
 static ngx_http_variable_t  ngx_http_jelou_variables[] = {
 
@@ -220,11 +220,7 @@ ngx_http_jelou_project_variable(ngx_http_request_t *r,
         return ngx_http_jelou_value_variable(r, v, data);
     }
 
-    ngx_str_null(&text);
-
-    if (ngx_http_jelou_request_event(r, ctx) == NGX_ERROR
-        || ngx_http_jelou_project_id(&ctx->event, &text) == NGX_ERROR)
-    {
+    if (ngx_http_jelou_request_project(r, ctx, &text) != NGX_OK) {
         return NGX_ERROR;
     }
 

@@ -8,7 +8,7 @@
 #define _NGX_HTTP_JELOU_VARIABLE_H_INCLUDED_
 
 
-#include "ngx_http_jelou_module.h"
+#include "ngx_http_jelou_ctx.h"
 
 
 /* Adds the variables to the configuration.  Returns NGX_OK or NGX_ERROR. */

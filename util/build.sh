@@ -79,11 +79,11 @@ flags() {
 # is left out for nginx's
 
 own_flags() {
-    own=$objs/addon
+    [ "$variant" = asan ] || return 0
 
-    [ "$variant" != asan ] ||
-        echo "$own/ngx_http_jelou_module/%.o $own/queue/%.o:" \
-             "CFLAGS += -fsanitize=undefined"
+    find "$root/ngx_http_jelou_module" -type d | while read -r own; do
+        echo "$objs/addon/${own##*/}/%.o: CFLAGS += -fsanitize=undefined"
+    done
 }
 
 # The runtimes are a part of the program, so that a test can preload a library:

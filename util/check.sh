@@ -5,7 +5,8 @@
 # lines that util/mutate.sh changes are there.
 #
 #     sh util/check.sh
-#     sh util/check.sh gcc clang    only these; also: tidy cppcheck shell mutants
+#     sh util/check.sh gcc clang    only these; also: floors tidy cppcheck shell
+#                                   mutants
 #
 # What the tools are to look for, and what not, is in .clang-tidy and
 # util/cppcheck.supp, each with the reason.
@@ -30,13 +31,15 @@ includes() {
     done
 
     echo "$1$root/build/nginx"
+
+    find ngx_http_jelou_module -type d | sed "s,^,-I$root/,"
 }
 
 # each COMMAND...: with each of the module's files, as many at a time as there
 # are processors
 
 each() {
-    printf '%s\n' ngx_http_jelou_module/*.c | xargs -P "$(nproc)" -n 1 "$@"
+    find ngx_http_jelou_module -name '*.c' | xargs -P "$(nproc)" -n 1 "$@"
 }
 
 
@@ -76,8 +79,41 @@ shell() {
 }
 
 
+# floors [DIRECTORY]: a file includes headers of its own floor and of those below
+# it.  The floors, from the lowest one; "ctx" is a file of the root, which is
+# "." here.
+
+floors() {
+    (cd "${1-ngx_http_jelou_module}" && find . -name '*.[ch]' -exec awk '
+        function floor(path) {
+            if (path ~ /jelou_ctx\.[ch]$/) return level["ctx"]
+            sub("^\\./", "", path)
+            return level[path ~ "/" ? substr(path, 1, index(path, "/") - 1) : "."]
+        }
+
+        BEGIN {
+            n = split("event auth dedup ctx request status . queue", names)
+            for (i = 1; i <= n; i++) level[names[i]] = i
+
+            for (i = 1; i < ARGC; i++) {
+                name = ARGV[i]
+                sub(".*/", "", name)
+                where[name] = ARGV[i]
+            }
+        }
+
+        /^#include "/ && floor(where[substr($2, 2, length($2) - 2)]) > floor(FILENAME) {
+            print FILENAME ":" FNR ": " $2 " is of a floor above"
+            wrong = 1
+        }
+
+        END { exit wrong }' {} +)
+}
+
+
 check() {
     case $1 in
+        floors) floors ;;
         gcc | clang) compile "$1" ;;
         tidy) tidy ;;
         cppcheck) run_cppcheck ;;
@@ -88,7 +124,7 @@ check() {
 }
 
 
-[ $# -gt 0 ] || set -- gcc clang tidy cppcheck shell mutants
+[ $# -gt 0 ] || set -- floors gcc clang tidy cppcheck shell mutants
 
 sh "$root/util/build.sh"
 

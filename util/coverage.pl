@@ -94,7 +94,8 @@ for (grep { !/^(#|$)/ } split /\n/, slurp("$root/util/uncovered")) {
 for my $where (sort keys %unrun) {
     my ($name, $function) = split ' ', $where;
     my @source = split /\n/,
-                 slurp("$root/ngx_http_jelou_module/ngx_http_jelou_$name");
+                 slurp(grep { -e }
+                       <$root/ngx_http_jelou_module/{,*/}ngx_http_jelou_$name>);
 
     push @wrong, "not run, and not explained:",
                  map { "  $name:$_ $function(): "

@@ -4,7 +4,7 @@
 # branches they run:
 #
 #     sh util/coverage.sh
-#     sh util/coverage.sh t/signature.t t/schema.t
+#     sh util/coverage.sh t/auth/signature.t t/event/schema.t
 #
 # Without files, all of t/ is run; at least 95 % of the lines and 85 % of the
 # branches must have been, and util/uncovered has to explain the lines that were
@@ -22,17 +22,17 @@ nginx=bookworm
 umask 0
 
 out=$(sh "$root/util/build.sh" --nginx $nginx --coverage --print)
-objs=$out/objs/addon/ngx_http_jelou_module
+objs=$out/objs/addon
 
-chmod a+rwx "$objs"
-rm -f "$objs"/*.gcda
+chmod a+rwx "$objs"/*/
+rm -f "$objs"/*/*.gcda
 
 status=0
 sh "$root/util/test.sh" --nginx $nginx --coverage "$@" || status=$?
 
 cd "$objs"
 
-for file in *.gcda; do
+for file in */*.gcda; do
     [ -e "$file" ] || die "nothing was counted"
     gcov --stdout --json-format --branch-probabilities "$file"
 done 2>/dev/null >"$out/coverage.json"

@@ -17,7 +17,7 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 . "$root/util/lib.sh"
 
 clone=/root/ngx_http_jelou_module
-smoke="t/basic.t t/signature.t t/schema.t t/normalize.t t/dedup.t"
+smoke="t/request/basic.t t/auth/signature.t t/event/schema.t t/event/normalize.t t/dedup/dedup.t"
 
 
 # skip WHY: this machine cannot try it, which is no fault of the project

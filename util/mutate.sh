@@ -27,11 +27,11 @@ log=$copy/build/mutant.log
 # there are
 
 mutant() {
-    perl - "$mutants" "$sources/ngx_http_jelou_" "$@" <<'END'
+    perl - "$mutants" "$sources" "$@" <<'END'
         use strict;
         use warnings;
 
-        my ($list, $prefix, $n, $what) = @ARGV;
+        my ($list, $sources, $n, $what) = @ARGV;
 
         sub slurp { local (@ARGV, $/) = @_; return scalar <> }
 
@@ -56,11 +56,14 @@ mutant() {
         my ($old, $new) = map { join "\n", @{ $part{$_} } } '-', '+';
 
         if ($what eq 'tests') {
-            print join ' ', map { "t/$_.t" } map { split } @{ $part{'='} };
+            print join ' ', map { grep { -e } glob "t/{,*/}$_.t" }
+                            map { split } @{ $part{'='} };
             exit;
         }
 
-        my $text = slurp("$prefix$file.c");
+        my ($path) = grep { -e } glob "$sources/{,*/}ngx_http_jelou_$file.c"
+            or die "mutant $n: no such file: $file\n";
+        my $text = slurp($path);
         my $count = () = $text =~ /\Q$old\E/g;
 
         $count == 1 or die "mutant $n: found $count times in $file.c\n";
@@ -73,7 +76,7 @@ mutant() {
 
         $text =~ s/\Q$old\E/$new/;
 
-        open my $out, '>', "$prefix$file.c" or die "$!\n";
+        open my $out, '>', $path or die "$!\n";
         print $out $text;
         close $out or die "$!\n";
 END
@@ -176,7 +179,7 @@ restore
 # installs and builds what tests need
 
 say "building"
-sh "$copy/util/test.sh" t/types.t >"$log" 2>&1 ||
+sh "$copy/util/test.sh" t/event/types.t >"$log" 2>&1 ||
     { cat "$log" >&2; die "a test fails without a mutant"; }
 
 JELOU_TEST_DIR=$copy/build/test

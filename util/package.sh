@@ -57,7 +57,7 @@ build() {
     version=$(dpkg-parsechangelog -l "$root/debian/changelog" -S Version)
 
     grep -q "^#define NGX_HTTP_JELOU_VERSION  *\"$version\"\$" \
-        "$root/ngx_http_jelou_module/ngx_http_jelou_module.h" ||
+        "$root/ngx_http_jelou_module/ngx_http_jelou_ctx.h" ||
         die "the module has another version than debian/changelog: $version"
 
     rm -rf "$deb"

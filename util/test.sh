@@ -3,7 +3,7 @@
 # Builds the module and runs the tests, those in t/ or the ones that are named:
 #
 #     sh util/test.sh
-#     sh util/test.sh t/signature.t t/schema.t
+#     sh util/test.sh t/auth/signature.t t/event/schema.t
 #
 # It installs what these tests need, and no more; with --install, it only does
 # that.
@@ -62,8 +62,8 @@ END
 )
 
 
-# What tests want from npm: the judge of t/cloudevents.t, and what drives the
-# browser of t/dashboard.t, which is Debian's.  The newest ones that the Node.js of
+# What tests want from npm: the judge of t/event/cloudevents.t, and what drives the
+# browser of t/status/dashboard.t, which is Debian's.  The newest ones that the Node.js of
 # Debian 12 runs.  They are unpacked in build/, and run no script when installed.
 
 libraries="cloudevents@9.0.0 playwright-core@1.61.1"
@@ -91,7 +91,7 @@ install_libraries() {
 }
 
 
-# Other modules, which t/composition.t puts around an endpoint: Debian's, as far as
+# Other modules, which t/reply/composition.t puts around an endpoint: Debian's, as far as
 # this release has them, and for Debian's nginx only.  The test says what it misses.
 
 modules="http-lua http-js http-echo http-headers-more-filter http-subs-filter

@@ -108,7 +108,7 @@ version 4, and none may have been there before; each is a C<uuid_*>.
 =item upstream_headers
 
 What each request that arrived must have, C<Name: value>, or, after C<!>, must
-not have.  The parameters of FastCGI, SCGI and uwsgi are headers here.
+not have; or a list, of what the first one must have, the second one, and so on.  The parameters of FastCGI, SCGI and uwsgi are headers here.
 
 =item upstream_head_like, upstream_head_unlike
 
@@ -473,7 +473,7 @@ sub replies($) {
             status   => $ok ? 200 : $first,
             contract => $ok || defined $rest,
             success  => $ok ? qq({"success":true$members}) : undef,
-            refusal  => $ok ? undef : [split ' ', $rest // ''],
+            refusal  => $ok ? undef : [map { s/^#$//r } split ' ', $rest // ''],
         };
     } split /\n/, $block->reply;
 }
@@ -608,8 +608,14 @@ sub check_upstream($) {
 
     fail("$name - upstream: no request") if !@got && (!$list || @$list);
 
-    for my $got (@got) {
-        check_headers($name, $got->{head}, $headers) if defined $headers;
+    is(scalar @got, @$headers, "$name - upstream: headers of each request")
+        if ref $headers;
+
+    for my $i (0 .. $#got) {
+        my $got = $got[$i];
+        my $own = ref $headers ? $headers->[$i] : $headers;
+
+        check_headers($name, $got->{head}, $own) if defined $own;
 
         like($got->{head}, head_pattern($like), "$name - upstream: head")
             if defined $like;

@@ -420,6 +420,7 @@ sub plot {
      width="$width" height="$height" role="img" aria-labelledby="title">
 <title id="title">Processor time of the worker for one message, by body size</title>
 <style>
+  .page { fill: #fff }
   text { font: 13px sans-serif; fill: #333 }
   .title { font-weight: bold }
   .end { text-anchor: end }
@@ -433,6 +434,7 @@ sub plot {
   .lua { color: #1f5fc4 }
   .njs { color: #c0451b }
   \@media (prefers-color-scheme: dark) {
+    .page { fill: #14181f }
     text { fill: #ddd }
     .name { fill: currentColor }
     .grid { stroke: #444 }
@@ -442,6 +444,7 @@ sub plot {
     .njs { color: #f08c66 }
   }
 </style>
+<rect class="page" width="$width" height="$height"/>
 <text class="title" x="$left" y="22">Processor time of the worker for one message, µs (both axes are logarithmic)</text>
 END
 

@@ -6,9 +6,12 @@
 #     sh util/bench/run.sh             measures, and prints tables
 #     sh util/bench/run.sh --write     and writes docs/benchmarks.md and .svg
 #     sh util/bench/run.sh --quick     instructions only; fails if they grew by
-#                                      more than 3 % over what is recorded
+#                                      more than 3 % over what is recorded, or if
+#                                      a hostile body takes too many
 #     sh util/bench/run.sh --record    records them, in util/bench/instructions
 #     sh util/bench/run.sh --profile   instructions only, by function
+#     sh util/bench/run.sh --hostile   what bodies cost that are meant to cost much;
+#                                      fails if that is more than three times a text
 #     sh util/bench/run.sh --status    what counting adds, in instructions; fails
 #                                      if that is 1 % of a request's or more
 #
@@ -20,6 +23,7 @@ set -eu
 bench=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$bench/../.." && pwd)
 . "$root/util/lib.sh"
+. "$bench/hostile.sh"
 
 dir=$root/build/bench
 results=$dir/results.tsv
@@ -568,6 +572,7 @@ full() {
     count_all
     measure_all
     measure_memory
+    hostile
 }
 
 
@@ -576,7 +581,8 @@ case $port in
 esac
 
 case ${1:-} in
-    --quick) prepare; quick; compare ;;
+    --quick) prepare; quick; compare; hostile quick ;;
+    --hostile) prepare procps; hostile ;;
     --record) prepare; quick; record ;;
     --profile) prepare; quick; profile ;;
     --status) prepare; counting ;;

@@ -53,8 +53,14 @@ compile() {
         set -- "$@" "-I$source/src/$include"
     done
 
+    for include in "$objs" "$root/ngx_http_jelou_module" \
+                   "$root"/ngx_http_jelou_module/*/
+    do
+        set -- "$@" "-I$include"
+    done
+
     clang -g -O1 -fno-omit-frame-pointer -D_GNU_SOURCE -DNGX_DEBUG_PALLOC=1 \
-        "-I$objs" "-I$root/ngx_http_jelou_module" "$@" -c "$file" -o "$object"
+        "$@" -c "$file" -o "$object"
 }
 
 
@@ -73,7 +79,8 @@ build() {
         echo "$@"
         clang --version
         dpkg-query -W libyajl-dev libhiredis-dev libssl-dev libjansson-dev
-        cat "$objs/inputs" "$root"/ngx_http_jelou_module/* \
+        cat "$objs/inputs" "$root"/ngx_http_jelou_module/*.[ch] \
+            "$root"/ngx_http_jelou_module/*/*.[ch] \
             "$fuzz"/*.[ch] "$fuzz/run.sh"
     } | cksum >"$out/inputs.new"
 
@@ -91,7 +98,8 @@ build() {
     for file in $module; do
         # shellcheck disable=SC2086
         compile "$out/module-$file.o" \
-            "$root/ngx_http_jelou_module/ngx_http_jelou_$file.c" \
+            "$(find "$root/ngx_http_jelou_module" \
+                   -name "ngx_http_jelou_$file.c")" \
             -Wall -Wextra -Wno-unused-parameter -Werror $2
     done
 
@@ -266,7 +274,8 @@ coverage() {
 
     llvm-profdata merge -o "$out/all.profdata" "$out"/*.profraw
     llvm-cov report "$@" -instr-profile "$out/all.profdata" \
-        "$root"/ngx_http_jelou_module/*.c >"$out/report"
+        "$root"/ngx_http_jelou_module/*.c \
+        "$root"/ngx_http_jelou_module/*/*.c >"$out/report"
 
     # the file's name, its lines, those that were not reached
 

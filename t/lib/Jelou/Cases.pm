@@ -125,7 +125,8 @@ sub invalid {
     my $s      = $n == 1 ? '' : 's';
     my $logged = delete $options{logged} // $first;
 
-    return refused($body, join(' ', '422 INVALID_EVENT', keys %texts),
+    return refused($body, join(' ', '422 INVALID_EVENT',
+                               map { s/^$/#/r } keys %texts),
         log        => "INVALID_EVENT: $n violation$s, the first at "
                       . "\"$logged\": " . $text =~ s/"/\\"/gr,
         violations => \%texts,

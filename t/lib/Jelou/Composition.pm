@@ -102,9 +102,9 @@ my %allowed = (
                            : $_[0] ne 'return' || $_[1] ne 'post_action' },
     'goes second' => sub { !$goes_second{$_[0]} == ($_[1] eq '-') },
 
-    # nginx without the module hangs as well
+    # nginx hangs or crashes without the module as well
 
-    'does filter'   => sub { $_[0] ne 'half' || $_[1] ne 'subs' },
+    'does filter'   => sub { $_[0] ne 'half' || $_[1] !~ /subs|image/ },
     'asks filter'   => sub { $_[0] ne 'large-chunked' || $_[1] ne 'image' },
     'second filter' => sub { $_[0] ne 'proxy:half' || $_[1] ne 'subs' and
                              $_[0] !~ /^lua/       || $_[1] ne 'image' },
@@ -387,9 +387,9 @@ sub sites_of {
 # not: "pass", with an answer; "special", by a status that nginx has a page for;
 # "half", an answer that is cut off.
 
-my %early;
+our $Early;
 
-sub early_hints { $early{known} = shift }
+sub early_hints { $Early = shift }
 
 sub outcome {
     my $site = shift;
@@ -411,7 +411,7 @@ sub outcome {
     return ['special', 500] if $does eq 'exit500';
     return ['page'] if $does eq 'page';
     return ['cached'] if $taker eq 'cached';
-    return $early{known} ? ['taken', 200] : ['pass', 103] if $does eq 'early';
+    return $Early ? ['taken', 200] : ['pass', 103] if $does eq 'early';
 
     my $status = $does =~ /^(\d+)/ ? $1 : 200;
 

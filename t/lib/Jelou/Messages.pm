@@ -122,7 +122,7 @@ sub verdict {
 
     my ($key)    = $body =~ /"key":"(\w+)"/ or return "malformed: $all";
     my @pointers = $body =~ /"validationError":\{(.*)\}\}/
-                   ? $1 =~ m{"(/[^"]*)":}g : ();
+                   ? $1 =~ m{"(/[^"]*|)":}g : ();
 
     return "malformed: $all"
         if Jelou::refusal_error($body, $status, $key, @pointers) ne '';

@@ -463,6 +463,7 @@ sub http {
     my $h2    = listen_http2($p->{PORT_1});
     my $relay = listen_http2($p->{PORT_2});
     my $lua   = $with{lua} ? lua("$dir/record") : '';
+    my $early = $Jelou::Composition::Early ? 'early_hints  1;' : '';
     my $js    = $with{js} ? "js_import  test from $dir/html/test.js;" : '';
 
     my $text = join "\n", map { locations(@$_) } @compositions[1 .. $#compositions];
@@ -491,6 +492,7 @@ server {
     client_max_body_size  20k;
     output_buffers        2 32k;
     lingering_timeout     1s;
+    $early
     add_header            X-Operator 1 always;
 
     location = /status {

@@ -1,6 +1,6 @@
 package Jelou::Composition::Run;
 
-# Runs compositions: t/composition.t, which has the options, and docs/testing.md.
+# Runs compositions: t/reply/composition.t, which has the options, and docs/testing.md.
 
 use strict;
 use warnings;
@@ -39,6 +39,8 @@ sub modules {
     my %has = map { $_ => 1 } @modules;
     my @no  = grep { !$has{$_} } qw(lua js echo more subs image);
 
+    Jelou::Composition::early_hints(knows_early_hints());
+
     Jelou::Composition::without(taker => \@no, filter => \@no);
 
     # Debian's Lua, in an nginx that was built otherwise, sends its header before
@@ -51,6 +53,15 @@ sub modules {
     }
 
     return;
+}
+
+# Since 1.29 nginx knows what comes before an answer.
+
+sub knows_early_hints {
+    my ($major, $minor) =
+        `$ENV{TEST_NGINX_BINARY} -v 2>&1` =~ m{nginx/(\d+)\.(\d+)\.};
+
+    return $major * 1000 + $minor >= 1029;
 }
 
 sub load {
@@ -88,11 +99,11 @@ sub missing {
 }
 
 
-# fixed(): the compositions that have failed once, from t/composition.txt, but for
+# fixed(): the compositions that have failed once, from t/reply/composition.txt, but for
 # those that want a module that is not there
 
 sub fixed {
-    open my $in, '<', 't/composition.txt' or die "t/composition.txt: $!\n";
+    open my $in, '<', 't/reply/composition.txt' or die "t/reply/composition.txt: $!\n";
 
     return map { my $name = $_; eval { parse($name) } // () }
            map { /^([^#\s]+)$/ ? $1 : () } <$in>;
@@ -109,7 +120,7 @@ sub sample {
     my %o = @_;
 
     my @orders = $o{order} ? $o{order}
-               : $jelou eq '' || !@modules ? 'static' : ('first', 'last');
+               : $jelou eq '' ? 'static' : @modules ? ('first', 'last') : 'alone';
 
     my $both = sub { my $c = shift; map { [$c, $_] } @orders };
 
@@ -162,7 +173,7 @@ sub run {
 
     start_backends();
 
-    for my $order (qw(static first last)) {
+    for my $order (qw(static alone first last)) {
         my @mine = map { $_->[0] } grep { $_->[1] eq $order } @all;
 
         while (my @batch = splice @mine, 0, $Batch) {
@@ -189,16 +200,7 @@ sub start_backends {
     $Jelou::Upstream = Jelou::Composition::Application->start("$dir/record");
     $redis = Jelou::Redis->start(port => $Jelou::Port{PORT_3});
 
-    Jelou::Composition::early_hints(version() >= 1_029_000);
-
     return;
-}
-
-sub version {
-    my ($major, $minor, $patch) =
-        `$ENV{TEST_NGINX_BINARY} -v 2>&1` =~ m{nginx/(\d+)\.(\d+)\.(\d+)};
-
-    return $major * 1e6 + $minor * 1e3 + $patch;
 }
 
 
@@ -286,10 +288,12 @@ sub one {
     my $port = $Jelou::Port{$c->{http} eq 'h2' ? 'PORT_1' : 'SERVER'};
 
     for my $i (1, 2) {
-        my %try = (answer => ask($c->{http}, $port, $e{post}->($i)));
+        my %try = (answer => ask($c->{http}, $port, $e{post}->($i)),
+                   replay => $i == 2 && $e{route}{says} eq 'success'
+                             && $c->{dedup} eq 'dedup');
 
         $try{results} = results($n, $i);
-        $try{records} = records_of(\%e, $i);
+        $try{records} = records_of({ %e, %try });
         $try{queued}  = $redis->command('XLEN', "s$n")
             if $c->{taker} eq 'queue';
         $try{log} = [log_lines()];
@@ -320,7 +324,7 @@ sub results {
 
     my (@results, $until);
 
-    $until = time + 2;
+    $until = time + 5;
 
     while (1) {
         push @results, grep { $_->{path} eq "/$n" && $_->{try} eq $try }
@@ -355,10 +359,10 @@ sub log_lines { return lines('log', "$nginx->{dir}/error.log") }
 # What stands aside may be a moment later.
 
 sub records_of {
-    my ($e, $try) = @_;
+    my $try = shift;
 
-    my @want  = Jelou::Composition::Oracle::aside($e);
-    my $until = time + 1;
+    my @want  = Jelou::Composition::Oracle::aside($try);
+    my $until = time + (Jelou::Composition::Oracle::loose($try->{c}) ? 0.5 : 5);
     my @records;
 
     while (1) {

@@ -1,0 +1,831 @@
+
+/*
+ * Where signing secrets come from.
+ */
+
+
+#include "ngx_http_jelou_secret.h"
+#include "ngx_http_jelou_id.h"
+
+#include <openssl/crypto.h>
+
+
+#define NGX_HTTP_JELOU_SECRET_SHORT  16
+#define NGX_HTTP_JELOU_FILE_MAX      (64 * 1024 * 1024)
+
+
+/* a secret in the memory of a configuration, to be forgotten with it */
+
+typedef struct {
+    ngx_http_jelou_key_t        *key;
+    ngx_str_t                    value;
+} ngx_http_jelou_known_t;
+
+
+typedef struct {
+    ngx_conf_t                  *cf;
+    ngx_http_jelou_secrets_t    *secrets;
+    ngx_str_t                   *name;       /* the file's */
+    ngx_uint_t                   line;
+    ngx_array_t                  projects;   /* of ngx_http_jelou_project_t * */
+    ngx_rbtree_t                 tree;       /* of them, while they are found */
+    ngx_rbtree_node_t            sentinel;
+} ngx_http_jelou_file_t;
+
+
+static ngx_int_t ngx_http_jelou_secret_valid(ngx_conf_t *cf, ngx_str_t *value,
+    const char *directive);
+static ngx_int_t ngx_http_jelou_secret_meant(ngx_conf_t *cf,
+    ngx_str_t *value);
+static ngx_int_t ngx_http_jelou_secret_keep(ngx_conf_t *cf,
+    ngx_http_jelou_key_t *key, ngx_str_t *value);
+static void ngx_http_jelou_secret_forget(void *data);
+static char *ngx_http_jelou_secret_lines(ngx_http_jelou_file_t *file,
+    u_char *p, u_char *last);
+static char *ngx_http_jelou_secret_line(ngx_http_jelou_file_t *file,
+    u_char *p, u_char *last);
+static void ngx_http_jelou_secret_other_format(ngx_http_jelou_file_t *file,
+    ngx_str_t *id, ngx_str_t *value);
+static ngx_uint_t ngx_http_jelou_assignment(u_char *p, u_char *last);
+static char *ngx_http_jelou_secret_bad_line(ngx_http_jelou_file_t *file,
+    const char *why);
+static ngx_array_t *ngx_http_jelou_secret_project(ngx_http_jelou_file_t *file,
+    ngx_str_t *id);
+static char *ngx_http_jelou_secret_hash(ngx_http_jelou_file_t *file);
+static char *ngx_http_jelou_secret_nobody(ngx_conf_t *cf,
+    ngx_http_jelou_secrets_t *secrets);
+static ngx_array_t *ngx_http_jelou_secret_find(
+    ngx_http_jelou_secrets_t *secrets, ngx_str_t *project);
+static ngx_int_t ngx_http_jelou_secret_digest(ngx_http_request_t *r,
+    ngx_http_jelou_secrets_t *secrets, ngx_http_jelou_secret_t *secret,
+    ngx_chain_t *body, u_char *digest);
+static ngx_uint_t ngx_http_jelou_space(u_char ch);
+
+
+ngx_http_jelou_secrets_t *
+ngx_http_jelou_secrets_create(ngx_conf_t *cf)
+{
+    ngx_http_jelou_secrets_t  *secrets;
+
+    secrets = ngx_pcalloc(cf->pool, sizeof(ngx_http_jelou_secrets_t));
+    if (secrets == NULL) {
+        return NULL;
+    }
+
+    if (ngx_array_init(&secrets->secrets, cf->pool, 2,
+                       sizeof(ngx_http_jelou_secret_t))
+        != NGX_OK)
+    {
+        return NULL;
+    }
+
+    return secrets;
+}
+
+
+char *
+ngx_http_jelou_secrets_add(ngx_conf_t *cf, ngx_http_jelou_secrets_t *secrets,
+    ngx_str_t *value, ngx_uint_t place)
+{
+    ngx_http_jelou_secret_t  *secret;
+
+    if (ngx_http_jelou_secret_valid(cf, value, "jelou_secret") != NGX_OK
+        || ngx_http_jelou_secret_meant(cf, value) != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    secret = ngx_array_push(&secrets->secrets);
+    if (secret == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_memzero(secret, sizeof(ngx_http_jelou_secret_t));
+
+    secret->place = place;
+
+    secrets->directive = 1;
+    secrets->most = ngx_max(secrets->most, secrets->secrets.nelts);
+
+    if (ngx_http_script_variables_count(value) == 0) {
+        secret->key = ngx_http_jelou_secret_key(cf, value, "jelou_secret");
+
+        return secret->key ? NGX_CONF_OK : NGX_CONF_ERROR;
+    }
+
+    secret->value = ngx_http_jelou_complex_value(cf, value);
+    if (secret->value == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    return ngx_http_jelou_secret_nobody(cf, secrets);
+}
+
+
+ngx_http_complex_value_t *
+ngx_http_jelou_complex_value(ngx_conf_t *cf, ngx_str_t *value)
+{
+    ngx_http_complex_value_t          *cv;
+    ngx_http_compile_complex_value_t   ccv;
+
+    cv = ngx_palloc(cf->pool, sizeof(ngx_http_complex_value_t));
+    if (cv == NULL) {
+        return NULL;
+    }
+
+    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
+
+    ccv.cf = cf;
+    ccv.value = value;
+    ccv.complex_value = cv;
+
+    return ngx_http_compile_complex_value(&ccv) == NGX_OK ? cv : NULL;
+}
+
+
+ngx_http_jelou_key_t *
+ngx_http_jelou_secret_key(ngx_conf_t *cf, ngx_str_t *value,
+    const char *directive)
+{
+    ngx_http_jelou_key_t  *key;
+
+    if (ngx_http_jelou_secret_valid(cf, value, directive) != NGX_OK) {
+        return NULL;
+    }
+
+    if (value->len < NGX_HTTP_JELOU_SECRET_SHORT) {
+        ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
+                           "a secret in \"%s\" directive has fewer than "
+                           "%d bytes", directive, NGX_HTTP_JELOU_SECRET_SHORT);
+    }
+
+    key = ngx_http_jelou_key_create(value->data, value->len, cf->log);
+
+    if (ngx_http_jelou_secret_keep(cf, key, value) != NGX_OK) {
+        return NULL;
+    }
+
+    return key;
+}
+
+
+static ngx_int_t
+ngx_http_jelou_secret_valid(ngx_conf_t *cf, ngx_str_t *value,
+    const char *directive)
+{
+    if (value->len == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "empty secret in \"%s\" directive", directive);
+        return NGX_ERROR;
+    }
+
+    if (ngx_http_jelou_space(value->data[0])
+        || ngx_http_jelou_space(value->data[value->len - 1]))
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "a secret in \"%s\" directive begins or ends "
+                           "with white space", directive);
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+/* A directive's value that would be a secret, and another one than is meant */
+
+static ngx_int_t
+ngx_http_jelou_secret_meant(ngx_conf_t *cf, ngx_str_t *value)
+{
+    ngx_uint_t  i;
+
+    if (value->len == 3 && ngx_strncmp(value->data, "off", 3) == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"off\" is no secret, and \"jelou_secret\" "
+                           "directive cannot be switched off");
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i + 1 < value->len; i++) {
+
+        if (value->data[i] == '$'
+            && value->data[i + 1] >= '1' && value->data[i + 1] <= '9')
+        {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "\"$\" and a digit in a secret in "
+                               "\"jelou_secret\" directive are what a regular "
+                               "expression has captured, not a part of the "
+                               "secret");
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_jelou_secret_keep(ngx_conf_t *cf, ngx_http_jelou_key_t *key,
+    ngx_str_t *value)
+{
+    ngx_pool_cleanup_t      *cln;
+    ngx_http_jelou_known_t  *known;
+
+    cln = ngx_pool_cleanup_add(cf->pool, sizeof(ngx_http_jelou_known_t));
+    if (cln == NULL) {
+        ngx_http_jelou_key_free(key);
+        return NGX_ERROR;
+    }
+
+    cln->handler = ngx_http_jelou_secret_forget;
+
+    known = cln->data;
+    known->key = key;
+    known->value = *value;
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_jelou_secret_forget(void *data)
+{
+    ngx_http_jelou_known_t  *known = data;
+
+    ngx_http_jelou_key_free(known->key);
+    OPENSSL_cleanse(known->value.data, known->value.len);
+}
+
+
+char *
+ngx_http_jelou_secrets_read(ngx_conf_t *cf, ngx_http_jelou_secrets_t *secrets,
+    ngx_str_t *name)
+{
+    char                   *rv;
+    size_t                  len;
+    u_char                 *data;
+    ngx_http_jelou_file_t   file;
+
+    if (ngx_conf_full_name(cf->cycle, name, 1) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    data = ngx_http_jelou_secret_load(cf, name, "jelou_secret_file", &len);
+    if (data == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    file.cf = cf;
+    file.secrets = secrets;
+    file.name = name;
+
+    ngx_rbtree_init(&file.tree, &file.sentinel, ngx_str_rbtree_insert_value);
+
+    rv = NGX_CONF_ERROR;
+
+    if (ngx_array_init(&file.projects, cf->temp_pool, 16,
+                       sizeof(ngx_http_jelou_project_t *))
+        == NGX_OK)
+    {
+        rv = ngx_http_jelou_secret_lines(&file, data, data + len);
+    }
+
+    OPENSSL_cleanse(data, len);
+    ngx_free(data);
+
+    if (rv != NGX_CONF_OK) {
+        return rv;
+    }
+
+    return ngx_http_jelou_secret_hash(&file);
+}
+
+
+u_char *
+ngx_http_jelou_secret_load(ngx_conf_t *cf, ngx_str_t *name,
+    const char *directive, size_t *len)
+{
+    u_char           *data;
+    ssize_t           n;
+    ngx_file_t        file;
+    ngx_file_info_t   fi;
+
+    ngx_memzero(&file, sizeof(ngx_file_t));
+
+    file.name = *name;
+    file.log = cf->log;
+
+    /* opening a FIFO must not wait for a writer */
+
+    file.fd = ngx_open_file(name->data, NGX_FILE_RDONLY|NGX_FILE_NONBLOCK,
+                            NGX_FILE_OPEN, 0);
+
+    if (file.fd == NGX_INVALID_FILE) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
+                           "\"%s\": " ngx_open_file_n " \"%V\" failed",
+                           directive, name);
+        return NULL;
+    }
+
+    data = NULL;
+
+    if (ngx_fd_info(file.fd, &fi) == NGX_FILE_ERROR) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
+                           "\"%s\": " ngx_fd_info_n " \"%V\" failed",
+                           directive, name);
+        goto done;
+    }
+
+    if (!ngx_is_file(&fi) || ngx_file_size(&fi) > NGX_HTTP_JELOU_FILE_MAX) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%s\": \"%V\" is not a file of at most %d bytes",
+                           directive, name, NGX_HTTP_JELOU_FILE_MAX);
+        goto done;
+    }
+
+    if (ngx_file_access(&fi) & (S_IROTH|S_IWOTH)) {
+        ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
+                           "\"%s\": others can read or write \"%V\"",
+                           directive, name);
+    }
+
+    *len = (size_t) ngx_file_size(&fi);
+
+    data = ngx_alloc(*len + 1, cf->log);
+    if (data == NULL) {
+        goto done;
+    }
+
+    n = ngx_read_file(&file, data, *len, 0);
+
+    if (n == NGX_ERROR || (size_t) n != *len) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
+                           "\"%s\": " ngx_read_file_n " \"%V\" failed",
+                           directive, name);
+        OPENSSL_cleanse(data, *len);
+        ngx_free(data);
+        data = NULL;
+    }
+
+done:
+
+    if (ngx_close_file(file.fd) == NGX_FILE_ERROR) {
+        ngx_log_error(NGX_LOG_ALERT, cf->log, ngx_errno,
+                      ngx_close_file_n " \"%V\" failed", name);
+    }
+
+    return data;
+}
+
+
+static char *
+ngx_http_jelou_secret_lines(ngx_http_jelou_file_t *file, u_char *p,
+    u_char *last)
+{
+    u_char      *eol, *end;
+    ngx_uint_t   n;
+
+    n = file->secrets->secrets.nelts;
+
+    file->line = 1;
+
+    if (last - p >= 3 && ngx_memcmp(p, "\xef\xbb\xbf", 3) == 0) {
+        return ngx_http_jelou_secret_bad_line(file,
+                                              "begins with a byte order mark");
+    }
+
+    for ( /* void */ ; p < last; file->line++) {
+
+        for (eol = p; eol < last && *eol != '\n'; eol++) { /* void */ }
+
+        for (end = eol; end > p && ngx_http_jelou_space(end[-1]); end--) {
+            /* void */
+        }
+
+        while (p < end && ngx_http_jelou_space(*p)) { p++; }
+
+        if (p < end && *p != '#'
+            && ngx_http_jelou_secret_line(file, p, end) != NGX_CONF_OK)
+        {
+            return NGX_CONF_ERROR;
+        }
+
+        p = eol + 1;
+    }
+
+    if (file->secrets->secrets.nelts == n && file->projects.nelts == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, file->cf, 0,
+                           "\"jelou_secret_file\": no secret in \"%V\"",
+                           file->name);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+/* One line without the white space around it, which is not empty. */
+
+static char *
+ngx_http_jelou_secret_line(ngx_http_jelou_file_t *file, u_char *p,
+    u_char *last)
+{
+    u_char                   *q;
+    ngx_str_t                 id, value, none;
+    ngx_array_t              *secrets;
+    ngx_http_jelou_secret_t  *secret;
+
+    for (q = p; q < last; q++) {
+        if ((*q < 0x20 && *q != '\t') || *q == 0x7f) {
+            return ngx_http_jelou_secret_bad_line(file,
+                                                  "has a control character");
+        }
+    }
+
+    for (q = p; q < last && !ngx_http_jelou_space(*q); q++) { /* void */ }
+
+    id.data = p;
+    id.len = q - p;
+
+    while (q < last && ngx_http_jelou_space(*q)) { q++; }
+
+    value.data = q;
+    value.len = last - q;
+
+    secrets = &file->secrets->secrets;
+
+    if (value.len == 0) {
+        value = id;                      /* a secret of all projects */
+
+    } else {
+
+        for ( /* void */ ; q < last; q++) {
+            if (ngx_http_jelou_space(*q)) {
+                return ngx_http_jelou_secret_bad_line(file,
+                                            "has more than a project id and "
+                                            "a secret");
+            }
+        }
+
+        if (id.len > 256) {
+            return ngx_http_jelou_secret_bad_line(file,
+                                            "has a project id of more than "
+                                            "256 bytes");
+        }
+
+        secrets = ngx_http_jelou_secret_project(file, &id);
+        if (secrets == NULL) {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    ngx_http_jelou_secret_other_format(file, &id, &value);
+
+    if (value.len < NGX_HTTP_JELOU_SECRET_SHORT) {
+        ngx_conf_log_error(NGX_LOG_WARN, file->cf, 0,
+                           "\"jelou_secret_file\": the secret in \"%V\":%ui "
+                           "has fewer than %d bytes", file->name, file->line,
+                           NGX_HTTP_JELOU_SECRET_SHORT);
+    }
+
+    secret = ngx_array_push(secrets);
+    if (secret == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_memzero(secret, sizeof(ngx_http_jelou_secret_t));
+
+    secret->place = file->line;
+    secret->in_file = 1;
+    secret->key = ngx_http_jelou_key_create(value.data, value.len,
+                                            file->cf->log);
+
+    file->secrets->most = ngx_max(file->secrets->most, secrets->nelts);
+
+    /* the file's bytes are wiped when it has been read */
+
+    ngx_str_null(&none);
+
+    if (ngx_http_jelou_secret_keep(file->cf, secret->key, &none) != NGX_OK
+        || secret->key == NULL)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+/*
+ * What is written in the format of another program's file is read as this
+ * one's, and then nobody has the secret.
+ */
+
+static void
+ngx_http_jelou_secret_other_format(ngx_http_jelou_file_t *file, ngx_str_t *id,
+    ngx_str_t *value)
+{
+    const char  *what;
+
+    what = NULL;
+
+    if (ngx_strchr("{}[]\"", id->data[0])) {
+        what = "JSON";
+
+    } else if (ngx_http_jelou_assignment(id->data, id->data + id->len)
+               || ngx_http_jelou_assignment(value->data,
+                                            value->data + value->len)
+               || (value->data != id->data && id->data[id->len - 1] == ':'))
+    {
+        what = "an assignment";
+    }
+
+    if (what) {
+        ngx_conf_log_error(NGX_LOG_WARN, file->cf, 0,
+                           "\"jelou_secret_file\": the line in \"%V\":%ui "
+                           "looks like %s", file->name, file->line, what);
+    }
+}
+
+
+/* NAME=value, and not the "=" at the end of what is in base64 */
+
+static ngx_uint_t
+ngx_http_jelou_assignment(u_char *p, u_char *last)
+{
+    u_char  *name;
+
+    for (name = p; p < last; p++) {
+
+        if (!((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z')
+              || (*p >= '0' && *p <= '9') || *p == '_'))
+        {
+            break;
+        }
+    }
+
+    return p > name && last - p > 1 && p[0] == '=' && p[1] != '=';
+}
+
+
+static char *
+ngx_http_jelou_secret_bad_line(ngx_http_jelou_file_t *file, const char *why)
+{
+    ngx_conf_log_error(NGX_LOG_EMERG, file->cf, 0,
+                       "\"jelou_secret_file\": the line in \"%V\":%ui %s",
+                       file->name, file->line, why);
+
+    return NGX_CONF_ERROR;
+}
+
+
+/* a project while the file is read: the tree finds it by its id */
+
+typedef struct {
+    ngx_str_node_t               sn;
+    ngx_http_jelou_project_t    *project;
+} ngx_http_jelou_listed_t;
+
+
+static ngx_array_t *
+ngx_http_jelou_secret_project(ngx_http_jelou_file_t *file, ngx_str_t *id)
+{
+    uint32_t                    hash;
+    ngx_http_jelou_listed_t    *listed;
+    ngx_http_jelou_project_t   *project, **p;
+
+    hash = ngx_crc32_long(id->data, id->len);
+
+    listed = (ngx_http_jelou_listed_t *) ngx_str_rbtree_lookup(&file->tree, id,
+                                                               hash);
+    if (listed) {
+        return &listed->project->secrets;
+    }
+
+    project = ngx_pcalloc(file->cf->pool, sizeof(ngx_http_jelou_project_t));
+    listed = ngx_palloc(file->cf->temp_pool, sizeof(ngx_http_jelou_listed_t));
+    p = ngx_array_push(&file->projects);
+
+    if (project == NULL || listed == NULL || p == NULL) {
+        return NULL;
+    }
+
+    project->id.len = id->len;
+    project->id.data = ngx_pstrdup(file->cf->pool, id);
+
+    if (project->id.data == NULL
+        || ngx_array_init(&project->secrets, file->cf->pool, 1,
+                          sizeof(ngx_http_jelou_secret_t))
+           != NGX_OK)
+    {
+        return NULL;
+    }
+
+    *p = project;
+
+    listed->sn.node.key = hash;
+    listed->sn.str = project->id;
+    listed->project = project;
+
+    ngx_rbtree_insert(&file->tree, &listed->sn.node);
+
+    return &project->secrets;
+}
+
+
+static char *
+ngx_http_jelou_secret_hash(ngx_http_jelou_file_t *file)
+{
+    ngx_uint_t                  i, n;
+    ngx_http_jelou_project_t  **p, **bucket;
+    ngx_http_jelou_secrets_t   *secrets;
+
+    secrets = file->secrets;
+
+    if (file->projects.nelts == 0) {
+        return NGX_CONF_OK;
+    }
+
+    for (n = 1; n < 2 * file->projects.nelts; n <<= 1) { /* void */ }
+
+    secrets->mask = n - 1;
+    secrets->buckets = ngx_pcalloc(file->cf->pool,
+                                   n * sizeof(ngx_http_jelou_project_t *));
+    if (secrets->buckets == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    p = file->projects.elts;
+
+    for (i = 0; i < file->projects.nelts; i++) {
+        bucket = &secrets->buckets[ngx_murmur_hash2(p[i]->id.data,
+                                                    p[i]->id.len)
+                                   & secrets->mask];
+        p[i]->next = *bucket;
+        *bucket = p[i];
+    }
+
+    return ngx_http_jelou_secret_nobody(file->cf, secrets);
+}
+
+
+/* What is worked with if there is no secret, to take the time of one. */
+
+static char *
+ngx_http_jelou_secret_nobody(ngx_conf_t *cf, ngx_http_jelou_secrets_t *secrets)
+{
+    ngx_str_t  random;
+
+    if (secrets->nobody) {
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_http_jelou_id_random(secrets->random, sizeof(secrets->random),
+                                 cf->log)
+        != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    random.data = secrets->random;
+    random.len = sizeof(secrets->random);
+
+    secrets->nobody = ngx_http_jelou_key_create(random.data, random.len,
+                                                cf->log);
+
+    if (ngx_http_jelou_secret_keep(cf, secrets->nobody, &random) != NGX_OK
+        || secrets->nobody == NULL)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+ngx_int_t
+ngx_http_jelou_secrets_verify(ngx_http_request_t *r,
+    ngx_http_jelou_secrets_t *secrets, ngx_str_t *project, ngx_chain_t *body,
+    u_char *digest, ngx_http_jelou_secret_t **secret)
+{
+    u_char                    expected[NGX_HTTP_JELOU_DIGEST_LEN];
+    ngx_int_t                 rc;
+    ngx_uint_t                i;
+    ngx_array_t              *own;
+    ngx_http_jelou_secret_t  *s;
+
+    own = ngx_http_jelou_secret_find(secrets, project);
+
+    s = own->elts;
+    rc = NGX_DECLINED;
+
+    for (i = 0; i < own->nelts && rc == NGX_DECLINED; i++) {
+        rc = ngx_http_jelou_secret_digest(r, secrets, &s[i], body, expected);
+
+        if (rc == NGX_OK) {
+
+            if (ngx_http_jelou_digest_equal(expected, digest)) {
+                *secret = &s[i];
+
+            } else {
+                rc = NGX_DECLINED;
+            }
+        }
+    }
+
+    /*
+     * nobody shall learn from the time which projects there are, or which of
+     * them have two secrets
+     */
+
+    for ( /* void */ ; secrets->nobody && i < secrets->most
+                       && rc == NGX_DECLINED; i++)
+    {
+        rc = ngx_http_jelou_hmac(secrets->nobody, body, expected,
+                                 r->connection->log);
+
+        if (rc == NGX_OK) {
+            (void) ngx_http_jelou_digest_equal(expected, digest);
+            rc = NGX_DECLINED;
+        }
+    }
+
+    OPENSSL_cleanse(expected, NGX_HTTP_JELOU_DIGEST_LEN);
+
+    return rc;
+}
+
+
+static ngx_array_t *
+ngx_http_jelou_secret_find(ngx_http_jelou_secrets_t *secrets,
+    ngx_str_t *project)
+{
+    ngx_uint_t                 i;
+    ngx_http_jelou_project_t  *p;
+
+    if (secrets->buckets && project->len) {
+        i = ngx_murmur_hash2(project->data, project->len) & secrets->mask;
+
+        for (p = secrets->buckets[i]; p; p = p->next) {
+
+            if (p->id.len == project->len
+                && ngx_memcmp(p->id.data, project->data, project->len) == 0)
+            {
+                return &p->secrets;
+            }
+        }
+    }
+
+    return &secrets->secrets;
+}
+
+
+/*
+ * NGX_DECLINED: there is no such secret.  A value with variables that is
+ * empty is none, or anybody could sign; it takes as long as another.
+ */
+
+static ngx_int_t
+ngx_http_jelou_secret_digest(ngx_http_request_t *r,
+    ngx_http_jelou_secrets_t *secrets, ngx_http_jelou_secret_t *secret,
+    ngx_chain_t *body, u_char *digest)
+{
+    ngx_int_t              rc;
+    ngx_str_t              value;
+    ngx_uint_t             none;
+    ngx_http_jelou_key_t  *key;
+
+    if (secret->key) {
+        return ngx_http_jelou_hmac(secret->key, body, digest,
+                                   r->connection->log);
+    }
+
+    if (ngx_http_complex_value(r, secret->value, &value) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    none = (value.len == 0);
+
+    if (none) {
+        value.data = secrets->random;
+        value.len = sizeof(secrets->random);
+    }
+
+    key = ngx_http_jelou_key_create(value.data, value.len, r->connection->log);
+    if (key == NULL) {
+        return NGX_ERROR;
+    }
+
+    rc = ngx_http_jelou_hmac(key, body, digest, r->connection->log);
+
+    ngx_http_jelou_key_free(key);
+
+    return rc == NGX_OK && none ? NGX_DECLINED : rc;
+}
+
+
+static ngx_uint_t
+ngx_http_jelou_space(u_char ch)
+{
+    return ch == ' ' || (ch >= '\t' && ch <= '\r');
+}
