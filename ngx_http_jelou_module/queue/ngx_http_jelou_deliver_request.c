@@ -59,21 +59,20 @@ static ngx_int_t ngx_http_jelou_deliver_body_filter(ngx_http_request_t *r,
     ngx_chain_t *in);
 
 
-#define ngx_http_jelou_deliver_name(name, lower)                              \
-    { ngx_string(name), (u_char *) lower, 0 }
-
 static struct {
     ngx_str_t   name;
     u_char     *lower;
     ngx_uint_t  hash;
 } ngx_http_jelou_deliver_names[NGX_HTTP_JELOU_DELIVER_NFIELDS] = {
-    ngx_http_jelou_deliver_name("Content-Type", "content-type"),
-    ngx_http_jelou_deliver_name("Content-Length", "content-length"),
-    ngx_http_jelou_deliver_name("X-Jelou-Delivery-Id", "x-jelou-delivery-id"),
-    ngx_http_jelou_deliver_name("X-Jelou-Delivery-Attempt",
-                                "x-jelou-delivery-attempt"),
-    ngx_http_jelou_deliver_name("X-Jelou-Received-At", "x-jelou-received-at"),
-    ngx_http_jelou_deliver_name("X-Jelou-Signature", "x-jelou-signature")
+    { ngx_string("Content-Type"), (u_char *) "content-type", 0 },
+    { ngx_string("Content-Length"), (u_char *) "content-length", 0 },
+    { ngx_string("X-Jelou-Delivery-Id"),
+      (u_char *) "x-jelou-delivery-id", 0 },
+    { ngx_string("X-Jelou-Delivery-Attempt"),
+      (u_char *) "x-jelou-delivery-attempt", 0 },
+    { ngx_string("X-Jelou-Received-At"),
+      (u_char *) "x-jelou-received-at", 0 },
+    { ngx_string("X-Jelou-Signature"), (u_char *) "x-jelou-signature", 0 }
 };
 
 

@@ -28,6 +28,8 @@ static void ngx_http_jelou_deliver_room_begin(
     ngx_http_jelou_deliver_room_t *room);
 static void ngx_http_jelou_deliver_room_free(
     ngx_http_jelou_deliver_room_t *room);
+static void ngx_http_jelou_deliver_entries_free(
+    ngx_http_jelou_deliver_room_t *room, ngx_queue_t *q);
 static void ngx_http_jelou_deliver_entry_free(
     ngx_http_jelou_deliver_stream_t *s, ngx_http_jelou_deliver_entry_t *e);
 static ngx_http_jelou_deliver_entry_t *ngx_http_jelou_deliver_first(
@@ -580,19 +582,22 @@ ngx_http_jelou_deliver_rooms_wake(ngx_http_jelou_deliver_stream_t *s)
 void
 ngx_http_jelou_deliver_rooms_lose(ngx_http_jelou_deliver_stream_t *s)
 {
-    ngx_queue_t                     *q;
-    ngx_rbtree_node_t               *node;
-    ngx_http_jelou_deliver_room_t   *room;
-    ngx_http_jelou_deliver_entry_t  *e;
+    ngx_queue_t                    *q, *next;
+    ngx_rbtree_node_t              *node;
+    ngx_http_jelou_deliver_room_t  *room;
 
-    while (!ngx_queue_empty(&s->ready)) {
-        q = ngx_queue_head(&s->ready);
-        ngx_queue_remove(q);
-        s->nready--;
+    for (q = ngx_queue_head(&s->ready);
+         q != ngx_queue_sentinel(&s->ready);
+         q = next)
+    {
+        next = ngx_queue_next(q);
 
         ngx_http_jelou_deliver_room_free(
                   ngx_queue_data(q, ngx_http_jelou_deliver_room_t, queue));
     }
+
+    ngx_queue_init(&s->ready);
+    s->nready = 0;
 
     while (s->waiting.root != s->waiting.sentinel) {
         node = s->waiting.root;
@@ -618,16 +623,8 @@ ngx_http_jelou_deliver_rooms_lose(ngx_http_jelou_deliver_stream_t *s)
             room->named = 0;
         }
 
-        while (ngx_queue_last(&room->entries)
-               != ngx_queue_head(&room->entries))
-        {
-            e = ngx_queue_data(ngx_queue_last(&room->entries),
-                               ngx_http_jelou_deliver_entry_t, queue);
-
-            ngx_queue_remove(&e->queue);
-            ngx_http_jelou_deliver_entry_free(s, e);
-            s->nentries--;
-        }
+        ngx_http_jelou_deliver_entries_free(room,
+                             ngx_queue_next(ngx_queue_head(&room->entries)));
     }
 
     ngx_http_jelou_deliver_due_set(s);
@@ -670,25 +667,33 @@ ngx_http_jelou_deliver_room_forget(ngx_http_jelou_deliver_stream_t *s,
 static void
 ngx_http_jelou_deliver_room_free(ngx_http_jelou_deliver_room_t *room)
 {
-    ngx_queue_t                      *q;
-    ngx_http_jelou_deliver_stream_t  *s;
-
-    s = room->stream;
-
-    while (!ngx_queue_empty(&room->entries)) {
-        q = ngx_queue_head(&room->entries);
-        ngx_queue_remove(q);
-        s->nentries--;
-
-        ngx_http_jelou_deliver_entry_free(s,
-                     ngx_queue_data(q, ngx_http_jelou_deliver_entry_t, queue));
-    }
+    ngx_http_jelou_deliver_entries_free(room, ngx_queue_head(&room->entries));
 
     if (room->named) {
-        ngx_rbtree_delete(&s->rooms, &room->node.node);
+        ngx_rbtree_delete(&room->stream->rooms, &room->node.node);
     }
 
     ngx_free(room);
+}
+
+
+/* Those from q on. */
+
+static void
+ngx_http_jelou_deliver_entries_free(ngx_http_jelou_deliver_room_t *room,
+    ngx_queue_t *q)
+{
+    ngx_queue_t  *next;
+
+    for ( /* void */ ; q != ngx_queue_sentinel(&room->entries); q = next) {
+        next = ngx_queue_next(q);
+
+        ngx_queue_remove(q);
+        room->stream->nentries--;
+
+        ngx_http_jelou_deliver_entry_free(room->stream,
+                     ngx_queue_data(q, ngx_http_jelou_deliver_entry_t, queue));
+    }
 }
 
 
