@@ -922,17 +922,19 @@ ngx_http_jelou_deliver_stop(ngx_http_jelou_deliver_stream_t *s)
     s->exiting = 1;
     s->stopping = ngx_current_msec;
 
-    /* nginx waits for what has to be acknowledged */
-
-    s->again.cancelable = 0;
-
     ngx_http_jelou_deliver_wait_end(s);
 
     if (!ngx_http_jelou_deliver_leased(s)) {
         ngx_http_jelou_deliver_keep(s, "give");
     }
 
-    ngx_http_jelou_deliver_go(s);
+    /*
+     * nginx exits when it has no timer left, maybe before it looks at what is
+     * posted; and it is to wait for what has to be acknowledged
+     */
+
+    s->again.cancelable = 0;
+    ngx_add_timer(&s->again, 1);
 }
 
 
