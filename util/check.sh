@@ -31,15 +31,17 @@ includes() {
     done
 
     echo "$1$root/build/nginx"
-
-    find ngx_http_jelou_module -type d | sed "s,^,-I$root/,"
 }
+
+# folders: those of the module, which include each other's headers
+
+folders() { find ngx_http_jelou_module -type d | sed 's/^/-I/'; }
 
 # each COMMAND...: with each of the module's files, as many at a time as there
 # are processors
 
 each() {
-    find ngx_http_jelou_module -name '*.c' | xargs -P "$(nproc)" -n 1 "$@"
+    find ngx_http_jelou_module -name '*.c' | sort | xargs -P "$(nproc)" -n 1 "$@"
 }
 
 
@@ -47,14 +49,17 @@ each() {
 
 compile() {
     # shellcheck disable=SC2046,SC2086
-    each "$1" -c -O2 -o /dev/null $warnings $(includes '-isystem ')
+    each "$1" -c -O2 -o /dev/null $warnings $(folders) $(includes '-isystem ')
 }
 
 # It takes the compiler's flags from a file.
 
 tidy() {
     mkdir -p build/tidy
-    includes -isystem >build/tidy/compile_flags.txt
+    {
+        includes -isystem
+        folders | sed "s|^-I|&$root/|"
+    } >build/tidy/compile_flags.txt
 
     each clang-tidy --quiet -p build/tidy 2>/dev/null
 }
@@ -65,7 +70,7 @@ run_cppcheck() {
         --enable=warning,performance,portability,style \
         --suppressions-list=util/cppcheck.supp \
         --suppress="*:$source/*" --suppress="*:$root/build/*" \
-        $(includes -I) ngx_http_jelou_module
+        $(folders) $(includes -I) ngx_http_jelou_module
 }
 
 # All files that say in their first line that they are a shell's, with what they
@@ -79,12 +84,12 @@ shell() {
 }
 
 
-# floors [DIRECTORY]: a file includes headers of its own floor and of those below
+# floors: a file includes headers of its own floor and of those below
 # it.  The floors, from the lowest one; "ctx" is a file of the root, which is
 # "." here.
 
 floors() {
-    (cd "${1-ngx_http_jelou_module}" && find . -name '*.[ch]' -exec awk '
+    (cd ngx_http_jelou_module && find . -name '*.[ch]' -exec awk '
         function floor(path) {
             if (path ~ /jelou_ctx\.[ch]$/) return level["ctx"]
             sub("^\\./", "", path)

@@ -27,6 +27,10 @@
 
 #define NGX_HTTP_JELOU_REAP      1000
 
+/* how many are looked at that turn out to be alive */
+
+#define NGX_HTTP_JELOU_LOOKS     32
+
 #define NGX_HTTP_JELOU_FLYING    0
 #define NGX_HTTP_JELOU_LANDED    1
 
@@ -73,7 +77,7 @@ static ngx_http_jelou_entry_t *ngx_http_jelou_dedup_insert(
     ngx_http_jelou_dedup_zone_t *zone, u_char *key, u_char *body, time_t now);
 static ngx_http_jelou_entry_t *ngx_http_jelou_dedup_alloc(
     ngx_http_jelou_dedup_zone_t *zone, time_t now);
-static ngx_uint_t ngx_http_jelou_dedup_reap(ngx_http_jelou_dedup_zone_t *zone,
+static void ngx_http_jelou_dedup_reap(ngx_http_jelou_dedup_zone_t *zone,
     ngx_queue_t *queue, time_t now, ngx_uint_t max);
 static void ngx_http_jelou_dedup_remove(ngx_http_jelou_dedup_zone_t *zone,
     ngx_http_jelou_entry_t *entry);
@@ -452,8 +456,8 @@ ngx_http_jelou_dedup_alloc(ngx_http_jelou_dedup_zone_t *zone, time_t now)
 
     sh = zone->sh;
 
-    (void) ngx_http_jelou_dedup_reap(zone, &sh->done, now, 2);
-    (void) ngx_http_jelou_dedup_reap(zone, &sh->flight, now, 2);
+    ngx_http_jelou_dedup_reap(zone, &sh->done, now, 2);
+    ngx_http_jelou_dedup_reap(zone, &sh->flight, now, 2);
 
     node = ngx_slab_alloc_locked(zone->shpool, ngx_http_jelou_entry_size);
 
@@ -472,45 +476,55 @@ ngx_http_jelou_dedup_alloc(ngx_http_jelou_dedup_zone_t *zone, time_t now)
 
 
 /*
- * Removes up to max of the oldest entries of a queue that have expired, and
- * returns how many.  Those in flight are by age as well, but not by worker: one
- * that is alive may be before one that is not, so that some more are looked at.
+ * Removes up to max of the oldest entries of a queue that have expired.  Those
+ * in flight are by age as well, but not by worker: before one whose worker is
+ * dead there may be some that are delivered slowly.  For a row of entries of
+ * one worker that is alive, the system is asked once.
  */
 
-static ngx_uint_t
+static void
 ngx_http_jelou_dedup_reap(ngx_http_jelou_dedup_zone_t *zone,
     ngx_queue_t *queue, time_t now, ngx_uint_t max)
 {
-    ngx_uint_t               n, looks;
+    ngx_pid_t                alive;
+    ngx_uint_t               looks;
     ngx_queue_t             *q, *prev;
     ngx_http_jelou_entry_t  *entry;
 
-    n = 0;
+    alive = ngx_pid;
 
-    for (q = ngx_queue_last(queue), looks = 2 * max;
-         q != ngx_queue_sentinel(queue) && n < max && looks;
+    for (q = ngx_queue_last(queue), looks = max + NGX_HTTP_JELOU_LOOKS;
+         q != ngx_queue_sentinel(queue) && max && looks;
          q = prev, looks--)
     {
         prev = ngx_queue_prev(q);
         entry = ngx_queue_data(q, ngx_http_jelou_entry_t, queue);
 
-        if (entry->state == NGX_HTTP_JELOU_FLYING
-            && (time_t) entry->expires - NGX_HTTP_JELOU_FLIGHT_TIME
-               + NGX_HTTP_JELOU_SUSPECT > now)
-        {
-            break;
+        if (entry->state == NGX_HTTP_JELOU_FLYING) {
+
+            if ((time_t) entry->expires - NGX_HTTP_JELOU_FLIGHT_TIME
+                + NGX_HTTP_JELOU_SUSPECT > now)
+            {
+                return;
+            }
+
+            if (entry->u.pid == alive && (time_t) entry->expires > now) {
+                continue;
+            }
         }
 
         if (ngx_http_jelou_dedup_expired(entry, now)) {
             ngx_http_jelou_dedup_remove(zone, entry);
-            n++;
-
-        } else if (entry->state != NGX_HTTP_JELOU_FLYING) {
-            break;
+            max--;
+            continue;
         }
-    }
 
-    return n;
+        if (entry->state != NGX_HTTP_JELOU_FLYING) {
+            return;
+        }
+
+        alive = entry->u.pid;
+    }
 }
 
 
@@ -524,8 +538,8 @@ ngx_http_jelou_dedup_counts(ngx_http_jelou_dedup_zone_t *zone,
 
     ngx_shmtx_lock(&zone->shpool->mutex);
 
-    (void) ngx_http_jelou_dedup_reap(zone, &zone->sh->flight, now,
-                                     NGX_HTTP_JELOU_REAP);
+    ngx_http_jelou_dedup_reap(zone, &zone->sh->flight, now,
+                              NGX_HTTP_JELOU_REAP);
 
     counts->entries = zone->sh->entries;
     counts->in_flight = zone->sh->in_flight;

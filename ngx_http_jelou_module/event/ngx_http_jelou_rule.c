@@ -277,7 +277,9 @@ ngx_http_jelou_url_literal(u_char *p, u_char *last)
                && ngx_http_jelou_url_chars(p + 1, last, ":", 0);
     }
 
-    if (last - p >= INET6_ADDRSTRLEN) {
+    if (last - p >= INET6_ADDRSTRLEN
+        || !ngx_http_jelou_url_chars(p, last, ":", 0))
+    {
         return 0;
     }
 

@@ -70,7 +70,7 @@ ngx_http_jelou_yajl_parse(ngx_http_jelou_yajl_t *yajl,
     ngx_http_jelou_pages_t   pages;
 
     yajl->depth = 0;
-    yajl->end = NULL;
+    yajl->end = yajl->body.data;
     yajl->reason = NULL;
 
     p = ngx_http_jelou_text_check(yajl->body.data,
@@ -129,7 +129,7 @@ ngx_http_jelou_yajl_guarded(ngx_http_jelou_yajl_t *yajl,
     ngx_http_jelou_arena_t *arena, ngx_log_t *log)
 {
     if (setjmp(arena->full)) {
-        ngx_log_error(NGX_LOG_ALERT, log, 0,
+        ngx_log_error(NGX_LOG_CRIT, log, 0,
                       "yajl wants more than %uz bytes for a body of %uz",
                       (size_t) (arena->end - arena->start), yajl->body.len);
         return NGX_ERROR;

@@ -11,6 +11,7 @@
 
 #include "ngx_http_jelou_ctx.h"
 #include "ngx_http_jelou_redis_conn.h"
+#include "ngx_http_jelou_redis_outcome.h"
 
 
 /* the indexed variables among an entry's fields */
@@ -70,22 +71,28 @@ typedef struct {
     ngx_int_t                     db;
     ngx_str_t                     auth;      /* the command, or empty */
 
+#if (NGX_HTTP_SSL)
+    ngx_flag_t                    ssl;
+    ngx_flag_t                    ssl_session_reuse;
+    ngx_flag_t                    ssl_server_name;
+    ngx_flag_t                    ssl_verify;
+    ngx_uint_t                    ssl_protocols;
+    ngx_uint_t                    ssl_verify_depth;
+    ngx_str_t                     ssl_ciphers;
+    ngx_str_t                     ssl_name;
+    ngx_str_t                     ssl_trusted_certificate;
+    ngx_str_t                     ssl_crl;
+    ngx_str_t                     ssl_certificate;
+    ngx_str_t                     ssl_certificate_key;
+    ngx_array_t                  *ssl_passwords;
+#endif
+
     ngx_http_jelou_place_t        pass_place;
     ngx_http_jelou_place_t        stream_place;
     ngx_http_jelou_place_t        dedup_place;
 
     unsigned                      auth_set:1;
 } ngx_http_jelou_redis_loc_conf_t;
-
-
-typedef enum {
-    NGX_HTTP_JELOU_REDIS_APPENDED = 0,
-    NGX_HTTP_JELOU_REDIS_SAME,               /* was appended before */
-    NGX_HTTP_JELOU_REDIS_OTHER,              /* so was another body */
-    NGX_HTTP_JELOU_REDIS_FULL,               /* the stream is */
-    NGX_HTTP_JELOU_REDIS_NOSCRIPT,           /* the script is not there */
-    NGX_HTTP_JELOU_REDIS_DENIED              /* an error */
-} ngx_http_jelou_redis_outcome_e;
 
 
 typedef struct {
@@ -98,15 +105,14 @@ typedef struct {
     ngx_http_jelou_redis_cmd_t        cmd;
     ngx_http_jelou_redis_piece_t      pieces[NGX_HTTP_JELOU_REDIS_NPIECES];
 
+    ngx_http_jelou_redis_outcome_t    outcome;
+
     ngx_http_cleanup_t               *cleanup;
     ngx_msec_t                        start;
-    ngx_uint_t                        dropped;   /* entries, by maxlen */
 
     u_char                            value[NGX_HTTP_JELOU_REDIS_VALUE_LEN];
     u_char                            received[NGX_INT64_LEN];
 
-    unsigned                          script:1;  /* not XADD alone */
-    unsigned                          key:1;     /* with one */
     unsigned                          eval:1;    /* all of it is sent */
 } ngx_http_jelou_redis_ctx_t;
 
@@ -126,15 +132,6 @@ ngx_int_t ngx_http_jelou_redis_command(ngx_http_jelou_redis_ctx_t *ctx);
 
 /* Takes the script itself in the place of its SHA-1. */
 void ngx_http_jelou_redis_command_eval(ngx_http_jelou_redis_ctx_t *ctx);
-
-/*
- * What the reply to the command means, with what it brings: the random bytes
- * of an event that was appended before, the number of entries dropped.
- * Returns NGX_OK, or NGX_DECLINED if this is no reply to it.
- */
-ngx_int_t ngx_http_jelou_redis_outcome(ngx_http_jelou_redis_ctx_t *ctx,
-    ngx_http_jelou_redis_reply_t *reply,
-    ngx_http_jelou_redis_outcome_e *outcome);
 
 /* Prepares what the commands of all requests have in common. */
 ngx_int_t ngx_http_jelou_redis_command_init(ngx_conf_t *cf,

@@ -1,7 +1,7 @@
 
 /*
- * Event to command: the script, the names of the keys, the fields of an entry,
- * and what the reply means.
+ * Event to command: the script, the names of the keys, and the fields of an
+ * entry.
  */
 
 
@@ -43,11 +43,6 @@ static ngx_int_t ngx_http_jelou_redis_key(ngx_http_jelou_redis_ctx_t *ctx,
 static ngx_int_t ngx_http_jelou_redis_entry(ngx_http_jelou_redis_ctx_t *ctx);
 static ngx_int_t ngx_http_jelou_redis_request_id(
     ngx_http_jelou_redis_ctx_t *ctx, ngx_http_variable_value_t *v);
-static ngx_int_t ngx_http_jelou_redis_appended(ngx_http_jelou_redis_ctx_t *ctx,
-    u_char *p, u_char *last);
-static ngx_int_t ngx_http_jelou_redis_same(ngx_http_jelou_redis_ctx_t *ctx,
-    u_char *p, u_char *last);
-static u_char *ngx_http_jelou_redis_skip_digits(u_char *p, u_char *last);
 
 
 /*
@@ -219,7 +214,7 @@ ngx_http_jelou_redis_command_fixed(ngx_conf_t *cf,
     ngx_http_jelou_loc_conf_t     *jlcf;
     ngx_http_jelou_redis_piece_t   pieces[5];
 
-    static ngx_str_t  formats[] = {
+    static const ngx_str_t  formats[] = {
         ngx_string("event"), ngx_string("raw"), ngx_string("cloudevents")
     };
 
@@ -293,7 +288,7 @@ static void
 ngx_http_jelou_redis_field(ngx_http_jelou_redis_ctx_t *ctx, ngx_str_t *name,
     u_char *data, size_t len)
 {
-    if (!ctx->script) {
+    if (!ctx->outcome.script) {
         ngx_http_jelou_redis_raw(ctx, name);
     }
 
@@ -340,6 +335,7 @@ ngx_http_jelou_redis_script(ngx_http_jelou_redis_ctx_t *ctx, ngx_str_t *stream)
     ngx_int_t                          rc;
     ngx_str_t                          key;
     ngx_http_jelou_event_t            *event;
+    ngx_http_jelou_redis_outcome_t    *outcome;
     ngx_http_jelou_redis_main_conf_t  *rmcf;
 
     ngx_str_null(&key);
@@ -350,10 +346,15 @@ ngx_http_jelou_redis_script(ngx_http_jelou_redis_ctx_t *ctx, ngx_str_t *stream)
         return NGX_ERROR;
     }
 
-    ctx->key = (rc == NGX_OK);
-    ctx->script = (ctx->key || ctx->conf->limit || ctx->conf->maxlen);
+    outcome = &ctx->outcome;
+    event = &ctx->jelou->event;
 
-    if (!ctx->script) {
+    outcome->key = (rc == NGX_OK);
+    outcome->limit = (ctx->conf->limit != 0);
+    outcome->maxlen = (ctx->conf->maxlen != 0);
+    outcome->script = (outcome->key || outcome->limit || outcome->maxlen);
+
+    if (!outcome->script) {
         ngx_http_jelou_redis_raw(ctx, &ngx_http_jelou_redis_xadd);
         ngx_http_jelou_redis_word(ctx, stream->data, stream->len);
         return NGX_OK;
@@ -362,21 +363,20 @@ ngx_http_jelou_redis_script(ngx_http_jelou_redis_ctx_t *ctx, ngx_str_t *stream)
     rmcf = ngx_http_get_module_main_conf(ctx->request,
                                          ngx_http_jelou_redis_module);
 
-    ngx_http_jelou_redis_raw(ctx, &rmcf->begin[ctx->key]);
+    ngx_http_jelou_redis_raw(ctx, &rmcf->begin[outcome->key]);
     ngx_http_jelou_redis_word(ctx, stream->data, stream->len);
 
     p = ctx->value;
 
-    if (ctx->key) {
+    if (outcome->key) {
         ngx_http_jelou_redis_word(ctx, key.data, key.len);
-
-        event = &ctx->jelou->event;
 
         p = ngx_hex_dump(p, event->digest, sizeof(event->digest));
 
         if (ctx->jelou->conf->schema.endpoint->names_message) {
             *p++ = ' ';
             p = ngx_hex_dump(p, event->random, sizeof(event->random));
+            outcome->random = 1;
         }
 
         /* a copy of the command is a replay of the event */
@@ -530,7 +530,7 @@ ngx_http_jelou_redis_entry(ngx_http_jelou_redis_ctx_t *ctx)
     ngx_http_jelou_redis_field(ctx, &ngx_http_jelou_redis_received,
                                ctx->received, last - ctx->received);
 
-    if (!ctx->script) {
+    if (!ctx->outcome.script) {
         schema = &ctx->jelou->conf->schema;
 
         ngx_http_jelou_redis_field(ctx, &ngx_http_jelou_redis_endpoint,
@@ -598,158 +598,8 @@ ngx_http_jelou_redis_command_eval(ngx_http_jelou_redis_ctx_t *ctx)
     rmcf = ngx_http_get_module_main_conf(ctx->request,
                                          ngx_http_jelou_redis_module);
 
-    ctx->pieces[0].data = rmcf->eval[ctx->key].data;
-    ctx->pieces[0].len = rmcf->eval[ctx->key].len;
+    ctx->pieces[0].data = rmcf->eval[ctx->outcome.key].data;
+    ctx->pieces[0].len = rmcf->eval[ctx->outcome.key].len;
 
     ctx->eval = 1;
-}
-
-
-ngx_int_t
-ngx_http_jelou_redis_outcome(ngx_http_jelou_redis_ctx_t *ctx,
-    ngx_http_jelou_redis_reply_t *reply,
-    ngx_http_jelou_redis_outcome_e *outcome)
-{
-    u_char     *p, *last;
-    ngx_str_t   cause;
-
-    if (reply->odd) {
-        return NGX_DECLINED;
-    }
-
-    if (reply->type == REDIS_REPLY_ERROR) {
-
-        ngx_http_jelou_redis_reply_cause(reply, &cause);
-
-        *outcome = ctx->script && cause.len == sizeof("NOSCRIPT") - 1
-                   && ngx_memcmp(cause.data, "NOSCRIPT", cause.len) == 0
-                   ? NGX_HTTP_JELOU_REDIS_NOSCRIPT
-                   : NGX_HTTP_JELOU_REDIS_DENIED;
-
-        return NGX_OK;
-    }
-
-    if (reply->type != REDIS_REPLY_STRING || reply->len == 0
-        || reply->len > NGX_HTTP_JELOU_REDIS_TEXT)
-    {
-        return NGX_DECLINED;
-    }
-
-    p = reply->text;
-    last = p + reply->len;
-
-    switch (*p) {
-
-    case '=':
-        *outcome = NGX_HTTP_JELOU_REDIS_SAME;
-        return ctx->key ? ngx_http_jelou_redis_same(ctx, p + 1, last)
-                        : NGX_DECLINED;
-
-    case '!':
-        *outcome = NGX_HTTP_JELOU_REDIS_OTHER;
-        return ctx->key && reply->len == 1 ? NGX_OK : NGX_DECLINED;
-
-    case '#':
-        *outcome = NGX_HTTP_JELOU_REDIS_FULL;
-        return ctx->conf->limit && reply->len == 1 ? NGX_OK : NGX_DECLINED;
-
-    default:
-        *outcome = NGX_HTTP_JELOU_REDIS_APPENDED;
-        return ngx_http_jelou_redis_appended(ctx, p, last);
-    }
-}
-
-
-/*
- * An entry's id, which is milliseconds and a number in them; and how many
- * entries were dropped, if any were
- */
-
-static ngx_int_t
-ngx_http_jelou_redis_appended(ngx_http_jelou_redis_ctx_t *ctx, u_char *p,
-    u_char *last)
-{
-    u_char     *start;
-    ngx_int_t   dropped;
-
-    start = p;
-    p = ngx_http_jelou_redis_skip_digits(p, last);
-
-    if (p == start || p == last || *p++ != '-') {
-        return NGX_DECLINED;
-    }
-
-    start = p;
-    p = ngx_http_jelou_redis_skip_digits(p, last);
-
-    if (p == start) {
-        return NGX_DECLINED;
-    }
-
-    if (p == last) {
-        return NGX_OK;
-    }
-
-    if (ctx->conf->maxlen == 0 || *p++ != ' ') {
-        return NGX_DECLINED;
-    }
-
-    dropped = ngx_atoi(p, last - p);
-
-    if (dropped == NGX_ERROR) {
-        return NGX_DECLINED;
-    }
-
-    ctx->dropped = dropped;
-
-    return NGX_OK;
-}
-
-
-static u_char *
-ngx_http_jelou_redis_skip_digits(u_char *p, u_char *last)
-{
-    while (p < last && *p >= '0' && *p <= '9') { p++; }
-
-    return p;
-}
-
-
-/*
- * What has been stored behind the SHA-256: random bytes in hex, if there are
- * any; an older version has stored the entry's id before them.
- */
-
-static ngx_int_t
-ngx_http_jelou_redis_same(ngx_http_jelou_redis_ctx_t *ctx, u_char *p,
-    u_char *last)
-{
-    u_char      random[NGX_HTTP_JELOU_RANDOM_LEN];
-    ngx_int_t   n;
-    ngx_uint_t  i;
-
-    if (!ctx->jelou->conf->schema.endpoint->names_message) {
-        return NGX_OK;
-    }
-
-    if (last - p < 2 * NGX_HTTP_JELOU_RANDOM_LEN) {
-        return NGX_DECLINED;
-    }
-
-    p = last - 2 * NGX_HTTP_JELOU_RANDOM_LEN;
-
-    for (i = 0; i < NGX_HTTP_JELOU_RANDOM_LEN; i++) {
-        n = ngx_hextoi(p, 2);
-
-        if (n == NGX_ERROR) {
-            return NGX_DECLINED;
-        }
-
-        random[i] = (u_char) n;
-        p += 2;
-    }
-
-    ngx_memcpy(ctx->jelou->event.random, random, sizeof(random));
-
-    return NGX_OK;
 }

@@ -182,20 +182,25 @@ static ngx_int_t
 ngx_http_jelou_redis_replied(ngx_http_jelou_redis_ctx_t *ctx,
     ngx_http_jelou_redis_reply_t *reply, ngx_uint_t *status)
 {
-    ngx_str_t                        cause;
-    ngx_http_jelou_redis_outcome_e   outcome;
+    ngx_str_t  cause;
 
-    if (ngx_http_jelou_redis_outcome(ctx, reply, &outcome) != NGX_OK) {
+    if (ngx_http_jelou_redis_outcome(&ctx->outcome, reply) != NGX_OK) {
         return NGX_DECLINED;
     }
 
-    switch (outcome) {
+    switch (ctx->outcome.result) {
 
     case NGX_HTTP_JELOU_REDIS_APPENDED:
         *status = NGX_HTTP_OK;
         break;
 
     case NGX_HTTP_JELOU_REDIS_SAME:
+
+        if (ctx->outcome.random) {
+            ngx_memcpy(ctx->jelou->event.random, ctx->outcome.stored,
+                       NGX_HTTP_JELOU_RANDOM_LEN);
+        }
+
         *status = ngx_http_jelou_idempotency_replay(ctx->jelou) == NGX_OK
                   ? NGX_HTTP_OK : NGX_HTTP_INTERNAL_SERVER_ERROR;
         break;
@@ -244,7 +249,7 @@ ngx_http_jelou_redis_eval(ngx_http_jelou_redis_ctx_t *ctx)
 static void
 ngx_http_jelou_redis_denied(ngx_http_jelou_redis_ctx_t *ctx, ngx_str_t *cause)
 {
-    (void) ngx_http_jelou_redis_fail(ctx, ctx->script
+    (void) ngx_http_jelou_redis_fail(ctx, ctx->outcome.script
                                           ? "redis refused the script: "
                                           : "redis refused XADD: ",
                                      cause);

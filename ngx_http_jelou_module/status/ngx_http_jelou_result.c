@@ -47,10 +47,22 @@ ngx_http_jelou_result(ngx_http_request_t *r)
         return NGX_HTTP_JELOU_RESULT_CLIENT_CLOSED;
     }
 
-    /* to the handler, it is an accepted event */
+    if (ctx->state != NGX_HTTP_JELOU_ACCEPTED) {
+        return NGX_HTTP_JELOU_RESULT_NONE;
+    }
 
-    return ctx->state == NGX_HTTP_JELOU_ACCEPTED
-           ? NGX_HTTP_JELOU_RESULT_ACCEPTED : NGX_HTTP_JELOU_RESULT_NONE;
+    /* to the handler an accepted event, to an error page one that failed */
+
+    if (ctx->who == NGX_HTTP_JELOU_BY_PAGE) {
+        number = ctx->failed >= NGX_HTTP_BAD_REQUEST
+                 && ctx->failed < NGX_HTTP_INTERNAL_SERVER_ERROR
+                 ? NGX_HTTP_JELOU_UPSTREAM_REJECTED
+                 : NGX_HTTP_JELOU_UPSTREAM_FAILED;
+
+        return ngx_http_jelou_result_of(number);
+    }
+
+    return NGX_HTTP_JELOU_RESULT_ACCEPTED;
 }
 
 

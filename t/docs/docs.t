@@ -32,6 +32,10 @@ my %code = map { /ngx_http_jelou_(\w+)\.c$/ => slurp($_) }
 
 s/"\n\s*"//g for values %code;
 
+# what the directives are, set and become
+
+my $conf_code = join '', @code{qw(module conf zones merge)};
+
 # same(GOT, WANT, NAME): two sets of strings
 
 sub same {
@@ -51,10 +55,10 @@ sub section {
 
 # Directives
 
-my ($anywhere) = $code{redis_module} =~ /define NGX_HTTP_JELOU_REDIS_ANYWHERE\s*\\\n\s*(\S+)/;
+my ($anywhere) = $code{redis_module} =~ /define NGX_HTTP_JELOU_REDIS_ANYWHERE\s*\\\n\s*\((\S+)\)/;
 
 my %flags = (
-    $code{module} =~ /\{ ngx_string\("(jelou_\w+)"\),\s*([A-Z_0-9|\s]+?),/g,
+    $conf_code =~ /\{ ngx_string\("(jelou_\w+)"\),\s*([A-Z_0-9|\s]+?),/g,
     $code{redis_module} =~ s/NGX_HTTP_JELOU_REDIS_ANYWHERE\|/$anywhere|/gr
                         =~ /_redis_directive\("(jelou_\w+)",\s*([A-Z_0-9|\s]+?),/g,
     $code{deliver_module} =~ s/NGX_HTTP_JELOU_DELIVER_ANYWHERE\|/$anywhere|/gr
@@ -63,7 +67,7 @@ my %flags = (
 
 # the tables of values: constant => what stands for it in a configuration
 
-my %value = $code{module} =~ /\{ ngx_string\("(\w+)"\), (NGX_HTTP_JELOU_\w+) \}/g;
+my %value = $conf_code =~ /\{ ngx_string\("(\w+)"\), (NGX_HTTP_JELOU_\w+) \}/g;
 my %name  = reverse %value;
 
 my %default = (
@@ -74,17 +78,17 @@ my %default = (
     deliver_defaults(),
     (map { ("jelou_$_->[0]" => $name{$_->[1]}) }
          map { [$_ =~ /conf->(\w+),.*?(NGX_HTTP_JELOU_\w+)/s] }
-             $code{module} =~ /_merge_uint_value\((.*?)\)/sg),
+             $conf_code =~ /_merge_uint_value\((.*?)\)/sg),
     (map { ("jelou_$_->[0]" => $_->[1] ? 'on' : 'off') }
          map { [$_ =~ /conf->(\w+),.*?(\d+)\z/s] }
-             $code{module} =~ /_merge_value\((.*?)\)/sg),
+             $conf_code =~ /_merge_value\((.*?)\)/sg),
     jelou_dedup_wait =>
-        $code{module} =~ /define NGX_HTTP_JELOU_DEDUP_WAIT +(\d+)000\n/
+        $conf_code =~ /define NGX_HTTP_JELOU_DEDUP_WAIT +(\d+)000\n/
         ? "${1}s" : undef,
     jelou_timestamp_tolerance =>
-        $code{module} =~ /msec_value\(conf->tolerance, prev->tolerance, (\d+)\)/,
-    jelou_field  => $code{module} =~ /defaults\[\] = \{\s*ngx_string\("(\w+)"/,
-    jelou_object => $code{module}
+        $conf_code =~ /msec_value\(conf->tolerance, prev->tolerance, (\d+)\)/,
+    jelou_field  => $conf_code =~ /defaults\[\] = \{\s*ngx_string\("(\w+)"/,
+    jelou_object => $conf_code
                     =~ /defaults\[\] = \{[^,]*,\s*ngx_string\("(\w+)"/,
 );
 
@@ -98,6 +102,12 @@ sub redis_defaults {
         jelou_redis_pending => $pending,
         jelou_redis_db      => $code{redis_conf}
                                =~ /merge_value\(conf->db, prev->db, (\d+)\)/,
+        (map { ("jelou_redis_$_->[0]" => $_->[1] ? 'on' : 'off') }
+             map { [$_ =~ /conf->(\w+),.*?(\d+)\z/s] }
+                 $code{redis_ssl_conf} =~ /_merge_value\((.*?)\);/sg),
+        jelou_redis_ssl_protocols    => 'TLSv1.2 TLSv1.3',
+        jelou_redis_ssl_ciphers      => 'DEFAULT',
+        jelou_redis_ssl_verify_depth => 1,
         (map { ("jelou_redis_$_->[0]" => $_->[1] / 1000 . 's') }
              map { [$_ =~ /conf->(\w+),.*?(\d+)\z/s] }
                  $code{redis_conf} =~ /_merge_msec_value\((.*?)\);/sg),
@@ -127,6 +137,7 @@ my @endpoints = $endpoints =~ /\{ ngx_string\("(\w+)"\)/g;
 
 my %choice = (
     jelou_deliver_order => [$code{deliver_conf} =~ /ngx_string\("(room|none)"\)/g],
+    jelou_redis_ssl_protocols => [$code{redis_ssl_conf} =~ /string\("(TLSv[\d.]+)"\)/g],
     jelou_endpoint => [@endpoints, 'off'],
     (map {
         my $enum = $_;
@@ -156,7 +167,10 @@ my %syntax = (
     jelou_redis_stream        => 'name [limit=number | maxlen=number]',
     jelou_redis_dedup         => 'time [key=string] | off',
     jelou_redis_auth_file     => 'path | off',
-    (map { ("jelou_redis_$_" => 'number') } qw(db pending)),
+    (map { ("jelou_redis_$_" => 'number') } qw(db pending ssl_verify_depth)),
+    (map { ("jelou_redis_ssl_$_" => 'path') }
+         qw(trusted_certificate crl certificate certificate_key password_file)),
+    (map { ("jelou_redis_ssl_$_" => 'string') } qw(name ciphers)),
     (map { ("jelou_redis_$_" => 'time') } qw(connect_timeout read_timeout)),
     jelou_deliver             => 'address stream=name ... group=name [uri=path]',
     (map { ("jelou_deliver_$_" => 'number') } qw(parallel window)),
@@ -373,7 +387,7 @@ subtest errors => sub {
 
     same([grep { !/$varies/ } @said], [keys %text], 'violations');
     is(scalar(grep { /$varies/ } @said), 3, 'and those that vary');
-    like($code{module}, qr/"must be a URL of: "/, 'the one of schemes');
+    like($conf_code, qr/"must be a URL of: "/, 'the one of schemes');
     like($code{parse}, qr/"has %ui member%s outside the schema"/,
          'the one of members outside the schema');
     is(scalar(grep { $_ eq qq(must be "$default{jelou_field}") } @said), 1,

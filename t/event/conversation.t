@@ -432,7 +432,7 @@ invalid value "start" in "jelou_conversation_events" directive
     refused($turn->(), '401 SIGNATURE_MISMATCH', secret => 'another'),
     refused($turn->() . '}', '400 INVALID_JSON', log =>
             join ' ', 'INVALID_JSON: not JSON at byte',
-            length $turn->(), 'of', 1 + length $turn->()),
+            1 + length $turn->(), 'of', 1 + length $turn->()),
     taken(),
 ]
 

@@ -548,6 +548,8 @@ my %other = (
     'a^b', 'a`b', 'a<b>', 'a\"b', '{h}', 'a@b@c', 'a@b:x', '[u]@h', 'u\\\\@h',
     '%zz@h', 'evil.example\\\\@h', "m\xc3\xbcnchen.example", "\xe2\x98\x83",
     'caf\u00e9.example', "u\xc3\xa9\@h",
+    '[::1\u0000]', '[::1\u0000telltale]', '[\u0000]', 'h\u0000', 'h:1\u0000',
+    'u\u0000@h',
 ]
 
 

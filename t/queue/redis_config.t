@@ -230,9 +230,7 @@ END
 
     local $ENV{TEST_NGINX_LOAD_MODULES} = "$dir/none.so";
 
-    # (a jelou_access of its own, for http has none that knows it)
-
-    $nginx->says("# no jelou_access\n$_ x; # WHERE\n", qq([emerg] "$_" needs a build with the hiredis )
+    $nginx->says("$_ x; # WHERE\n# no jelou_access, which is the other module's\n", qq([emerg] "$_" needs a build with the hiredis )
                  . "library, which was not there when nginx was configured in WHERE\n",
                  "$_ without hiredis") for @directives;
 }

@@ -1010,7 +1010,7 @@ location @page {
 422 UPSTREAM_REJECTED
 accepted m-1
 --- response_body_like eval
-['^page accepted$', '^page accepted$', '', '']
+['^page upstream_rejected$', '^page upstream_rejected$', '', '']
 --- raw_response_headers_unlike eval
 [('leak|json') x 2, 'leak', 'leak']
 --- upstream eval

@@ -400,7 +400,7 @@ location = /page {
 event()
 --- upstream_headers
 X-Id: m-1
-X-Result: accepted
+X-Result: upstream_failed
 --- access eval
 $accepted =~ s/accepted/upstream_failed/r . only(qw(signature_mismatch invalid_event))
 --- error_log

@@ -1,3 +1,5 @@
+# shellcheck shell=sh
+#
 # What bodies cost that are meant to cost much, beside a plain text of the same
 # size: read by run.sh, whose functions these use.
 #
@@ -130,6 +132,7 @@ hostile_memory() {
 hostile_table() {
     awk -v most="$hostile_most" -v unit="$2" '
         { cost[$1, $2] = $4; yajl[$1, $2] = $5; text[$1, $2] = $3; all[$2] = 1 }
+        NF > 4 { parts = 1 }
 
         function of(kind, name,    base, ours) {
             base = cost[kind, text[kind, name]]
@@ -137,7 +140,8 @@ hostile_table() {
             ours = (cost[kind, name] - yajl[kind, name]) / base
             if (ours > most) bad = 1
             if (ours > worst[name]) worst[name] = ours
-            return sprintf("%.2f + %.2f", ours, yajl[kind, name] / base)
+            return sprintf("%.2f", ours) \
+                   (parts ? sprintf(" + %.2f", yajl[kind, name] / base) : "")
         }
 
         END {

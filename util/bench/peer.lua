@@ -302,27 +302,19 @@ local function resp(words)
 end
 
 
--- 0, 1 or 2, as the script says, or nil and the first line of an error
+-- what the script says, or nil and the first line of an error
 
 local function reply(sock)
     local line = sock:receive()
 
-    if line ~= "*2" then
+    if not line or byte(line) ~= 36 then
         return nil, line
     end
 
-    local code = sock:receive()
-    local size = sock:receive()
+    local size = tonumber(line:sub(2))
+    local text = sock:receive(size + 2)
 
-    if not code or not size or byte(size) ~= 36 then
-        return nil
-    end
-
-    if not sock:receive(tonumber(size:sub(2)) + 2) then
-        return nil
-    end
-
-    return tonumber(code:sub(2))
+    return text and text:sub(1, size)
 end
 
 
@@ -340,8 +332,9 @@ local function queue()
     local words = {
         "EVALSHA", sha1, "2", "bench",
         "jelou-id:{bench}:" .. sha256_hex(key), sha256_hex(body),
-        "10", "", "10000", event, message.event_type, message.value.id,
-        message.room_id, ("%d"):format(ngx.now() * 1000),
+        "10", "", "10000", "incoming_message", "event", event,
+        message.event_type, message.value.id, message.room_id,
+        message.project_id, var.request_id, ("%d"):format(ngx.now() * 1000),
     }
 
     local sock = ngx.socket.tcp()
@@ -366,11 +359,11 @@ local function queue()
 
     sock:setkeepalive(600000, 256)
 
-    if code == 2 then
+    if code == "!" then
         return refuse(422, "MESSAGE_ID_REUSED")
     end
 
-    if code == 1 then
+    if code:sub(1, 1) == "=" then
         ngx.header["Idempotent-Replayed"] = "true"
     end
 

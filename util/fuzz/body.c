@@ -7,6 +7,7 @@
 #include "model.h"
 
 #include "ngx_http_jelou_format.h"
+#include "ngx_http_jelou_rule.h"
 #include "ngx_http_jelou_schema.h"
 
 
@@ -65,6 +66,9 @@ begin(run_t *run, const terms_t *terms, str_t text, size_t fail)
     run->schema.endpoint = e;
     run->schema.strict = (ngx_uint_t) terms->strict;
     run->schema.conversation = (ngx_uint_t) terms->conversation;
+    run->schema.text = (ngx_uint_t) terms->storable;
+
+    ngx_http_jelou_url_defaults(run->schema.urls);
 
     for (int i = 0; i < 3; i++) {
         run->schema.fixed[i].value = to_ngx(terms->fixed[i]);
@@ -162,8 +166,7 @@ check_violations(run_t *run, verdict_t *verdict)
         require(json_valid(text_str(&quoted)), "a violation is no JSON: %.*s",
                 (int) quoted.len, quoted.data);
 
-        require(v->schema <= v->pointer.len && v->message.len,
-                "a violation is not complete");
+        require(v->message.len, "a violation is not complete");
     }
 
     for (k = 0; n < NGX_HTTP_JELOU_MAX_VIOLATIONS && k < verdict->npointers;
@@ -468,7 +471,8 @@ check_project(run_t *run, verdict_t *verdict)
 {
     ngx_str_t  text;
 
-    require(ngx_http_jelou_project_id(&run->event, &text) == NGX_OK,
+    require(ngx_http_jelou_project_id(&run->event, &run->schema, &text)
+            == NGX_OK,
             "the project's id is not found out");
 
     require(str_equal(from_ngx(text), verdict->project_id),
@@ -501,6 +505,9 @@ check(terms_t *terms, str_t text, tree_t *root, int cloud_first,
         require(run.rc == NGX_HTTP_JELOU_INVALID_JSON, "it is no JSON object");
         require(run.event.offset <= text.len && run.event.reason,
                 "nobody knows where it is no JSON");
+
+        verdict->project_id = str("");
+        check_project(&run, verdict);
 
         end(&run);
         return calls;
@@ -748,10 +755,15 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     (void) check(&terms, text, root, !cloud_first, &verdicts[1]);
 
     if (endpoint == MESSAGE) {
-        terms.conversation = 0;
+        terms.conversation = random_next(&seed) % 2 ? 0 : 2;
         (void) check(&terms, text, root, cloud_first, &verdict);
         terms.conversation = 1;
     }
+
+    terms.strict = random_next(&seed) % 2;
+    terms.storable = 1;
+    (void) check(&terms, text, root, cloud_first, &verdict);
+    terms.storable = 0;
 
     /* the same members in another order */
 

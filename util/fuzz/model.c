@@ -5,6 +5,7 @@
 
 #include "model.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -180,7 +181,7 @@ member(model_t *m, str_t place, tree_t *object, const char *name,
 }
 
 
-/* "strict": no other members than those of the list */
+/* "strict": no other members than those of the list; the object is wrong. */
 
 static void
 only(model_t *m, str_t place, tree_t *object, const char *list)
@@ -191,50 +192,82 @@ only(model_t *m, str_t place, tree_t *object, const char *list)
 
     for (tree_t *node = object->child; node; node = node->next) {
         if (!in(list, node->name)) {
-            wrong(m, pointer(place, node->name));
+            wrong(m, place);
         }
     }
+}
+
+
+static int
+is_control(uint32_t c)
+{
+    return c < 0x20 || (c >= 0x7f && c <= 0x9f);
+}
+
+
+static int
+is_space(uint32_t c)
+{
+    return c == 0x20 || c == 0xa0 || c == 0x1680
+           || (c >= 0x2000 && c <= 0x200a) || c == 0x2028 || c == 0x2029
+           || c == 0x202f || c == 0x205f || c == 0x3000;
+}
+
+
+/* no width, or another direction */
+
+static int
+is_unseen(uint32_t c)
+{
+    return c == 0x061c || c == 0x180e || (c >= 0x200b && c <= 0x200f)
+           || (c >= 0x202a && c <= 0x202e) || (c >= 0x2060 && c <= 0x206f)
+           || c == 0xfeff;
+}
+
+
+/* The code point at i of well-formed UTF-8; i moves behind it. */
+
+static uint32_t
+code_point(str_t text, size_t *i)
+{
+    int       more;
+    uint32_t  c;
+
+    c = text.data[(*i)++];
+    more = c < 0x80 ? 0 : c < 0xe0 ? 1 : c < 0xf0 ? 2 : 3;
+
+    if (more) {
+        c &= 0x3fu >> more;
+    }
+
+    while (more--) {
+        c = c << 6 | (text.data[(*i)++] & 0x3f);
+    }
+
+    return c;
 }
 
 
 int
 model_identifier(str_t text)
 {
-    if (text.len < 1 || text.len > 256) {
+    int  seen = 0;
+
+    if (text.len > 256) {
         return 0;
     }
 
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.data[i] < 0x20 || text.data[i] == 0x7f) {
+    for (size_t i = 0; i < text.len; /* void */ ) {
+        uint32_t  c = code_point(text, &i);
+
+        if (is_control(c)) {
             return 0;
         }
+
+        seen = seen || !is_space(c);
     }
 
-    return 1;
-}
-
-
-static int
-blank(str_t token)
-{
-    size_t     n;
-    uint32_t  *points;
-
-    points = memory_get((token.len + 1) * sizeof(uint32_t));
-    n = token_points(token, points);
-
-    for (size_t i = 0; i < n; i++) {
-        uint32_t  c = points[i];
-
-        if (c <= 0x20 || (c >= 0x7f && c <= 0xa0) || c == 0x1680
-            || (c >= 0x2000 && c <= 0x200a) || c == 0x2028 || c == 0x2029
-            || c == 0x202f || c == 0x205f || c == 0x3000)
-        {
-            return 1;
-        }
-    }
-
-    return 0;
+    return seen;
 }
 
 
@@ -253,55 +286,177 @@ is_digit(uint8_t c)
 
 
 static int
-good_https(str_t token)
+is_hex(uint8_t c)
 {
-    int     lone;
-    str_t   url;
-    size_t  i, host, end;
+    return is_digit(c) || (is_alpha(c) && (c | 0x20) <= 'f');
+}
 
-    (void) token_decode(token, &url, &lone);
 
-    if (lone || url.len < 8
-        || strncasecmp((const char *) url.data, "https://", 8) != 0
-        || blank(token))
-    {
-        return 0;
-    }
+/* RFC 3986: unreserved, sub-delims, some more, and percent-encoded ones */
 
-    for (end = 8; end < url.len && !strchr("/?#", url.data[end]); end++) { }
+static int
+made_of_uri(str_t s, size_t i, size_t end, const char *more, int percent)
+{
+    for ( /* void */ ; i < end; i++) {
+        uint8_t  c = s.data[i];
 
-    for (host = 8, i = 8; i < end; i++) {
-        if (url.data[i] == '@') {
-            host = i + 1;
+        if (percent && c == '%') {
+
+            if (end - i < 3 || !is_hex(s.data[i + 1])
+                || !is_hex(s.data[i + 2]))
+            {
+                return 0;
+            }
+
+            i += 2;
+
+        } else if (c == 0 || (!is_alpha(c) && !is_digit(c)
+                              && !strchr("-._~!$&'()*+,;=", c)
+                              && !strchr(more, c)))
+        {
+            return 0;
         }
     }
 
-    return host < end && url.data[host] != ':';
+    return 1;
+}
+
+
+/* What stands between brackets */
+
+static int
+good_literal(str_t s, size_t i, size_t end)
+{
+    char             text[64];
+    size_t           dot;
+    struct in6_addr  addr;
+
+    if (i < end && (s.data[i] | 0x20) == 'v') {
+
+        for (dot = i + 1; dot < end && is_hex(s.data[dot]); dot++) { }
+
+        return dot > i + 1 && dot + 1 < end && s.data[dot] == '.'
+               && made_of_uri(s, dot + 1, end, ":", 0);
+    }
+
+    if (end - i >= sizeof(text) || memchr(s.data + i, 0, end - i)) {
+        return 0;
+    }
+
+    memcpy(text, s.data + i, end - i);
+    text[end - i] = '\0';
+
+    return inet_pton(AF_INET6, text, &addr) == 1;
 }
 
 
 static int
-good_uri(str_t token)
+good_authority(str_t s, size_t i, size_t end)
 {
-    int     lone;
-    str_t   uri;
-    size_t  i;
+    size_t         host, port;
+    unsigned long  n;
 
-    (void) token_decode(token, &uri, &lone);
+    for (host = i; host < end && s.data[host] != '@'; host++) { }
 
-    if (lone || uri.len == 0 || !is_alpha(uri.data[0]) || blank(token)) {
+    if (host < end) {
+
+        if (!made_of_uri(s, i, host, ":", 1)) {
+            return 0;
+        }
+
+        i = host + 1;
+    }
+
+    if (i < end && s.data[i] == '[') {
+
+        for (port = i; port < end && s.data[port] != ']'; port++) { }
+
+        if (port == end || !good_literal(s, i + 1, port)) {
+            return 0;
+        }
+
+        port++;
+
+    } else {
+
+        for (port = i; port < end && s.data[port] != ':'; port++) { }
+
+        if (port == i || !made_of_uri(s, i, port, "", 1)) {
+            return 0;
+        }
+    }
+
+    if (port == end) {
+        return 1;
+    }
+
+    if (s.data[port++] != ':') {
         return 0;
     }
 
-    for (i = 1; i < uri.len; i++) {
-        uint8_t  c = uri.data[i];
+    for (n = 0; port < end && n <= 65535; port++) {
 
-        if (!is_alpha(c) && !is_digit(c) && c != '+' && c != '-' && c != '.') {
+        if (!is_digit(s.data[port])) {
+            return 0;
+        }
+
+        n = 10 * n + (s.data[port] - '0');
+    }
+
+    return n <= 65535;
+}
+
+
+static int
+good_url(str_t token, const char *scheme)
+{
+    int     lone;
+    str_t   url;
+    size_t  i, end;
+
+    token_decode(token, &url, &lone);
+
+    i = strlen(scheme);
+
+    if (lone || url.len < i
+        || strncasecmp((const char *) url.data, scheme, i) != 0)
+    {
+        return 0;
+    }
+
+    for (end = i; end < url.len; end++) {
+        if (url.data[end] && strchr("/?#", url.data[end])) {
             break;
         }
     }
 
-    return i + 1 < uri.len && uri.data[i] == ':';
+    if (!good_authority(url, i, end)) {
+        return 0;
+    }
+
+    while (end < url.len) {
+        uint32_t  c = code_point(url, &end);
+
+        if (is_control(c) || is_space(c) || is_unseen(c)) {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+static int
+good_https(str_t token)
+{
+    return good_url(token, "https://");
+}
+
+
+static int
+good_media(str_t token)
+{
+    return good_url(token, "https://") || good_url(token, "http://");
 }
 
 
@@ -451,10 +606,86 @@ good_identifier(str_t token)
 }
 
 
+/* "conversation." and a name, or one of two, as it is configured */
+
+static int
+known_turn(str_t token)
+{
+    return is(token, "conversation.start") || is(token, "conversation.close");
+}
+
+
+static int
+begins_turn(str_t token)
+{
+    int    lone;
+    str_t  text;
+
+    token_decode(token, &text, &lone);
+
+    return !lone && text.len >= 13 && !memcmp(text.data, "conversation.", 13);
+}
+
+
 static int
 good_turn(str_t token)
 {
-    return is(token, "conversation.start") || is(token, "conversation.close");
+    int    lone;
+    str_t  text;
+
+    if (!begins_turn(token)) {
+        return 0;
+    }
+
+    token_decode(token, &text, &lone);
+
+    for (size_t i = 13; i < text.len; i++) {
+        uint8_t  c = text.data[i];
+
+        if (!is_alpha(c) && !is_digit(c) && c != '.' && c != '_' && c != '-') {
+            return 0;
+        }
+    }
+
+    return text.len > 13 && text.len <= 13 + 64;
+}
+
+
+/* Has it neither U+0000 nor a lone surrogate? */
+
+static int
+storable(str_t token)
+{
+    size_t     n;
+    uint32_t  *points;
+
+    points = memory_get((token.len + 1) * sizeof(uint32_t));
+    n = token_points(token, points);
+
+    while (n--) {
+        if (points[n] == 0 || (points[n] >= 0xd800 && points[n] < 0xe000)) {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+static int
+all_storable(tree_t *node)
+{
+    for ( /* void */ ; node; node = node->next) {
+
+        if (!storable(node->name)
+            || (node->type == TREE_STRING && !storable(node->token))
+            || !all_storable(node->child))
+        {
+            return 0;
+        }
+    }
+
+    return 1;
 }
 
 
@@ -487,7 +718,9 @@ text_member(model_t *m, str_t place, tree_t *object, const char *name,
 
     node = member(m, place, object, name, TREE_STRING, required);
 
-    if (node && good && !good(node->token)) {
+    if (node && ((good && !good(node->token))
+                 || (m->terms->storable && !storable(node->token))))
+    {
         wrong(m, pointer(place, string(name)));
         return NULL;
     }
@@ -520,9 +753,9 @@ check_timestamp(model_t *m, tree_t *root)
         ms = 10 * ms + (node->token.data[i] - '0');
     }
 
-    /* 9999-12-31T23:59:59.999Z */
+    /* March 1973, for seconds are smaller; 9999-12-31T23:59:59.999Z */
 
-    if (ms > 253402300799999ULL) {
+    if (ms < 100000000000ULL || ms > 253402300799999ULL) {
         wrong(m, str("/timestamp"));
     }
 }
@@ -546,27 +779,44 @@ check_fixed(model_t *m, tree_t *root)
 
         (void) token_decode(node->token, &text, &lone);
 
-        if (lone || !str_equal(text, m->terms->fixed[i])) {
+        if (lone || !str_equal(text, m->terms->fixed[i])
+            || (m->terms->storable && !storable(node->token)))
+        {
             wrong(m, pointer(str(""), string(names[i])));
         }
     }
 }
 
 
-/* A member that the message type decides about */
+/* A member that has no place here is one value of its type all the same. */
+
+static void
+check_foreign(model_t *m, str_t place, tree_t *object, const char *name,
+    tree_type_e type)
+{
+    if (member(m, place, object, name, type, 0) && m->terms->strict) {
+        wrong(m, pointer(place, string(name)));
+    }
+}
+
+
+/*
+ * A member that the message type decides about; if there is none, any member
+ * may be there.
+ */
 
 static void
 check_content(model_t *m, str_t place, tree_t *object, const char *name,
     const type_t *type, const char *meaning, int (*good)(str_t))
 {
-    if (in(type->required, string(meaning))) {
+    if (type && in(type->required, string(meaning))) {
         (void) text_member(m, place, object, name, 1, good);
 
-    } else if (in(type->optional, string(meaning))) {
+    } else if (type == NULL || in(type->optional, string(meaning))) {
         (void) text_member(m, place, object, name, 0, good);
 
-    } else if (m->terms->strict && model_first(object, name)) {
-        wrong(m, pointer(place, string(name)));
+    } else {
+        check_foreign(m, place, object, name, TREE_STRING);
     }
 }
 
@@ -635,7 +885,7 @@ check_value(model_t *m, tree_t *root)
     type = check_type(m, str("/value"), value, 0);
     content = member(m, str("/value"), value, "content", TREE_OBJECT, 1);
 
-    if (type && content) {
+    if (content) {
         str_t  place = str("/value/content");
 
         check_content(m, place, content, "body", type, "body", NULL);
@@ -687,18 +937,79 @@ check_party(model_t *m, tree_t *root, const char *name, const char *list)
 }
 
 
+static int
+is_turn(const terms_t *terms, tree_t *root)
+{
+    tree_t  *event = model_first(root, "event");
+
+    return terms->endpoint == MESSAGE && terms->conversation
+           && event && event->type == TREE_STRING && begins_turn(event->token)
+           && !model_first(root, "event_type");
+}
+
+
+/* Is it one of the list, but for its case? */
+
+static int
+varied(str_t token, const char *list)
+{
+    char       name[32];
+    size_t     i, n;
+    uint32_t  *points;
+
+    points = memory_get((token.len + 1) * sizeof(uint32_t));
+    n = token_points(token, points);
+
+    if (n >= sizeof(name) || in(list, token)) {
+        return 0;
+    }
+
+    for (i = 0; i < n; i++) {
+        uint32_t  c = points[i];
+
+        c = c == 0x17f ? 's' : c == 0x212a ? 'k'
+            : c >= 'A' && c <= 'Z' ? c + 32 : c;
+
+        if (c >= 0x80 || c == '\\' || c == 0) {
+            return 0;
+        }
+
+        name[i] = (char) c;
+    }
+
+    return in(list, (str_t) { (const uint8_t *) name, n });
+}
+
+
+static void
+check_turn(model_t *m, tree_t *root)
+{
+    m->verdict->turn = 1;
+
+    (void) text_member(m, str(""), root, "event", 1,
+                       m->terms->conversation == 2 ? known_turn : good_turn);
+    check_timestamp(m, root);
+    (void) text_member(m, str(""), root, "project_id", 1, good_identifier);
+
+    if (m->terms->storable && !all_storable(root)) {
+        wrong(m, str(""));
+    }
+
+    for (tree_t *node = root->child; node && m->terms->strict;
+         node = node->next)
+    {
+        if (varied(node->name, " event timestamp project_id ")) {
+            wrong(m, str(""));
+        }
+    }
+}
+
+
 static void
 check_message(model_t *m, tree_t *root)
 {
-    if (m->terms->conversation && model_first(root, "event")
-        && !model_first(root, "event_type"))
-    {
-        m->verdict->turn = 1;
-
-        (void) text_member(m, str(""), root, "event", 1, good_turn);
-        check_timestamp(m, root);
-        (void) text_member(m, str(""), root, "project_id", 1,
-                           good_identifier);
+    if (is_turn(m->terms, root)) {
+        check_turn(m, root);
         return;
     }
 
@@ -715,10 +1026,18 @@ check_message(model_t *m, tree_t *root)
     check_party(m, root, "conversation", " id ");
     check_party(m, root, "bot", " id name ");
 
-    if (check_value(m, root) && m->terms->strict
-        && model_first(root, "event"))
-    {
-        wrong(m, str("/event"));
+    (void) check_value(m, root);
+
+    /* it would have been a conversation event */
+
+    if (m->terms->conversation && !model_first(root, "event_type")) {
+
+        if (model_first(root, "event")) {
+            wrong(m, str("/event"));
+        }
+
+    } else {
+        check_foreign(m, str(""), root, "event", TREE_STRING);
     }
 }
 
@@ -741,10 +1060,10 @@ check_room_item(model_t *m, str_t place, tree_t *item)
 
     if (type) {
         type = type == types ? &text : &media;
-
-        check_content(m, place, item, "text", type, "text", NULL);
-        check_content(m, place, item, "mediaUrl", type, "mediaUrl", good_uri);
     }
+
+    check_content(m, place, item, "text", type, "text", NULL);
+    check_content(m, place, item, "mediaUrl", type, "mediaUrl", good_media);
 }
 
 
@@ -760,7 +1079,7 @@ check_option(model_t *m, str_t place, tree_t *item)
 
 
 static void
-check_items(model_t *m, tree_t *root, const char *name,
+check_items(model_t *m, tree_t *root, const char *name, size_t most,
     void (*check)(model_t *, str_t, tree_t *))
 {
     char     index[24];
@@ -774,7 +1093,9 @@ check_items(model_t *m, tree_t *root, const char *name,
         return;
     }
 
-    for (i = 0, item = array->child; item; item = item->next, i++) {
+    for (i = 0, item = array->child; item && i < most;
+         item = item->next, i++)
+    {
         snprintf(index, sizeof(index), "%zu", i);
         place = pointer(pointer(str(""), string(name)), string(index));
 
@@ -801,13 +1122,96 @@ count(tree_t *array)
 }
 
 
+/* The item's id, in one form, or nothing if it has none that is right */
+
+static str_t
+item_id(const terms_t *terms, tree_t *item, int (*good)(str_t))
+{
+    text_t     id;
+    str_t      text;
+    tree_t    *node;
+    model_t    m;
+    verdict_t  unused;
+
+    unused.npointers = 0;
+    m.verdict = &unused;
+    m.terms = terms;
+
+    node = item->type == TREE_OBJECT
+           ? text_member(&m, str(""), item, "id", 0, good) : NULL;
+
+    if (node == NULL) {
+        return str("");
+    }
+
+    token_decode(node->token, &text, &unused.turn);
+
+    text_init(&id, text.len);
+
+    for (size_t i = 0; i < text.len; i++) {
+        uint8_t  c = text.data[i];
+
+        if (good == good_uuid && is_alpha(c)) {
+            c |= 0x20;
+        }
+
+        text_byte(&id, c);
+    }
+
+    return text_str(&id);
+}
+
+
+/* Ids differ, of as many items as are looked at. */
+
+static void
+check_unique(model_t *m, tree_t *root, const char *name, size_t most,
+    int (*good)(str_t))
+{
+    char     index[24];
+    str_t    id, *ids;
+    size_t   i, k, n;
+    tree_t  *array, *item;
+
+    array = model_first(root, name);
+
+    if (array == NULL || array->type != TREE_ARRAY) {
+        return;
+    }
+
+    n = count(array);
+    n = n < most ? n : most;
+
+    /* what matters are 16 violations, and it is quadratic */
+
+    n = n < 256 ? n : 256;
+
+    ids = memory_get((n + 1) * sizeof(str_t));
+
+    for (i = 0, item = array->child; i < n; item = item->next, i++) {
+        id = item_id(m->terms, item, good);
+        ids[i] = id;
+
+        for (k = 0; k < i && id.len; k++) {
+            if (str_equal(ids[k], id)) {
+                snprintf(index, sizeof(index), "%zu", i);
+                wrong(m, pointer(pointer(pointer(str(""), string(name)),
+                                         string(index)), str("id")));
+                break;
+            }
+        }
+    }
+}
+
+
 static void
 check_room(model_t *m, tree_t *root)
 {
     tree_t  *messages;
 
     only(m, str(""), root, " senderId messages ");
-    check_items(m, root, "messages", check_room_item);
+    check_items(m, root, "messages", SIZE_MAX, check_room_item);
+    check_unique(m, root, "messages", SIZE_MAX, good_uuid);
 
     (void) text_member(m, str(""), root, "senderId", 1, good_identifier);
 
@@ -820,23 +1224,27 @@ check_room(model_t *m, tree_t *root)
 
 
 static void
-check_list(model_t *m, tree_t *root)
+check_button(model_t *m, tree_t *root, int foreign)
 {
-    tree_t  *button, *options;
-
-    (void) text_member(m, str(""), root, "title", 0, NULL);
+    str_t    place = str("/buttonText");
+    tree_t  *button;
 
     button = member(m, str(""), root, "buttonText", TREE_OBJECT, 0);
 
-    if (button) {
-        (void) text_member(m, str("/buttonText"), button, "type", 0, NULL);
-        (void) text_member(m, str("/buttonText"), button, "text", 0, NULL);
+    if (button == NULL) {
+        return;
     }
 
-    options = member(m, str(""), root, "options", TREE_ARRAY, 1);
+    if (!foreign) {
+        (void) text_member(m, place, button, "type", 0, NULL);
+        (void) text_member(m, place, button, "text", 0, NULL);
 
-    if (options && (count(options) < 1 || count(options) > 10)) {
-        wrong(m, str("/options"));
+    } else if (m->terms->strict) {
+        wrong(m, place);
+
+    } else {
+        check_foreign(m, place, button, "type", TREE_STRING);
+        check_foreign(m, place, button, "text", TREE_STRING);
     }
 }
 
@@ -846,12 +1254,13 @@ check_bot(model_t *m, tree_t *root)
 {
     int      lone;
     str_t    id;
-    tree_t  *type, *bot;
+    tree_t  *type, *bot, *options;
 
     only(m, str(""), root, " type userId text botId title buttonText options ");
     only(m, str("/buttonText"), model_first(root, "buttonText"),
          " type text ");
-    check_items(m, root, "options", check_option);
+    check_items(m, root, "options", 10, check_option);
+    check_unique(m, root, "options", 10, good_identifier);
 
     (void) text_member(m, str(""), root, "userId", 1, good_identifier);
     (void) text_member(m, str(""), root, "text", 1, NULL);
@@ -868,28 +1277,20 @@ check_bot(model_t *m, tree_t *root)
 
     type = text_member(m, str(""), root, "type", 1, NULL);
 
-    if (type == NULL || !is(type->token, "text")) {
-
-        if (type) {
-            wrong(m, str("/type"));
-        }
-
-        return;
+    if (type && !is(type->token, "text")) {
+        wrong(m, str("/type"));
+        type = NULL;
     }
 
-    if (model_first(root, "options")) {
-        check_list(m, root);
+    (void) text_member(m, str(""), root, "title", 0, NULL);
 
-    } else if (m->terms->strict) {
+    options = member(m, str(""), root, "options", TREE_ARRAY, 0);
 
-        if (model_first(root, "title")) {
-            wrong(m, str("/title"));
-        }
-
-        if (model_first(root, "buttonText")) {
-            wrong(m, str("/buttonText"));
-        }
+    if (options && (count(options) < 1 || count(options) > 10)) {
+        wrong(m, str("/options"));
     }
+
+    check_button(m, root, type && !model_first(root, "options"));
 }
 
 
@@ -974,14 +1375,6 @@ put_member(text_t *out, const char *before, tree_t *object, const char *name)
     if (node) {
         put_string(out, before, node->token);
     }
-}
-
-
-static int
-is_turn(const terms_t *terms, tree_t *root)
-{
-    return terms->endpoint == MESSAGE && terms->conversation
-           && model_first(root, "event") && !model_first(root, "event_type");
 }
 
 
@@ -1119,31 +1512,25 @@ put_list(text_t *out, const terms_t *terms, tree_t *root)
     size_t   i;
     tree_t  *button, *item;
 
-    put_member(out, ",\"title\":", root, "title");
-
     button = model_first(root, "buttonText");
 
-    if (button) {
-        put(out, ",\"button\":{");
+    put(out, ",\"button\":{");
 
-        if (model_first(button, "type")) {
-            put_member(out, "\"type\":", button, "type");
+    if (button && model_first(button, "type")) {
+        put_member(out, "\"type\":", button, "type");
 
-        } else {
-            put(out, "\"type\":\"text\"");
-        }
-
-        if (model_first(button, "text")) {
-            put_member(out, ",\"text\":", button, "text");
-
-        } else {
-            put(out, ",\"text\":\"Opciones\"");
-        }
-
-        put(out, "}");
+    } else {
+        put(out, "\"type\":\"text\"");
     }
 
-    put(out, ",\"options\":[");
+    if (button && model_first(button, "text")) {
+        put_member(out, ",\"text\":", button, "text");
+
+    } else {
+        put(out, ",\"text\":\"Opciones\"");
+    }
+
+    put(out, "},\"options\":[");
 
     for (i = 0, item = model_first(root, "options")->child; item;
          item = item->next, i++)
@@ -1169,6 +1556,7 @@ put_bot(text_t *out, const terms_t *terms, tree_t *root)
     put_string(out, ",\"value\":{\"id\":", terms->message_id);
     put_string(out, ",\"type\":", list ? str("list") : str("text"));
     put_member(out, ",\"content\":{\"body\":", root, "text");
+    put_member(out, ",\"title\":", root, "title");
 
     if (list) {
         put_list(out, terms, root);

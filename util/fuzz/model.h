@@ -25,7 +25,8 @@ enum {
 typedef struct {
     int        endpoint;
     int        strict;
-    int        conversation;
+    int        conversation;     /* 0: off, 1: on, 2: known */
+    int        storable;         /* "jelou_text storable" */
     str_t      fixed[3];         /* field, object, event_type */
     str_t      json[3];          /* the same as JSON strings */
     str_t      path_id;

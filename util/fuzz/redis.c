@@ -1,85 +1,77 @@
 /*
- * Replies of Redis: whatever comes, in whatever pieces, an event counts as
- * appended only after a reply that is whole and right.  The first byte of an
- * input says what was asked, the second how long a piece is, and the others are
- * the reply.
+ * Conversations with Redis: many commands in flight, some of which nobody
+ * wants the reply to any more, and whatever comes back, in whatever pieces.  No
+ * reply answers another command, none is taken for whole that is not, and an
+ * event counts as appended only after a reply that says so.
+ *
+ * An input is the number of commands, the size of a piece, a byte for each
+ * command, and the bytes that come back.
  */
 
 
 #include "core.h"
 
-#include "ngx_http_jelou_redis_reply.h"
+#include "ngx_http_jelou_redis_outcome.h"
+#include "ngx_http_jelou_redis_pipeline.h"
 
 
-#define DIGEST  64
-#define RANDOM  32
+#define NCOMMANDS  96         /* more than a ring is made for */
+#define NESTED     8          /* what hiredis reads, and no deeper */
 
 
 typedef enum {
-    WHOLE,                    /* the reply, and nothing else */
+    WHOLE,                    /* a reply */
     BEGINNING,                /* of one */
-    WRONG,
-    UNKNOWN                   /* an error came before: no matter what it is */
+    WRONG
 } verdict_t;
 
 
-/* A reply, read by the rules of the protocol and of the script. */
+/* A reply of the model: where it is, and what is in it, if it is no array. */
 
 typedef struct {
-    str_t                           text;
-    size_t                          at;
-    ngx_uint_t                      before;
-    ngx_uint_t                      script;
-    ngx_uint_t                      random;
+    verdict_t   verdict;
+    uint8_t     type;         /* its first byte */
+    str_t       text;
+    int         nil;
+    int         odd;          /* as the protocol has it, but not ours */
+    size_t      end;
+} answer_t;
 
-    ngx_http_jelou_redis_outcome_e  outcome;
-    str_t                           error;     /* the first one, or none */
-} model_t;
+
+typedef struct {
+    ngx_http_jelou_redis_cmd_t      cmd;
+    ngx_http_jelou_redis_outcome_t  outcome;
+    uint64_t                        number;
+    int                             added;
+    int                             forgotten;
+    int                             replied;
+} command_t;
 
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 
-/* The expected bytes, or what there is of them. */
+/* A line, which CR LF ends. */
 
 static verdict_t
-expect(model_t *m, const char *bytes)
+read_line(str_t in, size_t *at, str_t *line)
 {
-    for ( /* void */ ; *bytes; bytes++, m->at++) {
+    size_t  i;
 
-        if (m->at == m->text.len) {
-            return BEGINNING;
-        }
+    for (i = *at; i < in.len; i++) {
 
-        if (m->text.data[m->at] != (uint8_t) *bytes) {
-            return WRONG;
-        }
-    }
+        if (in.data[i] == '\r') {
 
-    return WHOLE;
-}
-
-
-/* An error, up to the first CR LF. */
-
-static verdict_t
-read_error(model_t *m)
-{
-    size_t  start;
-
-    start = ++m->at;
-
-    for ( /* void */ ; m->at + 1 < m->text.len; m->at++) {
-
-        if (m->text.data[m->at] == '\r' && m->text.data[m->at + 1] == '\n') {
-
-            if (m->error.data == NULL) {
-                m->error.data = m->text.data + start;
-                m->error.len = m->at - start;
+            if (i + 1 == in.len) {
+                return BEGINNING;
             }
 
-            m->at += 2;
-            return WHOLE;
+            if (in.data[i + 1] == '\n') {
+                line->data = in.data + *at;
+                line->len = i - *at;
+                *at = i + 2;
+                return WHOLE;
+            }
         }
     }
 
@@ -87,312 +79,391 @@ read_error(model_t *m)
 }
 
 
-/* A length as the protocol has it: no sign and no zero before it. */
+/* A number as Redis writes it. */
 
 static verdict_t
-read_length(model_t *m, size_t *length)
+to_number(str_t line, long long *n)
 {
-    size_t     start;
-    verdict_t  v;
+    int     minus;
+    size_t  i;
 
-    v = expect(m, "$");
+    minus = line.len && line.data[0] == '-';
 
-    if (v != WHOLE) {
-        return v;
+    if (line.len <= (size_t) minus || line.len > 15 + (size_t) minus
+        || (line.data[minus] == '0' && line.len > 1))
+    {
+        return WRONG;
     }
 
-    *length = 0;
-
-    for (start = m->at; m->at < m->text.len; m->at++) {
-
-        if (m->text.data[m->at] < '0' || m->text.data[m->at] > '9') {
-            break;
-        }
-
-        *length = *length * 10 + m->text.data[m->at] - '0';
-
-        if (*length > NGX_HTTP_JELOU_REDIS_TEXT) {
+    for (*n = 0, i = minus; i < line.len; i++) {
+        if (line.data[i] < '0' || line.data[i] > '9') {
             return WRONG;
         }
 
-        if (m->at > start && m->text.data[start] == '0') {
-            return WRONG;
+        *n = *n * 10 + line.data[i] - '0';
+    }
+
+    *n = minus ? -*n : *n;
+
+    return WHOLE;
+}
+
+
+static answer_t
+read_answer(str_t in, size_t at, unsigned depth)
+{
+    str_t      line;
+    answer_t   a, item;
+    long long  n;
+
+    ngx_memzero(&a, sizeof(answer_t));
+
+    if (at == in.len) {
+        a.verdict = BEGINNING;
+        return a;
+    }
+
+    a.type = in.data[at++];
+    a.verdict = strchr("+-:$*", a.type) && a.type
+                ? read_line(in, &at, &line) : WRONG;
+
+    if (a.verdict != WHOLE || a.type == '+' || a.type == '-') {
+        a.text = a.verdict == WHOLE ? line : a.text;
+        a.end = at;
+        return a;
+    }
+
+    a.verdict = to_number(line, &n);
+
+    if (a.verdict != WHOLE || a.type == ':') {
+        a.end = at;
+        return a;
+    }
+
+    if (n < 0) {
+        a.verdict = n == -1 ? WHOLE : WRONG;
+        a.nil = 1;
+        a.end = at;
+        return a;
+    }
+
+    if (a.type == '$') {
+
+        if ((unsigned long long) n > in.len || in.len - at < (size_t) n + 2) {
+            a.verdict = BEGINNING;
+            return a;
         }
+
+        a.text.data = in.data + at;
+        a.text.len = n;
+        a.odd = in.data[at + n] != '\r' || in.data[at + n + 1] != '\n';
+        a.end = at + n + 2;
+        return a;
     }
 
-    if (m->at == m->text.len) {
-        return BEGINNING;
+    if (depth == NESTED) {
+        a.verdict = WRONG;
+        return a;
     }
 
-    return m->at == start ? WRONG : expect(m, "\r\n");
+    for (a.end = at; n > 0 && a.verdict == WHOLE; n--) {
+        item = read_answer(in, a.end, depth + 1);
+        a.verdict = item.verdict;
+        a.end = item.end;
+    }
+
+    return a;
+}
+
+
+static ngx_int_t
+handler(ngx_http_jelou_redis_cmd_t *cmd, ngx_http_jelou_redis_result_e result,
+    ngx_http_jelou_redis_reply_t *reply)
+{
+    (void) cmd;
+    (void) result;
+    (void) reply;
+
+    return NGX_OK;
 }
 
 
 static int
-is_entry(str_t text)
-{
-    size_t  i, digits, parts;
-
-    for (i = 0, digits = 0, parts = 1; i < text.len; i++) {
-
-        if (text.data[i] >= '0' && text.data[i] <= '9') {
-            digits++;
-
-        } else if (text.data[i] == '-' && digits && parts == 1) {
-            parts = 2;
-            digits = 0;
-
-        } else {
-            return 0;
-        }
-    }
-
-    return parts == 2 && digits;
-}
-
-
-static int
-is_hex(str_t text)
+all_of(str_t text, const char *set)
 {
     size_t  i;
 
     for (i = 0; i < text.len; i++) {
-        if (!text.data[i] || !strchr("0123456789abcdefABCDEF", text.data[i])) {
+        if (text.data[i] == '\0' || strchr(set, text.data[i]) == NULL) {
             return 0;
         }
     }
 
-    return 1;
+    return text.len > 0;
 }
 
 
+/* An entry's id, and how many were dropped, if the command drops any */
+
 static int
-is_stored(model_t *m, str_t text)
+is_entry(str_t text, int drops)
 {
-    if (text.len < DIGEST + 1 || text.data[DIGEST] != ' ') {
+    str_t    part;
+    uint8_t *minus, *space;
+
+    minus = memchr(text.data, '-', text.len);
+
+    if (minus == NULL) {
         return 0;
     }
 
-    return !m->random
-           || (text.len >= DIGEST + RANDOM
-               && is_hex((str_t) { text.data + text.len - RANDOM, RANDOM }));
+    part = (str_t) { text.data, (size_t) (minus - text.data) };
+
+    if (!all_of(part, "0123456789")) {
+        return 0;
+    }
+
+    part.data = minus + 1;
+    part.len = text.len - part.len - 1;
+
+    space = drops ? memchr(part.data, ' ', part.len) : NULL;
+
+    if (space) {
+        str_t  rest = { space + 1, part.len - (space + 1 - part.data) };
+
+        if (!all_of(rest, "0123456789")) {
+            return 0;
+        }
+
+        part.len = space - part.data;
+    }
+
+    return all_of(part, "0123456789");
 }
 
 
-/* The reply to the event's own command, from its first byte on. */
-
-static verdict_t
-read_last(model_t *m)
-{
-    str_t      text;
-    char       code;
-    verdict_t  v;
-
-    code = '0';
-
-    if (m->script) {
-        v = expect(m, "*2\r\n:");
-
-        if (v != WHOLE) {
-            return v;
-        }
-
-        if (m->at == m->text.len) {
-            return BEGINNING;
-        }
-
-        code = (char) m->text.data[m->at++];
-
-        if (code < '0' || code > '2') {
-            return WRONG;
-        }
-
-        v = expect(m, "\r\n");
-
-        if (v != WHOLE) {
-            return v;
-        }
-    }
-
-    v = read_length(m, &text.len);
-
-    if (v != WHOLE) {
-        return v;
-    }
-
-    if (m->text.len - m->at < text.len) {
-        return BEGINNING;
-    }
-
-    text.data = m->text.data + m->at;
-    m->at += text.len;
-
-    v = expect(m, "\r\n");
-
-    if (v != WHOLE) {
-        return v;
-    }
-
-    m->outcome = code == '0' ? NGX_HTTP_JELOU_REDIS_APPENDED
-                 : code == '1' ? NGX_HTTP_JELOU_REDIS_SAME
-                 : NGX_HTTP_JELOU_REDIS_OTHER;
-
-    return (code == '0' ? is_entry(text)
-            : code == '1' ? is_stored(m, text)
-            : text.len == 0) ? WHOLE : WRONG;
-}
-
-
-static verdict_t
-read_model(model_t *m)
-{
-    size_t      i;
-    verdict_t   v;
-
-    for (i = 0; i <= m->before; i++) {
-
-        if (m->at == m->text.len) {
-            return BEGINNING;
-        }
-
-        if (m->text.data[m->at] == '-') {
-            v = read_error(m);
-            m->outcome = NGX_HTTP_JELOU_REDIS_REFUSED;
-
-        } else if (i < m->before) {
-            v = expect(m, "+OK\r\n");
-
-        } else if (m->error.data) {
-            return UNKNOWN;
-
-        } else {
-            v = read_last(m);
-        }
-
-        if (v != WHOLE) {
-            return v;
-        }
-    }
-
-    return m->at == m->text.len ? WHOLE : WRONG;
-}
-
-
-/* What an error is known by */
-
-static str_t
-first_word(str_t error)
-{
-    str_t  word;
-
-    static uint8_t  none[] = "an error";
-
-    word.data = error.data;
-
-    for (word.len = 0;
-         word.len < error.len && word.len < NGX_HTTP_JELOU_REDIS_CAUSE;
-         word.len++)
-    {
-        if ((word.data[word.len] < 'A' || word.data[word.len] > 'Z')
-            && word.data[word.len] != '_')
-        {
-            break;
-        }
-    }
-
-    return word.len ? word : (str_t) { none, sizeof(none) - 1 };
-}
-
+/* What is said of an event: only what the reply says. */
 
 static void
-check_reply(model_t *m, ngx_http_jelou_redis_reply_t *reply, ngx_int_t rc)
+check_outcome(command_t *c, answer_t *a, ngx_http_jelou_redis_reply_t *reply)
 {
-    int        noscript;
-    str_t      word;
-    verdict_t  v;
+    ngx_int_t                        rc;
+    ngx_http_jelou_redis_outcome_t  *o;
 
-    v = read_model(m);
+    o = &c->outcome;
+    rc = ngx_http_jelou_redis_outcome(o, reply);
 
-    if (v == WHOLE) {
-        require(rc == NGX_OK, "a right reply is %s",
-                rc == NGX_AGAIN ? "awaited" : "refused");
-
-    } else if (v == BEGINNING) {
-        require(rc == NGX_AGAIN, "the beginning of a reply is %s",
-                rc == NGX_OK ? "enough" : "refused");
+    if (a->type == '-') {
+        require(rc == NGX_OK && (o->result == NGX_HTTP_JELOU_REDIS_DENIED
+                                 || (o->script && a->text.len >= 8
+                                     && !memcmp(a->text.data, "NOSCRIPT", 8))),
+                "an error is no error");
         return;
-
-    } else {
-        require(rc != NGX_OK || v == UNKNOWN, "a wrong reply is right");
     }
 
     if (rc != NGX_OK) {
+        require(a->type != '$' || a->odd || a->text.len == 0
+                || a->text.len > NGX_HTTP_JELOU_REDIS_TEXT
+                || !is_entry(a->text, 0), "an entry's id is none");
         return;
     }
 
-    if (m->error.data == NULL) {
-        require(reply->outcome == m->outcome, "the outcome is %d",
-                (int) reply->outcome);
+    require(a->type == '$' && !a->odd && !a->nil && a->text.len,
+            "this is no reply: %c", a->type);
+
+    switch (o->result) {
+
+    case NGX_HTTP_JELOU_REDIS_APPENDED:
+        require(is_entry(a->text, o->maxlen), "this is no entry");
+        break;
+
+    case NGX_HTTP_JELOU_REDIS_SAME:
+        require(o->key && a->text.data[0] == '=', "nothing is the same");
+        break;
+
+    case NGX_HTTP_JELOU_REDIS_OTHER:
+        require(o->key && a->text.data[0] == '!' && a->text.len == 1,
+                "nothing is another one");
+        break;
+
+    case NGX_HTTP_JELOU_REDIS_FULL:
+        require(o->limit && a->text.data[0] == '#' && a->text.len == 1,
+                "nothing is full");
+        break;
+
+    default:
+        require(0, "the outcome is %d", (int) o->result);
+    }
+}
+
+
+/* The reply that is there is the model's, for the command that it is for. */
+
+static void
+check_reply(command_t *commands, size_t n, ngx_http_jelou_redis_cmd_t *cmd,
+    answer_t *a, ngx_http_jelou_redis_reply_t *reply)
+{
+    size_t      len;
+    command_t  *c;
+
+    c = &commands[n];
+
+    require(!c->replied, "a command has two replies");
+    require(cmd == (c->forgotten ? NULL : &c->cmd), "the reply to another one");
+    require(a->verdict == WHOLE, "a reply that is none is whole");
+
+    c->replied = 1;
+
+    if (reply->tree) {
+        require(cmd && cmd->tree, "nobody wants a tree");
         return;
     }
 
-    word = first_word(m->error);
+    require(cmd == NULL || !cmd->tree, "a tree is wanted");
 
-    require(str_equal(word, from_ngx(reply->cause)), "the cause is %.*s",
-            (int) reply->cause.len, reply->cause.data);
+    if (a->type == '+' || a->type == '-' || (a->type == '$' && !a->nil)) {
+        len = ngx_min(reply->len, NGX_HTTP_JELOU_REDIS_TEXT);
 
-    noscript = m->script && reply->failed == m->before && word.len == 8
-               && ngx_memcmp(word.data, "NOSCRIPT", 8) == 0;
+        require(reply->len == a->text.len, "the text has %zu bytes of %zu",
+                reply->len, a->text.len);
+        require(len == 0 || !memcmp(reply->text, a->text.data, len),
+                "the text is another one");
+    }
 
-    require(reply->outcome == (noscript ? NGX_HTTP_JELOU_REDIS_NOSCRIPT
-                                        : NGX_HTTP_JELOU_REDIS_REFUSED),
-            "an error is no error");
+    require(reply->odd == (unsigned) (a->odd || (a->type == '*' && !a->nil)),
+            "it is odd, or not");
+
+    if (cmd) {
+        check_outcome(c, a, reply);
+    }
+}
+
+
+/* The commands: those behind the eighth byte are forgotten on their way. */
+
+static void
+add_commands(ngx_http_jelou_redis_pipeline_t *pipeline, command_t *commands,
+    const uint8_t *flags, size_t n)
+{
+    size_t      i;
+    command_t  *c;
+
+    for (i = 0; i < n; i++) {
+        c = &commands[i];
+
+        c->cmd.handler = handler;
+        c->cmd.tree = flags[i] & 1;
+        c->outcome.key = flags[i] >> 1 & 1;
+        c->outcome.random = flags[i] >> 2 & 1;
+        c->outcome.limit = flags[i] >> 3 & 1;
+        c->outcome.maxlen = flags[i] >> 4 & 1;
+        c->outcome.script = c->outcome.key || c->outcome.limit
+                            || c->outcome.maxlen;
+        c->forgotten = flags[i] >> 5 & 1;
+
+        require(ngx_http_jelou_redis_pipeline_add(pipeline, &c->cmd,
+                                                  &c->cmd.number, &core_log)
+                == NGX_OK, "no memory");
+
+        if (c->forgotten) {
+            ngx_http_jelou_redis_pipeline_forget(pipeline, c->cmd.number);
+            c->cmd.tree = 0;
+        }
+    }
+}
+
+
+/* Feeds what comes back, and returns what became of it. */
+
+static ngx_int_t
+converse(ngx_http_jelou_redis_pipeline_t *pipeline, command_t *commands,
+    size_t n, str_t in, size_t piece)
+{
+    size_t                       fed, at, size, done;
+    u_char                      *copy;
+    answer_t                     a;
+    ngx_int_t                    rc;
+    ngx_http_jelou_redis_cmd_t  *cmd;
+
+    rc = NGX_AGAIN;
+
+    for (fed = 0, at = 0, done = 0; rc == NGX_AGAIN && fed < in.len;
+         fed += size)
+    {
+        size = piece ? ngx_min(piece, in.len - fed) : in.len - fed;
+
+        copy = core_copy((str_t) { in.data + fed, size });
+        rc = ngx_http_jelou_redis_reader_feed(&pipeline->reader, copy, size);
+        free(copy);
+
+        require(rc == NGX_OK, "no memory");
+
+        while (rc == NGX_OK) {
+            rc = ngx_http_jelou_redis_pipeline_next(pipeline, &cmd);
+
+            if (rc != NGX_OK) {
+                break;
+            }
+
+            require(done < n, "a reply to nothing");
+
+            a = read_answer((str_t) { in.data, fed + size }, at, 0);
+            check_reply(commands, done++, cmd, &a, &pipeline->reader.reply);
+            at = a.end;
+        }
+
+        if (rc == NGX_AGAIN && done == n) {
+            require(at == fed + size, "what nobody has asked for is awaited");
+        }
+
+        if (rc == NGX_DECLINED && done < n) {
+            a = read_answer((str_t) { in.data, fed + size }, at, 0);
+            require(a.verdict != WHOLE, "a right reply is refused");
+        }
+    }
+
+    return rc;
 }
 
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    size_t                        n, piece;
-    u_char                       *copy;
-    model_t                       m;
-    ngx_int_t                     rc;
-    ngx_http_jelou_redis_reply_t  reply;
+    size_t                            i, n, left;
+    command_t                         commands[NCOMMANDS];
+    ngx_http_jelou_redis_cmd_t       *cmd;
+    ngx_http_jelou_redis_pipeline_t   pipeline;
 
-    if (size < 2) {
+    if (size < 2 || size < 2 + (size_t) (data[0] % NCOMMANDS)) {
         return 0;
     }
 
-    ngx_memzero(&m, sizeof(model_t));
+    n = data[0] % NCOMMANDS;
 
-    m.before = (data[0] & 3) % 3;
-    m.script = data[0] >> 2 & 1;
-    m.random = data[0] >> 3 & 1;
+    ngx_memzero(commands, sizeof(commands));
+    ngx_memzero(&pipeline, sizeof(pipeline));
 
-    m.text.data = data + 2;
+    require(ngx_http_jelou_redis_pipeline_init(&pipeline, &core_log) == NGX_OK,
+            "no pipeline");
 
-    require(ngx_http_jelou_redis_reply_init(&reply, m.before, m.script,
-                                            m.random)
-            == NGX_OK, "no reader");
+    add_commands(&pipeline, commands, data + 2, n);
 
-    rc = NGX_AGAIN;
+    (void) converse(&pipeline, commands, n,
+                    (str_t) { (uint8_t *) data + 2 + n, size - 2 - n },
+                    data[1]);
 
-    /* a piece is in a block of its own, and nobody reads beyond it */
+    /* the others are lost, each once */
 
-    for (n = 0; rc == NGX_AGAIN && n < size - 2; n += piece) {
-        piece = data[1] ? ngx_min(data[1], size - 2 - n) : size - 2;
+    for (left = 0; ngx_http_jelou_redis_pipeline_drop(&pipeline, &cmd)
+                   == NGX_OK; left++) { /* void */ }
 
-        copy = core_copy((str_t) { data + 2 + n, piece });
-        rc = ngx_http_jelou_redis_reply_read(&reply, copy, piece);
-        free(copy);
+    for (i = 0; i < n; i++) {
+        left += commands[i].replied;
     }
 
-    m.text.len = n;
+    require(left == n, "%zu of %zu commands are told", left, n);
 
-    check_reply(&m, &reply, rc);
-
-    ngx_http_jelou_redis_reply_free(&reply);
-    require(reply.reader == NULL, "the reader is still there");
+    ngx_http_jelou_redis_pipeline_free(&pipeline);
 
     return 0;
 }

@@ -36,8 +36,9 @@ core='core/ngx_string core/ngx_palloc core/ngx_list core/ngx_array
       core/ngx_rbtree core/ngx_crc32 core/ngx_murmurhash core/ngx_times
       os/unix/ngx_time'
 
-module='parse schema rule text format id signature secret request pages
-        redis_reply'
+module='yajl parse project events check items value rule text format id
+        signature secret request pages redis_reply
+        redis_pipeline redis_outcome'
 
 
 # compile OBJECT SOURCE FLAG...

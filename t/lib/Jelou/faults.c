@@ -300,6 +300,23 @@ typedef void *(*function_pt)(void *, void *, void *, void *, void *, void *);
                                   : real_##name(a, b, c, d, e, f);            \
     }
 
+/* yajl does not look at what it gets: it is its allocator that fails. */
+
+static void *
+too_much(void *funcs)
+{
+    struct {
+        void  *(*malloc)(void *, size_t);
+        void  *(*realloc)(void *, void *, size_t);
+        void   (*free)(void *, void *);
+        void   *data;
+    } *f = funcs;
+
+    f->malloc(f->data, SIZE_MAX / 2);
+
+    abort();
+}
+
 #define MODULE_CALLS(call)                                                    \
     call(MODULE, ngx_alloc, 0)                                                \
     call(MODULE, ngx_palloc, 0)                                               \
@@ -318,6 +335,7 @@ typedef void *(*function_pt)(void *, void *, void *, void *, void *, void *);
     call(MODULE, ngx_http_get_flushed_variable, 0)                            \
     call(MODULE, ngx_http_complex_value, -1)                                  \
     call(MODULE, ngx_read_file, -1)                                           \
+    call(MODULE, yajl_alloc, too_much(b))                                     \
     call(CRYPTO, EVP_MAC_CTX_dup, 0)                                          \
     call(CRYPTO, EVP_MAC_init, 0)                                             \
     call(CRYPTO, EVP_MAC_update, 0)                                           \
