@@ -9,6 +9,7 @@
 #include "ngx_http_jelou_handler.h"
 #include "ngx_http_jelou_handover.h"
 #include "ngx_http_jelou_lint.h"
+#include "ngx_http_jelou_lint_send.h"
 #include "ngx_http_jelou_metrics.h"
 #include "ngx_http_jelou_reply.h"
 #include "ngx_http_jelou_rule.h"
@@ -36,12 +37,16 @@
 static char *ngx_http_jelou_set_endpoint(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static ngx_http_jelou_secrets_t *ngx_http_jelou_secrets(ngx_conf_t *cf,
+    ngx_http_jelou_secrets_t **secrets);
+static char *ngx_http_jelou_set_secret_off(ngx_conf_t *cf,
     ngx_http_jelou_loc_conf_t *jlcf);
 static char *ngx_http_jelou_set_secret(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_jelou_set_secret_file(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_jelou_set_upstream_secret(ngx_conf_t *cf,
+    ngx_command_t *cmd, void *conf);
+static char *ngx_http_jelou_set_upstream_file(ngx_conf_t *cf,
     ngx_command_t *cmd, void *conf);
 static char *ngx_http_jelou_set_dedup_zone(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
@@ -71,6 +76,8 @@ static void *ngx_http_jelou_create_main_conf(ngx_conf_t *cf);
 static void *ngx_http_jelou_create_loc_conf(ngx_conf_t *cf);
 static char *ngx_http_jelou_merge_loc_conf(ngx_conf_t *cf, void *parent,
     void *child);
+static void ngx_http_jelou_merge_secrets(ngx_conf_t *cf,
+    ngx_http_jelou_loc_conf_t *prev, ngx_http_jelou_loc_conf_t *conf);
 static char *ngx_http_jelou_merge_access(ngx_conf_t *cf,
     ngx_http_jelou_loc_conf_t *conf);
 static char *ngx_http_jelou_merge_status(ngx_conf_t *cf,
@@ -92,6 +99,10 @@ static char *ngx_http_jelou_merge_schemes(ngx_conf_t *cf,
 
 static char  ngx_http_jelou_too_long[] =
     "takes no time of more than " ngx_value(NGX_HTTP_JELOU_DAYS) " days";
+
+
+static char  ngx_http_jelou_off_and_file[] =
+    "stands beside \"off\", and one of them is not meant";
 
 
 static ngx_conf_enum_t  ngx_http_jelou_formats[] = {
@@ -181,6 +192,13 @@ static ngx_command_t  ngx_http_jelou_commands[] = {
     { ngx_string("jelou_upstream_secret"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
       ngx_http_jelou_set_upstream_secret,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("jelou_upstream_secret_file"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_jelou_set_upstream_file,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
       NULL },
@@ -373,13 +391,37 @@ ngx_http_jelou_set_endpoint(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 /* the directive and the file of one level fill one set */
 
 static ngx_http_jelou_secrets_t *
-ngx_http_jelou_secrets(ngx_conf_t *cf, ngx_http_jelou_loc_conf_t *jlcf)
+ngx_http_jelou_secrets(ngx_conf_t *cf, ngx_http_jelou_secrets_t **secrets)
 {
-    if (jlcf->secrets == NGX_CONF_UNSET_PTR) {
-        jlcf->secrets = ngx_http_jelou_secrets_create(cf);
+    if (*secrets == NGX_CONF_UNSET_PTR) {
+        *secrets = ngx_http_jelou_secrets_create(cf);
     }
 
-    return jlcf->secrets;
+    return *secrets;
+}
+
+
+/* It is for one location, which has no secrets then, and for none within. */
+
+static char *
+ngx_http_jelou_set_secret_off(ngx_conf_t *cf, ngx_http_jelou_loc_conf_t *jlcf)
+{
+    if (!(cf->cmd_type & NGX_HTTP_LOC_CONF)) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"jelou_secret off\" is for one location: write "
+                           "it beside the \"jelou_endpoint\" that takes "
+                           "unsigned events");
+        return NGX_CONF_ERROR;
+    }
+
+    if (jlcf->secret_file_set) {
+        return ngx_http_jelou_off_and_file;
+    }
+
+    jlcf->secret_off = 1;
+    ngx_http_jelou_here(cf, &jlcf->secret_place);
+
+    return NGX_CONF_OK;
 }
 
 
@@ -398,16 +440,21 @@ ngx_http_jelou_set_secret(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     jlcf->secret_set = 1;
 
-    secrets = ngx_http_jelou_secrets(cf, jlcf);
+    value = cf->args->elts;
+
+    if (cf->args->nelts == 2 && ngx_strcmp(value[1].data, "off") == 0) {
+        return ngx_http_jelou_set_secret_off(cf, jlcf);
+    }
+
+    secrets = ngx_http_jelou_secrets(cf, &jlcf->inherited);
     if (secrets == NULL) {
         return NGX_CONF_ERROR;
     }
 
-    value = cf->args->elts;
-
     for (i = 1; i < cf->args->nelts; i++) {
 
-        if (ngx_http_jelou_secrets_add(cf, secrets, &value[i], i)
+        if (ngx_http_jelou_secrets_add(cf, secrets, &value[i], "jelou_secret",
+                                       i)
             != NGX_CONF_OK)
         {
             return NGX_CONF_ERROR;
@@ -432,14 +479,19 @@ ngx_http_jelou_set_secret_file(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     jlcf->secret_file_set = 1;
 
-    secrets = ngx_http_jelou_secrets(cf, jlcf);
+    if (jlcf->secret_off) {
+        return ngx_http_jelou_off_and_file;
+    }
+
+    secrets = ngx_http_jelou_secrets(cf, &jlcf->inherited);
     if (secrets == NULL) {
         return NGX_CONF_ERROR;
     }
 
     value = cf->args->elts;
 
-    return ngx_http_jelou_secrets_read(cf, secrets, &value[1]);
+    return ngx_http_jelou_secrets_read(cf, secrets, &value[1],
+                                       "jelou_secret_file");
 }
 
 
@@ -449,23 +501,65 @@ ngx_http_jelou_set_upstream_secret(ngx_conf_t *cf, ngx_command_t *cmd,
 {
     ngx_http_jelou_loc_conf_t *jlcf = conf;
 
-    ngx_str_t  *value;
+    ngx_str_t                 *value;
+    ngx_http_jelou_secrets_t  *secrets;
 
-    if (jlcf->upstream_key != NGX_CONF_UNSET_PTR) {
+    if (jlcf->upstream_secret_set) {
         return "is duplicate";
     }
+
+    jlcf->upstream_secret_set = 1;
 
     value = cf->args->elts;
 
     if (ngx_strcmp(value[1].data, "off") == 0) {
-        jlcf->upstream_key = NULL;
+
+        if (jlcf->upstream_file_set) {
+            return ngx_http_jelou_off_and_file;
+        }
+
+        jlcf->upstream_secrets = NULL;
         return NGX_CONF_OK;
     }
 
-    jlcf->upstream_key = ngx_http_jelou_secret_key(cf, &value[1],
-                                                   "jelou_upstream_secret");
+    secrets = ngx_http_jelou_secrets(cf, &jlcf->upstream_secrets);
+    if (secrets == NULL) {
+        return NGX_CONF_ERROR;
+    }
 
-    return jlcf->upstream_key ? NGX_CONF_OK : NGX_CONF_ERROR;
+    return ngx_http_jelou_secrets_add(cf, secrets, &value[1],
+                                      "jelou_upstream_secret", 1);
+}
+
+
+static char *
+ngx_http_jelou_set_upstream_file(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf)
+{
+    ngx_http_jelou_loc_conf_t *jlcf = conf;
+
+    ngx_str_t                 *value;
+    ngx_http_jelou_secrets_t  *secrets;
+
+    if (jlcf->upstream_file_set) {
+        return "is duplicate";
+    }
+
+    jlcf->upstream_file_set = 1;
+
+    if (jlcf->upstream_secrets == NULL) {
+        return ngx_http_jelou_off_and_file;
+    }
+
+    secrets = ngx_http_jelou_secrets(cf, &jlcf->upstream_secrets);
+    if (secrets == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    value = cf->args->elts;
+
+    return ngx_http_jelou_secrets_read(cf, secrets, &value[1],
+                                       "jelou_upstream_secret_file");
 }
 
 
@@ -982,6 +1076,7 @@ static ngx_int_t
 ngx_http_jelou_postconfiguration(ngx_conf_t *cf)
 {
     ngx_http_jelou_lint_pages(cf);
+    ngx_http_jelou_lint_open(cf);
 
     if (ngx_http_jelou_status_init(cf) != NGX_OK
         || ngx_http_jelou_handover_init(cf) != NGX_OK
@@ -1033,14 +1128,15 @@ ngx_http_jelou_create_loc_conf(ngx_conf_t *cf)
      *
      *     conf->schema = { NULL };
      *     conf->next = NULL;
+     *     conf->secrets = NULL;
      *     conf->allowed = 0;
      *     conf->fixed = { NULL };
      *     conf->future = 0;
      *     conf->endpoint_set = 0;
      */
 
-    conf->secrets = NGX_CONF_UNSET_PTR;
-    conf->upstream_key = NGX_CONF_UNSET_PTR;
+    conf->inherited = NGX_CONF_UNSET_PTR;
+    conf->upstream_secrets = NGX_CONF_UNSET_PTR;
     conf->dedup_zone = NGX_CONF_UNSET_PTR;
     conf->dedup_wait = NGX_CONF_UNSET_MSEC;
     conf->types = NGX_CONF_UNSET_PTR;
@@ -1064,8 +1160,7 @@ ngx_http_jelou_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_http_jelou_loc_conf_t *prev = parent;
     ngx_http_jelou_loc_conf_t *conf = child;
 
-    ngx_conf_merge_ptr_value(conf->secrets, prev->secrets, NULL);
-    ngx_conf_merge_ptr_value(conf->upstream_key, prev->upstream_key, NULL);
+    ngx_http_jelou_merge_secrets(cf, prev, conf);
 
     if (conf->dedup_zone == NGX_CONF_UNSET_PTR) {
         conf->dedup_key = prev->dedup_key;
@@ -1143,6 +1238,7 @@ ngx_http_jelou_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_http_jelou_merge_size(cf);
 
     if (ngx_http_jelou_lint_cache(cf, conf) != NGX_CONF_OK
+        || ngx_http_jelou_lint_send(cf, conf) != NGX_CONF_OK
         || ngx_http_jelou_lint_add(cf) != NGX_OK)
     {
         return NGX_CONF_ERROR;
@@ -1157,7 +1253,35 @@ ngx_http_jelou_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
 
 /*
- * An endpoint that Jelou signs for has a secret.  Of another one somebody must
+ * "off" is for the location in which it stands, and an "if" within, which is
+ * the same one.  A location within has the secrets that are around both: what
+ * was meant for one is not to open another.
+ */
+
+static void
+ngx_http_jelou_merge_secrets(ngx_conf_t *cf, ngx_http_jelou_loc_conf_t *prev,
+    ngx_http_jelou_loc_conf_t *conf)
+{
+    ngx_http_core_loc_conf_t  *clcf;
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    ngx_conf_merge_ptr_value(conf->inherited, prev->inherited, NULL);
+    ngx_conf_merge_ptr_value(conf->upstream_secrets, prev->upstream_secrets,
+                             NULL);
+
+    if (clcf->noname) {
+        conf->secret_off = prev->secret_off;
+        conf->secret_place = prev->secret_place;
+    }
+
+    conf->secrets = conf->secret_off ? NULL : conf->inherited;
+}
+
+
+/*
+ * An endpoint that Jelou signs for has a secret, or says that there is none.  Of
+ * another one somebody must
  * have said who may send: most of what could check that cannot be seen here.
  */
 
@@ -1169,6 +1293,11 @@ ngx_http_jelou_merge_access(ngx_conf_t *cf, ngx_http_jelou_loc_conf_t *conf)
     }
 
     if (conf->schema.endpoint->is_signed) {
+
+        if (conf->secret_off) {
+            return NGX_CONF_OK;
+        }
+
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                       "\"jelou_endpoint %V\" needs a \"jelou_secret\" "
                       "or a \"jelou_secret_file\" in %s:%ui",

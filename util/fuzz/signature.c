@@ -513,7 +513,8 @@ make_world(request_t *request)
 
     w->conf.secrets = ngx_http_jelou_secrets_create(&cf);
     require(w->conf.secrets
-            && ngx_http_jelou_secrets_add(&cf, w->conf.secrets, &secret, 1)
+            && ngx_http_jelou_secrets_add(&cf, w->conf.secrets, &secret,
+                                           "jelou_secret", 1)
                == NGX_CONF_OK, "the secret is refused");
 
     w->conf.schema.endpoint = ngx_http_jelou_endpoints;
