@@ -209,9 +209,9 @@ extern ngx_module_t  ngx_http_jelou_module;
 
 
 /*
- * Returns the context of a request, or of the main request of a subrequest; NULL
- * if there is none.  It is found again after a redirect, which is taken account
- * of then.
+ * Returns the context of a request, or of the main request of a subrequest;
+ * NULL if there is none.  It is found again after a redirect, which is taken
+ * account of then.
  */
 ngx_http_jelou_ctx_t *ngx_http_jelou_ctx(ngx_http_request_t *r);
 

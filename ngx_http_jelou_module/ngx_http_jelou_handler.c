@@ -94,7 +94,8 @@ ngx_http_jelou_handler(ngx_http_request_t *r)
 
 
 /*
- * Returns NGX_OK if nothing of the request has been decided yet, or NGX_DECLINED.
+ * Returns NGX_OK if nothing of the request has been decided yet, otherwise
+ * NGX_DECLINED.
  */
 
 static ngx_int_t

@@ -95,9 +95,10 @@ ngx_http_jelou_enter_handler(ngx_http_request_t *r)
 
 /*
  * An error of nginx's in the place of the operator's page looks like the page:
- * both have r->err_status.  But an error of nginx's always sets this flag, which
- * has no other use once the body was read or if nobody waits for a 100.  What
- * the location's own "return" says comes before this phase: it is the operator's.
+ * both have r->err_status.  But an error of nginx's always sets this flag,
+ * which has no other use once the body was read or if nobody waits for a 100.
+ * What the location's own "return" says comes before this phase: it is the
+ * operator's.
  */
 
 static ngx_int_t

@@ -84,12 +84,12 @@ shell() {
 }
 
 
-# floors [DIRECTORY]: a file includes headers of its own floor and of those below
+# floors: a file includes headers of its own floor and of those below
 # it.  The floors, from the lowest one; "ctx" is a file of the root, which is
 # "." here.
 
 floors() {
-    (cd "${1-ngx_http_jelou_module}" && find . -name '*.[ch]' -exec awk '
+    (cd ngx_http_jelou_module && find . -name '*.[ch]' -exec awk '
         function floor(path) {
             if (path ~ /jelou_ctx\.[ch]$/) return level["ctx"]
             sub("^\\./", "", path)

@@ -69,21 +69,21 @@ END
 libraries="cloudevents@9.0.0 playwright-core@1.61.1"
 
 install_libraries() {
-    missing=
+    wanted=
 
     for library in $libraries; do
         grep -qs "^ *\"version\": \"${library#*@}\"" \
              "$root/build/node_modules/${library%@*}/package.json" ||
-            missing="$missing $library"
+            wanted="$wanted $library"
     done
 
-    [ -n "$missing" ] || return 0
+    [ -n "$wanted" ] || return 0
 
     if ! command -v node || ! command -v npm; then
         need nodejs npm
     fi >/dev/null
 
-    say "installing$missing from npm"
+    say "installing$wanted from npm"
 
     # shellcheck disable=SC2086
     npm install --prefix "$root/build" --no-save --no-package-lock \
@@ -99,18 +99,19 @@ modules="http-lua http-js http-echo http-headers-more-filter http-subs-filter
 
 install_modules() {
     ! foreign_nginx || return 0
+    [ "$(id -u)" = 0 ] || return 0
 
-    missing=
+    wanted=
 
     for module in $modules; do
-        installed "libnginx-mod-$module" || missing="$missing $module"
+        installed "libnginx-mod-$module" || wanted="$wanted $module"
     done
 
-    [ -n "$missing" ] || return 0
+    [ -n "$wanted" ] || return 0
 
     quietly apt_get update
 
-    for module in $missing; do
+    for module in $wanted; do
         [ -z "$(apt-cache madison "libnginx-mod-$module")" ] ||
             need "libnginx-mod-$module"
     done
@@ -184,19 +185,54 @@ else
     TEST_NGINX_LOAD_MODULES=$root/build/ngx_http_jelou_module.so
 fi
 
-# The tests look for "jelou" in the error log, and nginx puts paths there: in a
-# clone with that name they see the directory by another one.
+# reachable DIRECTORY: whether nginx's workers, which are nobody special, can go there
 
-case $JELOU_TEST_DIR in
-    *jelou*)
-        alias=$(mktemp -d /tmp/nginx-tests.XXXXXX)
-        trap 'rm -rf "$alias"' EXIT
-        trap 'exit 1' HUP INT TERM
-        chmod 755 "$alias"
-        mkdir -p "$JELOU_TEST_DIR"
-        ln -s "$JELOU_TEST_DIR" "$alias/test"
-        JELOU_TEST_DIR=$alias/test ;;
-esac
+reachable() (
+    dir=$1
+
+    while [ -n "$dir" ]; do
+        case $(stat -c %A "$dir") in
+            *[xt]) dir=${dir%/*} ;;
+            *) exit 1 ;;
+        esac
+    done
+)
+
+# The tests look for "jelou" in the error log, and nginx puts paths there: in a
+# clone with that name they see the directory by another one.  Below a directory that
+# only root can enter they work elsewhere, and what they leave is brought back.
+
+kept=$JELOU_TEST_DIR
+alias=
+
+finish() {
+    [ -n "$alias" ] || return 0
+
+    if [ ! -L "$alias/test" ]; then
+        rm -rf "$kept"
+        cp -R "$alias/test" "$kept"
+    fi
+
+    rm -rf "$alias"
+}
+
+trap finish EXIT
+trap 'exit 1' HUP INT TERM
+
+if [ "$(id -u)" = 0 ] && ! reachable "$root"; then
+    alias=$(mktemp -d /tmp/nginx-tests.XXXXXX)
+    mkdir "$alias/test"
+
+elif [ "$kept" != "${kept#*jelou}" ]; then
+    alias=$(mktemp -d /tmp/nginx-tests.XXXXXX)
+    mkdir -p "$kept"
+    ln -s "$kept" "$alias/test"
+fi
+
+if [ -n "$alias" ]; then
+    chmod 755 "$alias"
+    JELOU_TEST_DIR=$alias/test
+fi
 
 export JELOU_TEST_DIR TEST_NGINX_BINARY TEST_NGINX_LOAD_MODULES
 
@@ -229,7 +265,8 @@ uses() {
 ! uses 'Jelou::Composition' "$@" || install_modules
 ! uses 'promtool' "$@" || need prometheus
 ! uses 'Jelou::Browser' "$@" || need chromium
-! uses "exec.*php|'php'" "$@" || need php-cli
+! uses "'php'" "$@" || need php-cli
+! uses "'node'" "$@" || command -v node >/dev/null || need nodejs
 ! uses 'python3' "$@" || need python3 python3-yaml
 ! uses 'Jelou::Browser|cloudevents\.js' "$@" || install_libraries
 

@@ -478,8 +478,8 @@ ngx_http_jelou_dedup_alloc(ngx_http_jelou_dedup_zone_t *zone, time_t now)
 /*
  * Removes up to max of the oldest entries of a queue that have expired.  Those
  * in flight are by age as well, but not by worker: before one whose worker is
- * dead there may be some that are delivered slowly.  For a row of entries of one
- * worker that is alive, the system is asked once.
+ * dead there may be some that are delivered slowly.  For a row of entries of
+ * one worker that is alive, the system is asked once.
  */
 
 static void

@@ -99,8 +99,8 @@ void ngx_http_jelou_dedup_done(ngx_http_jelou_flight_t *flight,
 void ngx_http_jelou_dedup_cancel(ngx_http_jelou_flight_t *flight);
 
 /*
- * Copies the zone's counts.  What workers that have died left in flight is given
- * back before.
+ * Copies the zone's counts.  What workers that have died left in flight is
+ * given back before.
  */
 void ngx_http_jelou_dedup_counts(ngx_http_jelou_dedup_zone_t *zone,
     ngx_http_jelou_dedup_counts_t *counts);

@@ -457,7 +457,7 @@ ngx_http_jelou_check_value(ngx_http_jelou_check_t *check,
         return ngx_http_jelou_check_same(check, member, &text);
     }
 
-    return member->rule(&text, member, check->schema);
+    return member->rule ? member->rule(&text, member, check->schema) : NULL;
 }
 
 

@@ -70,7 +70,7 @@ ngx_http_jelou_yajl_parse(ngx_http_jelou_yajl_t *yajl,
     ngx_http_jelou_pages_t   pages;
 
     yajl->depth = 0;
-    yajl->end = NULL;
+    yajl->end = yajl->body.data;
     yajl->reason = NULL;
 
     p = ngx_http_jelou_text_check(yajl->body.data,

@@ -71,6 +71,22 @@ typedef struct {
     ngx_int_t                     db;
     ngx_str_t                     auth;      /* the command, or empty */
 
+#if (NGX_HTTP_SSL)
+    ngx_flag_t                    ssl;
+    ngx_flag_t                    ssl_session_reuse;
+    ngx_flag_t                    ssl_server_name;
+    ngx_flag_t                    ssl_verify;
+    ngx_uint_t                    ssl_protocols;
+    ngx_uint_t                    ssl_verify_depth;
+    ngx_str_t                     ssl_ciphers;
+    ngx_str_t                     ssl_name;
+    ngx_str_t                     ssl_trusted_certificate;
+    ngx_str_t                     ssl_crl;
+    ngx_str_t                     ssl_certificate;
+    ngx_str_t                     ssl_certificate_key;
+    ngx_array_t                  *ssl_passwords;
+#endif
+
     ngx_http_jelou_place_t        pass_place;
     ngx_http_jelou_place_t        stream_place;
     ngx_http_jelou_place_t        dedup_place;

@@ -465,6 +465,10 @@ ngx_http_jelou_redis_create_loc_conf(ngx_conf_t *cf)
     conf->dedup = NGX_CONF_UNSET;
     conf->db = NGX_CONF_UNSET;
 
+#if (NGX_HTTP_SSL)
+    ngx_http_jelou_redis_ssl_unset(conf);
+#endif
+
     return conf;
 }
 
@@ -501,6 +505,12 @@ ngx_http_jelou_redis_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     if (!conf->auth_set) {
         conf->auth = prev->auth;
     }
+
+#if (NGX_HTTP_SSL)
+    if (ngx_http_jelou_redis_ssl_merge(cf, prev, conf) != NGX_CONF_OK) {
+        return NGX_CONF_ERROR;
+    }
+#endif
 
     /* inside an "if" the location's handler is called all the same */
 
@@ -639,6 +649,12 @@ static ngx_uint_t
 ngx_http_jelou_redis_alike(ngx_http_jelou_redis_loc_conf_t *one,
     ngx_http_jelou_redis_loc_conf_t *two)
 {
+#if (NGX_HTTP_SSL)
+    if (!ngx_http_jelou_redis_ssl_alike(one, two)) {
+        return 0;
+    }
+#endif
+
     return one->connect_timeout == two->connect_timeout
            && one->read_timeout == two->read_timeout
            && one->pending == two->pending
@@ -675,6 +691,14 @@ ngx_http_jelou_redis_settings(ngx_conf_t *cf,
     ngx_queue_init(&settings->groups);
 
     conf->settings = settings;
+
+#if (NGX_HTTP_SSL)
+    if (conf->ssl
+        && ngx_http_jelou_redis_ssl_settings(cf, settings, conf) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+#endif
 
     if (conf->db == 0) {
         return NGX_OK;

@@ -26,6 +26,30 @@ char *ngx_http_jelou_redis_set_db(ngx_conf_t *cf, ngx_command_t *cmd,
 char *ngx_http_jelou_redis_set_pending(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
+#if (NGX_HTTP_SSL)
+
+char *ngx_http_jelou_redis_set_ssl_protocols(ngx_conf_t *cf,
+    ngx_command_t *cmd, void *conf);
+char *ngx_http_jelou_redis_set_ssl_password_file(ngx_conf_t *cf,
+    ngx_command_t *cmd, void *conf);
+
+/* What the directives of TLS have in common with each other */
+
+void ngx_http_jelou_redis_ssl_unset(ngx_http_jelou_redis_loc_conf_t *conf);
+char *ngx_http_jelou_redis_ssl_merge(ngx_conf_t *cf,
+    ngx_http_jelou_redis_loc_conf_t *prev,
+    ngx_http_jelou_redis_loc_conf_t *conf);
+ngx_uint_t ngx_http_jelou_redis_ssl_alike(
+    ngx_http_jelou_redis_loc_conf_t *one,
+    ngx_http_jelou_redis_loc_conf_t *two);
+
+/* Makes the context of TLS.  Returns NGX_OK, or NGX_ERROR with a log line. */
+ngx_int_t ngx_http_jelou_redis_ssl_settings(ngx_conf_t *cf,
+    ngx_http_jelou_redis_settings_t *settings,
+    ngx_http_jelou_redis_loc_conf_t *conf);
+
+#endif
+
 /* The callbacks of the module's context */
 
 ngx_int_t ngx_http_jelou_redis_postconfiguration(ngx_conf_t *cf);

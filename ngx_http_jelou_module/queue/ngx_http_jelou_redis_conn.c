@@ -36,6 +36,8 @@ static ngx_int_t ngx_http_jelou_redis_conn_test(ngx_connection_t *c,
     ngx_err_t *err);
 static ngx_int_t ngx_http_jelou_redis_conn_hello(
     ngx_http_jelou_redis_conn_t *conn);
+static ngx_int_t ngx_http_jelou_redis_conn_add(
+    ngx_http_jelou_redis_conn_t *conn, ngx_str_t *text);
 static u_char *ngx_http_jelou_redis_conn_reserve(
     ngx_http_jelou_redis_conn_t *conn, size_t len);
 static ngx_int_t ngx_http_jelou_redis_conn_send(
@@ -48,8 +50,6 @@ static ngx_int_t ngx_http_jelou_redis_conn_greeted(
 static void ngx_http_jelou_redis_conn_rest(ngx_http_jelou_redis_conn_t *conn);
 static void ngx_http_jelou_redis_conn_timeout(
     ngx_http_jelou_redis_conn_t *conn);
-static void ngx_http_jelou_redis_conn_fail(ngx_http_jelou_redis_conn_t *conn,
-    ngx_err_t err, const char *what, ngx_str_t *detail);
 static void ngx_http_jelou_redis_conn_close(ngx_http_jelou_redis_conn_t *conn,
     ngx_http_jelou_redis_result_e result, ngx_uint_t blame);
 static void ngx_http_jelou_redis_conn_free(ngx_http_jelou_redis_conn_t *conn);
@@ -75,6 +75,8 @@ ngx_http_jelou_redis_conn_open(ngx_http_jelou_redis_target_t *target,
 
     conn->pool = pool;
     conn->target = target;
+
+    ngx_queue_init(&conn->waiting);
 
     if (ngx_http_jelou_redis_conn_init(conn, sockaddr, socklen, name) != NGX_OK
         || ngx_http_jelou_redis_conn_connect(conn) != NGX_OK)
@@ -148,8 +150,8 @@ ngx_http_jelou_redis_conn_connect(ngx_http_jelou_redis_conn_t *conn)
 
     c->data = conn;
     c->pool = conn->pool;
-    c->read->handler = ngx_http_jelou_redis_read_handler;
-    c->write->handler = ngx_http_jelou_redis_write_handler;
+
+    ngx_http_jelou_redis_conn_listen(conn);
 
     ngx_add_timer(c->read, conn->target->settings->connect_timeout);
 
@@ -158,6 +160,14 @@ ngx_http_jelou_redis_conn_connect(ngx_http_jelou_redis_conn_t *conn)
     }
 
     return NGX_OK;
+}
+
+
+void
+ngx_http_jelou_redis_conn_listen(ngx_http_jelou_redis_conn_t *conn)
+{
+    conn->peer.connection->read->handler = ngx_http_jelou_redis_read_handler;
+    conn->peer.connection->write->handler = ngx_http_jelou_redis_write_handler;
 }
 
 
@@ -205,6 +215,22 @@ ngx_http_jelou_redis_conn_connected(ngx_http_jelou_redis_conn_t *conn)
         return;
     }
 
+#if (NGX_HTTP_SSL)
+
+    if (conn->target->settings->ssl) {
+        ngx_http_jelou_redis_ssl_handshake(conn);
+        return;
+    }
+
+#endif
+
+    ngx_http_jelou_redis_conn_begin(conn);
+}
+
+
+void
+ngx_http_jelou_redis_conn_begin(ngx_http_jelou_redis_conn_t *conn)
+{
     if (ngx_http_jelou_redis_conn_hello(conn) != NGX_OK
         || ngx_http_jelou_redis_conn_send(conn) != NGX_OK)
     {
@@ -242,8 +268,6 @@ ngx_http_jelou_redis_conn_test(ngx_connection_t *c, ngx_err_t *err)
 static ngx_int_t
 ngx_http_jelou_redis_conn_hello(ngx_http_jelou_redis_conn_t *conn)
 {
-    u_char                           *p;
-    uint64_t                          number;
     ngx_str_t                        *text[3];
     ngx_uint_t                        i;
     ngx_http_jelou_redis_settings_t  *settings;
@@ -260,19 +284,37 @@ ngx_http_jelou_redis_conn_hello(ngx_http_jelou_redis_conn_t *conn)
             continue;
         }
 
-        p = ngx_http_jelou_redis_conn_reserve(conn, text[i]->len);
-
-        if (p == NULL
-            || ngx_http_jelou_redis_pipeline_add(&conn->pipeline, NULL,
-                                                 &number, &conn->target->log)
-               != NGX_OK)
-        {
+        if (ngx_http_jelou_redis_conn_add(conn, text[i]) != NGX_OK) {
             return NGX_ERROR;
         }
 
-        conn->last->buf->last = ngx_cpymem(p, text[i]->data, text[i]->len);
         conn->hello++;
     }
+
+    return NGX_OK;
+}
+
+
+/* A command as it is, whose reply is nobody's. */
+
+static ngx_int_t
+ngx_http_jelou_redis_conn_add(ngx_http_jelou_redis_conn_t *conn,
+    ngx_str_t *text)
+{
+    u_char    *p;
+    uint64_t   number;
+
+    p = ngx_http_jelou_redis_conn_reserve(conn, text->len);
+
+    if (p == NULL
+        || ngx_http_jelou_redis_pipeline_add(&conn->pipeline, NULL, &number,
+                                             &conn->target->log)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    conn->last->buf->last = ngx_cpymem(p, text->data, text->len);
 
     return NGX_OK;
 }
@@ -341,6 +383,16 @@ ngx_http_jelou_redis_conn_put(ngx_http_jelou_redis_conn_t *conn,
 {
     u_char            *p;
     ngx_connection_t  *c;
+
+    static ngx_str_t  asking = ngx_string("*1" CRLF "$6" CRLF "ASKING" CRLF);
+
+    if (cmd->asking) {
+        cmd->asking = 0;
+
+        if (ngx_http_jelou_redis_conn_add(conn, &asking) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
 
     p = ngx_http_jelou_redis_conn_reserve(conn,
                  ngx_http_jelou_redis_pieces_len(cmd->pieces, cmd->npieces));
@@ -681,6 +733,13 @@ ngx_http_jelou_redis_conn_timeout(ngx_http_jelou_redis_conn_t *conn)
         }
     }
 
+    ngx_http_jelou_redis_conn_late(conn);
+}
+
+
+void
+ngx_http_jelou_redis_conn_late(ngx_http_jelou_redis_conn_t *conn)
+{
     (void) ngx_http_jelou_redis_say(conn->target, &conn->name,
                                     &conn->target->log, NGX_ETIMEDOUT,
                                     conn->ready ? "redis does not answer"
@@ -691,7 +750,7 @@ ngx_http_jelou_redis_conn_timeout(ngx_http_jelou_redis_conn_t *conn)
 }
 
 
-static void
+void
 ngx_http_jelou_redis_conn_fail(ngx_http_jelou_redis_conn_t *conn,
     ngx_err_t err, const char *what, ngx_str_t *detail)
 {
@@ -713,6 +772,20 @@ ngx_http_jelou_redis_conn_close(ngx_http_jelou_redis_conn_t *conn,
     if (conn->flush.posted) {
         ngx_delete_posted_event(&conn->flush);
     }
+
+#if (NGX_HTTP_SSL)
+
+    if (conn->peer.connection->ssl) {
+
+        /* what Redis would answer to that is nobody's */
+
+        conn->peer.connection->ssl->no_wait_shutdown = 1;
+        conn->peer.connection->ssl->no_send_shutdown = 1;
+
+        (void) ngx_ssl_shutdown(conn->peer.connection);
+    }
+
+#endif
 
     /* the pool is freed with what is in it, after the last look at it */
 

@@ -50,6 +50,14 @@ typedef struct {
     ngx_str_t                     select;    /* likewise */
     ngx_str_t                     script;    /* likewise */
 
+#if (NGX_HTTP_SSL)
+    ngx_ssl_t                    *ssl;       /* NULL: no TLS */
+    ngx_str_t                     ssl_name;  /* empty: the group's */
+    ngx_flag_t                    ssl_server_name;
+    ngx_flag_t                    ssl_verify;
+    ngx_flag_t                    ssl_session_reuse;
+#endif
+
     ngx_http_conf_ctx_t          *ctx;       /* of any location */
     ngx_queue_t                   targets;   /* of this worker, */
     ngx_queue_t                   groups;    /*   and addresses that it has */
@@ -88,6 +96,16 @@ struct ngx_http_jelou_redis_target_s {
     ngx_http_jelou_redis_result_e     result;    /* of the last server */
     ngx_event_t                       next;      /* goes on with it */
 
+    /* of a cluster, as its redirections tell; NULL: it is none so far */
+
+    ngx_http_jelou_redis_conn_t     **slots;
+    ngx_queue_t                       later;     /* commands to try again */
+    ngx_event_t                       again;     /* tries them */
+
+#if (NGX_HTTP_SSL)
+    ngx_ssl_session_t                *session;   /* of TLS, the last one */
+#endif
+
     ngx_log_t                         log;
     ngx_http_jelou_redis_said_t       said[NGX_HTTP_JELOU_REDIS_NCAUSES];
 };
@@ -104,6 +122,7 @@ struct ngx_http_jelou_redis_conn_s {
     ngx_uint_t                        hello;     /* replies before it is ready,
                                                     to come */
     ngx_uint_t                        refused;   /* in which walk */
+    ngx_queue_t                       waiting;   /* for it to be ready */
 
     ngx_chain_t                      *out;       /* what is to be sent */
     ngx_chain_t                      *last;      /* the end of it */
@@ -162,7 +181,38 @@ ngx_int_t ngx_http_jelou_redis_say(ngx_http_jelou_redis_target_t *target,
     ngx_str_t *detail);
 
 
-/* Between the two files that connections are made of. */
+/* Between the files that connections are made of. */
+
+/*
+ * Sends a command the way that is known, or lets it wait.  Returns what
+ * ngx_http_jelou_redis_send() does.
+ */
+ngx_int_t ngx_http_jelou_redis_put(ngx_http_jelou_redis_target_t *target,
+    ngx_http_jelou_redis_cmd_t *cmd);
+
+/* Lets a command wait in one of the target's queues. */
+ngx_int_t ngx_http_jelou_redis_wait(ngx_http_jelou_redis_target_t *target,
+    ngx_queue_t *queue, ngx_http_jelou_redis_cmd_t *cmd);
+
+/* The connection to an address, or NULL. */
+ngx_http_jelou_redis_conn_t *ngx_http_jelou_redis_find(
+    ngx_http_jelou_redis_target_t *target, struct sockaddr *sockaddr,
+    socklen_t socklen);
+
+/* The connection that has the command's slot, or NULL if that is not known. */
+ngx_http_jelou_redis_conn_t *ngx_http_jelou_redis_slot(
+    ngx_http_jelou_redis_target_t *target, ngx_http_jelou_redis_cmd_t *cmd);
+
+/*
+ * Follows a redirection.  Returns NGX_DECLINED if the reply is none, or cannot
+ * be followed; else NGX_OK, and the command is on its way.
+ */
+ngx_int_t ngx_http_jelou_redis_redirect(ngx_http_jelou_redis_conn_t *conn,
+    ngx_http_jelou_redis_cmd_t *cmd, ngx_http_jelou_redis_reply_t *reply);
+
+/* Forgets a connection; NULL forgets the command's slot only. */
+void ngx_http_jelou_redis_forget(ngx_http_jelou_redis_target_t *target,
+    ngx_http_jelou_redis_conn_t *conn, ngx_http_jelou_redis_cmd_t *cmd);
 
 /*
  * Opens a connection; the address is copied.  Returns NULL, with a log line, if
@@ -175,6 +225,26 @@ ngx_http_jelou_redis_conn_t *ngx_http_jelou_redis_conn_open(
 /* Puts a command into the next write.  Returns NGX_OK, or NGX_ERROR. */
 ngx_int_t ngx_http_jelou_redis_conn_put(ngx_http_jelou_redis_conn_t *conn,
     ngx_http_jelou_redis_cmd_t *cmd);
+
+/* What is answered before anything else goes out: the way is open for it. */
+void ngx_http_jelou_redis_conn_begin(ngx_http_jelou_redis_conn_t *conn);
+
+/* Gives the connection up, and logs why. */
+void ngx_http_jelou_redis_conn_fail(ngx_http_jelou_redis_conn_t *conn,
+    ngx_err_t err, const char *what, ngx_str_t *detail);
+
+/* The same, for what has not come in time. */
+void ngx_http_jelou_redis_conn_late(ngx_http_jelou_redis_conn_t *conn);
+
+/* Takes the connection's events. */
+void ngx_http_jelou_redis_conn_listen(ngx_http_jelou_redis_conn_t *conn);
+
+#if (NGX_HTTP_SSL)
+
+/* Makes a connection one of TLS, and begins. */
+void ngx_http_jelou_redis_ssl_handshake(ngx_http_jelou_redis_conn_t *conn);
+
+#endif
 
 /* The connection has become ready. */
 void ngx_http_jelou_redis_target_ready(ngx_http_jelou_redis_conn_t *conn);

@@ -79,6 +79,63 @@ static ngx_command_t  ngx_http_jelou_redis_commands[] = {
         NGX_HTTP_JELOU_REDIS_ANYWHERE|NGX_CONF_TAKE1,
         ngx_conf_set_msec_slot, ngx_http_jelou_redis_at(read_timeout)),
 
+#if (NGX_HTTP_SSL)
+
+    ngx_http_jelou_redis_directive("jelou_redis_ssl",
+        NGX_HTTP_JELOU_REDIS_ANYWHERE|NGX_CONF_FLAG,
+        ngx_conf_set_flag_slot, ngx_http_jelou_redis_at(ssl)),
+
+    ngx_http_jelou_redis_directive("jelou_redis_ssl_session_reuse",
+        NGX_HTTP_JELOU_REDIS_ANYWHERE|NGX_CONF_FLAG,
+        ngx_conf_set_flag_slot, ngx_http_jelou_redis_at(ssl_session_reuse)),
+
+    ngx_http_jelou_redis_directive("jelou_redis_ssl_protocols",
+        NGX_HTTP_JELOU_REDIS_ANYWHERE|NGX_CONF_1MORE,
+        ngx_http_jelou_redis_set_ssl_protocols, 0),
+
+    ngx_http_jelou_redis_directive("jelou_redis_ssl_ciphers",
+        NGX_HTTP_JELOU_REDIS_ANYWHERE|NGX_CONF_TAKE1,
+        ngx_conf_set_str_slot, ngx_http_jelou_redis_at(ssl_ciphers)),
+
+    ngx_http_jelou_redis_directive("jelou_redis_ssl_name",
+        NGX_HTTP_JELOU_REDIS_ANYWHERE|NGX_CONF_TAKE1,
+        ngx_conf_set_str_slot, ngx_http_jelou_redis_at(ssl_name)),
+
+    ngx_http_jelou_redis_directive("jelou_redis_ssl_server_name",
+        NGX_HTTP_JELOU_REDIS_ANYWHERE|NGX_CONF_FLAG,
+        ngx_conf_set_flag_slot, ngx_http_jelou_redis_at(ssl_server_name)),
+
+    ngx_http_jelou_redis_directive("jelou_redis_ssl_verify",
+        NGX_HTTP_JELOU_REDIS_ANYWHERE|NGX_CONF_FLAG,
+        ngx_conf_set_flag_slot, ngx_http_jelou_redis_at(ssl_verify)),
+
+    ngx_http_jelou_redis_directive("jelou_redis_ssl_verify_depth",
+        NGX_HTTP_JELOU_REDIS_ANYWHERE|NGX_CONF_TAKE1,
+        ngx_conf_set_num_slot, ngx_http_jelou_redis_at(ssl_verify_depth)),
+
+    ngx_http_jelou_redis_directive("jelou_redis_ssl_trusted_certificate",
+        NGX_HTTP_JELOU_REDIS_ANYWHERE|NGX_CONF_TAKE1,
+        ngx_conf_set_str_slot,
+        ngx_http_jelou_redis_at(ssl_trusted_certificate)),
+
+    ngx_http_jelou_redis_directive("jelou_redis_ssl_crl",
+        NGX_HTTP_JELOU_REDIS_ANYWHERE|NGX_CONF_TAKE1,
+        ngx_conf_set_str_slot, ngx_http_jelou_redis_at(ssl_crl)),
+
+    ngx_http_jelou_redis_directive("jelou_redis_ssl_certificate",
+        NGX_HTTP_JELOU_REDIS_ANYWHERE|NGX_CONF_TAKE1,
+        ngx_conf_set_str_slot, ngx_http_jelou_redis_at(ssl_certificate)),
+
+    ngx_http_jelou_redis_directive("jelou_redis_ssl_certificate_key",
+        NGX_HTTP_JELOU_REDIS_ANYWHERE|NGX_CONF_TAKE1,
+        ngx_conf_set_str_slot, ngx_http_jelou_redis_at(ssl_certificate_key)),
+
+    ngx_http_jelou_redis_directive("jelou_redis_ssl_password_file",
+        NGX_HTTP_JELOU_REDIS_ANYWHERE|NGX_CONF_TAKE1,
+        ngx_http_jelou_redis_set_ssl_password_file, 0),
+
+#endif
+
     /* those of versions that had one connection for each event */
 
     ngx_http_jelou_redis_gone("jelou_redis_send_timeout",

@@ -70,8 +70,11 @@ struct ngx_http_jelou_redis_cmd_s {
     uint64_t                        number;  /* its place, while in flight */
     void                           *conn;    /* NULL: it is not in flight */
     ngx_uint_t                      tries;   /* servers that have refused */
+    ngx_uint_t                      redirects;   /* by a cluster */
+    ngx_msec_t                      since;   /* it was sent first */
     unsigned                        waiting:1;
     unsigned                        repeated:1;
+    unsigned                        asking:1;    /* a slot that moves */
 };
 
 

@@ -11,6 +11,10 @@
 #include "ngx_http_jelou_redis_reply.h"
 
 
+/* in one array of a tree */
+
+#define NGX_HTTP_JELOU_REDIS_ITEMS  100000
+
 #if (HIREDIS_MAJOR >= 1)
 typedef size_t  ngx_http_jelou_redis_items_t;
 #else
@@ -18,6 +22,8 @@ typedef int     ngx_http_jelou_redis_items_t;
 #endif
 
 
+static void *ngx_http_jelou_redis_tree(const redisReadTask *task,
+    ngx_http_jelou_redis_items_t items);
 static void *ngx_http_jelou_redis_string(const redisReadTask *task, char *text,
     size_t len);
 static void *ngx_http_jelou_redis_array(const redisReadTask *task,
@@ -39,6 +45,12 @@ static redisReplyObjectFunctions  ngx_http_jelou_redis_functions = {
 };
 
 
+/* hiredis' own, but that the server does not say how much is allocated */
+
+static redisReplyObjectFunctions  ngx_http_jelou_redis_trees;
+static redisReplyObjectFunctions  ngx_http_jelou_redis_defaults;
+
+
 ngx_int_t
 ngx_http_jelou_redis_reader_init(ngx_http_jelou_redis_reader_t *reader)
 {
@@ -48,7 +60,9 @@ ngx_http_jelou_redis_reader_init(ngx_http_jelou_redis_reader_t *reader)
         return NGX_ERROR;
     }
 
-    reader->trees = reader->reader->fn;
+    ngx_http_jelou_redis_defaults = *reader->reader->fn;
+    ngx_http_jelou_redis_trees = ngx_http_jelou_redis_defaults;
+    ngx_http_jelou_redis_trees.createArray = ngx_http_jelou_redis_tree;
 
     return NGX_OK;
 }
@@ -98,7 +112,8 @@ ngx_http_jelou_redis_reader_next(ngx_http_jelou_redis_reader_t *reader,
     /* what is half read goes on as it began */
 
     if (r->ridx == -1) {
-        r->fn = tree ? reader->trees : &ngx_http_jelou_redis_functions;
+        r->fn = tree ? &ngx_http_jelou_redis_trees
+                     : &ngx_http_jelou_redis_functions;
         r->privdata = reader;
 
         /* a later type of the protocol has no function that sets it */
@@ -118,7 +133,7 @@ ngx_http_jelou_redis_reader_next(ngx_http_jelou_redis_reader_t *reader,
         return r->len - r->pos > max ? NGX_DECLINED : NGX_AGAIN;
     }
 
-    if (r->fn == reader->trees) {
+    if (r->fn == &ngx_http_jelou_redis_trees) {
         reader->reply.tree = object;
         reader->reply.type = reader->reply.tree->type;
     }
@@ -166,6 +181,18 @@ ngx_http_jelou_redis_reply_cause(ngx_http_jelou_redis_reply_t *reply,
     if (len == 0) {
         ngx_str_set(cause, "an error");
     }
+}
+
+
+static void *
+ngx_http_jelou_redis_tree(const redisReadTask *task,
+    ngx_http_jelou_redis_items_t items)
+{
+    if ((size_t) items > NGX_HTTP_JELOU_REDIS_ITEMS) {
+        return NULL;
+    }
+
+    return ngx_http_jelou_redis_defaults.createArray(task, items);
 }
 
 

@@ -42,7 +42,6 @@ typedef struct {
 
 typedef struct {
     redisReader                    *reader;
-    redisReplyObjectFunctions      *trees;   /* hiredis' own functions */
     ngx_http_jelou_redis_reply_t    reply;   /* the last one */
 } ngx_http_jelou_redis_reader_t;
 

@@ -14,12 +14,11 @@
 #include "ngx_http_jelou_redis_conn.h"
 
 
-static ngx_int_t ngx_http_jelou_redis_put(
-    ngx_http_jelou_redis_target_t *target, ngx_http_jelou_redis_cmd_t *cmd);
 static void ngx_http_jelou_redis_repeat(ngx_http_jelou_redis_target_t *target,
     ngx_http_jelou_redis_cmd_t *cmd, ngx_http_jelou_redis_result_e result);
 static void ngx_http_jelou_redis_waiting_flush(
-    ngx_http_jelou_redis_target_t *target);
+    ngx_http_jelou_redis_target_t *target, ngx_queue_t *queue);
+static void ngx_http_jelou_redis_again_handler(ngx_event_t *ev);
 static void ngx_http_jelou_redis_waiting_fail(
     ngx_http_jelou_redis_target_t *target);
 static void ngx_http_jelou_redis_next_handler(ngx_event_t *ev);
@@ -31,8 +30,6 @@ static ngx_http_request_t *ngx_http_jelou_redis_walk_request(
     ngx_http_jelou_redis_target_t *target, ngx_pool_t *pool);
 static void ngx_http_jelou_redis_walk_end(
     ngx_http_jelou_redis_target_t *target);
-static ngx_http_jelou_redis_conn_t *ngx_http_jelou_redis_find(
-    ngx_http_jelou_redis_target_t *target, ngx_peer_connection_t *pc);
 static ngx_uint_t ngx_http_jelou_redis_elsewhere(
     ngx_http_jelou_redis_reply_t *reply);
 static ngx_int_t ngx_http_jelou_redis_go_elsewhere(
@@ -99,6 +96,7 @@ ngx_http_jelou_redis_target_create(ngx_http_jelou_redis_settings_t *settings,
 
     ngx_queue_init(&target->conns);
     ngx_queue_init(&target->waiting);
+    ngx_queue_init(&target->later);
 
     /*
      * what nginx itself logs of each attempt, at the level "info", is once a
@@ -119,6 +117,10 @@ ngx_http_jelou_redis_target_create(ngx_http_jelou_redis_settings_t *settings,
     target->next.handler = ngx_http_jelou_redis_next_handler;
     target->next.log = &target->log;
 
+    target->again.data = target;
+    target->again.handler = ngx_http_jelou_redis_again_handler;
+    target->again.log = &target->log;
+
     return target;
 }
 
@@ -128,20 +130,26 @@ ngx_http_jelou_redis_send(ngx_http_jelou_redis_target_t *target,
     ngx_http_jelou_redis_cmd_t *cmd)
 {
     cmd->owner = target;
+    cmd->since = ngx_current_msec;
 
     return ngx_http_jelou_redis_put(target, cmd);
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_http_jelou_redis_put(ngx_http_jelou_redis_target_t *target,
     ngx_http_jelou_redis_cmd_t *cmd)
 {
+    ngx_int_t                     rc;
     ngx_http_jelou_redis_conn_t  *conn;
 
-    conn = target->current;
+    conn = target->slots ? ngx_http_jelou_redis_slot(target, cmd) : NULL;
 
-    if (conn) {
+    if (conn == NULL) {
+        conn = target->current;
+    }
+
+    if (conn && conn->ready) {
 
         if (ngx_http_jelou_redis_in_flight(&conn->pipeline)
             >= target->settings->pending)
@@ -152,18 +160,32 @@ ngx_http_jelou_redis_put(ngx_http_jelou_redis_target_t *target,
         return ngx_http_jelou_redis_conn_put(conn, cmd);
     }
 
+    if (conn) {
+        return ngx_http_jelou_redis_wait(target, &conn->waiting, cmd);
+    }
+
+    rc = ngx_http_jelou_redis_wait(target, &target->waiting, cmd);
+
+    if (rc == NGX_OK && target->candidate == NULL) {
+        ngx_post_event(&target->next, &ngx_posted_events);
+    }
+
+    return rc;
+}
+
+
+ngx_int_t
+ngx_http_jelou_redis_wait(ngx_http_jelou_redis_target_t *target,
+    ngx_queue_t *queue, ngx_http_jelou_redis_cmd_t *cmd)
+{
     if (target->nwaiting >= target->settings->pending) {
         return NGX_BUSY;
     }
 
     ngx_str_null(&cmd->server);
-    ngx_queue_insert_tail(&target->waiting, &cmd->queue);
+    ngx_queue_insert_tail(queue, &cmd->queue);
     cmd->waiting = 1;
     target->nwaiting++;
-
-    if (target->candidate == NULL) {
-        ngx_post_event(&target->next, &ngx_posted_events);
-    }
 
     return NGX_OK;
 }
@@ -193,15 +215,26 @@ ngx_http_jelou_redis_cancel(ngx_http_jelou_redis_cmd_t *cmd)
 }
 
 
+/* Those that go back into the queue while it is flushed stay there. */
+
 static void
-ngx_http_jelou_redis_waiting_flush(ngx_http_jelou_redis_target_t *target)
+ngx_http_jelou_redis_waiting_flush(ngx_http_jelou_redis_target_t *target,
+    ngx_queue_t *queue)
 {
-    ngx_queue_t                  *q;
+    ngx_queue_t                  *q, flushed;
     ngx_http_jelou_redis_cmd_t   *cmd;
 
-    while (target->current && !ngx_queue_empty(&target->waiting)) {
+    if (ngx_queue_empty(queue)) {
+        return;
+    }
 
-        q = ngx_queue_head(&target->waiting);
+    ngx_queue_init(&flushed);
+    ngx_queue_add(&flushed, queue);
+    ngx_queue_init(queue);
+
+    while (!ngx_queue_empty(&flushed)) {
+
+        q = ngx_queue_head(&flushed);
         cmd = ngx_queue_data(q, ngx_http_jelou_redis_cmd_t, queue);
 
         ngx_http_jelou_redis_cancel(cmd);
@@ -213,19 +246,37 @@ ngx_http_jelou_redis_waiting_flush(ngx_http_jelou_redis_target_t *target)
 }
 
 
+static void
+ngx_http_jelou_redis_again_handler(ngx_event_t *ev)
+{
+    ngx_http_jelou_redis_target_t  *target;
+
+    target = ev->data;
+
+    ngx_http_jelou_redis_waiting_flush(target, &target->later);
+}
+
+
 /* Those that come while these are told are of another walk. */
 
 static void
 ngx_http_jelou_redis_waiting_fail(ngx_http_jelou_redis_target_t *target)
 {
-    ngx_uint_t                      n;
-    ngx_queue_t                    *q;
+    ngx_queue_t                    *q, failed;
     ngx_http_jelou_redis_cmd_t     *cmd;
     ngx_http_jelou_redis_result_e   result;
 
-    for (n = target->nwaiting; n && target->nwaiting; n--) {
+    if (ngx_queue_empty(&target->waiting)) {
+        return;
+    }
 
-        q = ngx_queue_head(&target->waiting);
+    ngx_queue_init(&failed);
+    ngx_queue_add(&failed, &target->waiting);
+    ngx_queue_init(&target->waiting);
+
+    while (!ngx_queue_empty(&failed)) {
+
+        q = ngx_queue_head(&failed);
         cmd = ngx_queue_data(q, ngx_http_jelou_redis_cmd_t, queue);
 
         ngx_http_jelou_redis_cancel(cmd);
@@ -297,14 +348,19 @@ ngx_http_jelou_redis_next(ngx_http_jelou_redis_target_t *target)
             return NGX_DECLINED;
         }
 
-        conn = ngx_http_jelou_redis_find(target, pc);
+        conn = ngx_http_jelou_redis_find(target, pc->sockaddr, pc->socklen);
+
+        if (conn && !conn->ready) {
+            target->candidate = conn;
+            return NGX_OK;
+        }
 
         if (conn) {
             pc->free(pc, pc->data, 0);
 
             if (conn->refused != target->serial) {
                 target->current = conn;
-                ngx_http_jelou_redis_waiting_flush(target);
+                ngx_http_jelou_redis_waiting_flush(target, &target->waiting);
                 return NGX_OK;
             }
 
@@ -429,9 +485,9 @@ ngx_http_jelou_redis_walk_end(ngx_http_jelou_redis_target_t *target)
 }
 
 
-static ngx_http_jelou_redis_conn_t *
+ngx_http_jelou_redis_conn_t *
 ngx_http_jelou_redis_find(ngx_http_jelou_redis_target_t *target,
-    ngx_peer_connection_t *pc)
+    struct sockaddr *sockaddr, socklen_t socklen)
 {
     ngx_queue_t                  *q;
     ngx_http_jelou_redis_conn_t  *conn;
@@ -443,7 +499,7 @@ ngx_http_jelou_redis_find(ngx_http_jelou_redis_target_t *target,
         conn = ngx_queue_data(q, ngx_http_jelou_redis_conn_t, queue);
 
         if (ngx_cmp_sockaddr(conn->peer.sockaddr, conn->peer.socklen,
-                             pc->sockaddr, pc->socklen, 1)
+                             sockaddr, socklen, 1)
             == NGX_OK)
         {
             return conn;
@@ -462,17 +518,17 @@ ngx_http_jelou_redis_target_ready(ngx_http_jelou_redis_conn_t *conn)
 
     target = conn->target;
 
-    if (target->candidate != conn) {
-        return;
+    if (target->candidate == conn) {
+        target->candidate = NULL;
+        target->current = conn;
+
+        pc = &target->walk->upstream->peer;
+        pc->free(pc, pc->data, 0);
+
+        ngx_http_jelou_redis_waiting_flush(target, &target->waiting);
     }
 
-    target->candidate = NULL;
-    target->current = conn;
-
-    pc = &target->walk->upstream->peer;
-    pc->free(pc, pc->data, 0);
-
-    ngx_http_jelou_redis_waiting_flush(target);
+    ngx_http_jelou_redis_waiting_flush(target, &conn->waiting);
 }
 
 
@@ -480,11 +536,14 @@ void
 ngx_http_jelou_redis_target_closed(ngx_http_jelou_redis_conn_t *conn,
     ngx_http_jelou_redis_result_e result, ngx_uint_t blame)
 {
+    ngx_queue_t                    *q;
     ngx_peer_connection_t          *pc;
     ngx_http_jelou_redis_cmd_t     *cmd;
     ngx_http_jelou_redis_target_t  *target;
 
     target = conn->target;
+
+    ngx_http_jelou_redis_forget(target, conn, NULL);
 
     if (target->current == conn) {
         target->current = NULL;
@@ -510,6 +569,20 @@ ngx_http_jelou_redis_target_closed(ngx_http_jelou_redis_conn_t *conn,
             cmd->conn = NULL;
             ngx_http_jelou_redis_repeat(target, cmd, result);
         }
+    }
+
+    /* a cluster's server that cannot be reached: there is no other one */
+
+    while (!ngx_queue_empty(&conn->waiting)) {
+
+        q = ngx_queue_head(&conn->waiting);
+        cmd = ngx_queue_data(q, ngx_http_jelou_redis_cmd_t, queue);
+
+        ngx_http_jelou_redis_cancel(cmd);
+
+        (void) cmd->handler(cmd, result == NGX_HTTP_JELOU_REDIS_TIMED_OUT
+                                 ? NGX_HTTP_JELOU_REDIS_TIMED_OUT
+                                 : NGX_HTTP_JELOU_REDIS_UNREACHABLE, NULL);
     }
 }
 
@@ -539,6 +612,12 @@ ngx_http_jelou_redis_target_reply(ngx_http_jelou_redis_conn_t *conn,
     ngx_http_jelou_redis_target_t  *target;
 
     target = conn->target;
+
+    if (cmd && reply->type == REDIS_REPLY_ERROR
+        && ngx_http_jelou_redis_redirect(conn, cmd, reply) == NGX_OK)
+    {
+        return NGX_OK;
+    }
 
     if (ngx_http_jelou_redis_elsewhere(reply)) {
         return ngx_http_jelou_redis_go_elsewhere(conn, cmd, reply);
@@ -611,6 +690,8 @@ ngx_http_jelou_redis_go_elsewhere(ngx_http_jelou_redis_conn_t *conn,
     if (cmd == NULL) {
         return NGX_OK;
     }
+
+    ngx_http_jelou_redis_forget(target, NULL, cmd);
 
     if (cmd->tries++ < target->nservers
         && ngx_http_jelou_redis_put(target, cmd) == NGX_OK)

@@ -174,8 +174,8 @@ ngx_http_jelou_forward_body(ngx_http_jelou_forward_t *f, ngx_str_t *event)
 
 
 /*
- * A subrequest in the background (mirror) shares the variables, and has the body
- * that was received: whoever came first would decide for both.
+ * A subrequest in the background (mirror) shares the variables, and has the
+ * body that was received: whoever came first would decide for both.
  */
 
 static ngx_int_t

@@ -33,7 +33,7 @@ ngx_int_t ngx_http_jelou_request_header(ngx_http_request_t *r,
  */
 void ngx_http_jelou_make_post(ngx_http_request_t *r);
 
-/* Makes a POST again of what was one, and a redirect to a URI has made a GET. */
+/* Makes a POST again of what was one until a redirect to a URI. */
 void ngx_http_jelou_restore_post(ngx_http_request_t *r);
 
 /*

@@ -51,7 +51,7 @@ ngx_http_jelou_result(ngx_http_request_t *r)
         return NGX_HTTP_JELOU_RESULT_NONE;
     }
 
-    /* to the handler it is an accepted event, to an error page one that failed */
+    /* to the handler an accepted event, to an error page one that failed */
 
     if (ctx->who == NGX_HTTP_JELOU_BY_PAGE) {
         number = ctx->failed >= NGX_HTTP_BAD_REQUEST

@@ -144,8 +144,8 @@ ngx_http_jelou_status_answered(ngx_http_request_t *r,
 
 
 /*
- * The handler is the first one of its phase: what it makes of a request that has
- * ended without an answer is in the access log as well.
+ * The handler is the first one of its phase: what it makes of a request that
+ * has ended without an answer is in the access log as well.
  */
 
 ngx_int_t

@@ -6,7 +6,7 @@
 use strict;
 use warnings;
 
-use Cwd qw(getcwd);
+use Cwd qw(abs_path getcwd);
 use File::Basename qw(basename);
 use IO::Socket::INET;
 use JSON::PP ();
@@ -338,8 +338,8 @@ subtest 'rotation.md: the steps' => sub {
     is($status->($old), 200, 'the old secret is known');
     is($status->($new), 401, 'the new one is not');
 
-    is(run("umask 22\n" . $add =~ s{cd /etc/nginx$}{cd '$dir'}mr . "umask\npwd\n"),
-       "0022\n$dir\n", 'it is added, and the shell is as it was');
+    is(run("umask 22\n" . $add =~ s{cd /etc/nginx$}{cd '$dir'}mr . "umask\npwd -P\n"),
+       "0022\n" . abs_path($dir) . "\n", 'it is added, and the shell is as it was');
     is(slurp("$dir/jelou.secrets"), "${secrets}project-a  $new\n", 'to the others');
     is(sprintf('%o', (stat "$dir/jelou.secrets")[2] & 0777), '600',
        'and nobody else can read it');
@@ -389,10 +389,10 @@ subtest 'projects.md: keeping the file' => sub {
     my ($write) = grep { /NF != 2/ } fences($doc{'projects.md'}, 'sh');
 
     $write =~ s{cd /etc/nginx}{cd '$dir'};
-    $write =~ s/^nginx -t .*/umask; pwd/m or die "projects.md does not reload\n";
+    $write =~ s/^nginx -t .*/umask; pwd -P/m or die "projects.md does not reload\n";
 
     unlink "$dir/jelou.secrets";
-    is(run("umask 22\n$write"), "0022\n$dir\n", 'it is written, and the shell is as it was');
+    is(run("umask 22\n$write"), "0022\n" . abs_path($dir) . "\n", 'it is written, and the shell is as it was');
     is(slurp("$dir/jelou.secrets"), "project-a the-secret-of-project-a\n"
                                     . "project-b the-secret-of-project-b\n", 'the file');
     is(sprintf('%o', (stat "$dir/jelou.secrets")[2] & 0777), '600',

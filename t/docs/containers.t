@@ -103,6 +103,17 @@ like($file, qr/^USER 101:101$/m, 'Containerfile: the user');
 like($file, qr/^EXPOSE @ports$/m, 'Containerfile: the ports');
 is_deeply([grep { !-e } map { split } $file =~ /^COPY (?!--)(.*) \S+$/mg], [],
           'Containerfile: what it copies is there');
+# A secret of the one who builds gets into neither an image nor a commit.
+
+my ($kept) = $compose->{secrets}{'jelou.secrets'}{file} =~ m{^\./(.*)};
+
+for my $ignored (qw(.dockerignore .gitignore)) {
+    like(slurp($ignored), qr{^/?containers/\Q$kept\E$}m, "$ignored has the secret");
+}
+
+is_deeply([grep { m{(?:^|\s)(?:\.|containers/?)(?:\s|$)} } $file =~ /^COPY (?!--)(.*) \S+$/mg],
+          [], 'Containerfile: nothing is copied as a whole but the sources');
+
 ok(-x 'containers/reload.sh', 'the entrypoint of the image calls what is executable');
 
 done_testing();

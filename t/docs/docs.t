@@ -32,6 +32,10 @@ my %code = map { /ngx_http_jelou_(\w+)\.c$/ => slurp($_) }
 
 s/"\n\s*"//g for values %code;
 
+# what the directives are, set and become
+
+my $conf_code = join '', @code{qw(module conf zones merge)};
+
 # same(GOT, WANT, NAME): two sets of strings
 
 sub same {
@@ -54,14 +58,14 @@ sub section {
 my ($anywhere) = $code{redis_module} =~ /define NGX_HTTP_JELOU_REDIS_ANYWHERE\s*\\\n\s*\((\S+)\)/;
 
 my %flags = (
-    $code{module} =~ /\{ ngx_string\("(jelou_\w+)"\),\s*([A-Z_0-9|\s]+?),/g,
+    $conf_code =~ /\{ ngx_string\("(jelou_\w+)"\),\s*([A-Z_0-9|\s]+?),/g,
     $code{redis_module} =~ s/NGX_HTTP_JELOU_REDIS_ANYWHERE\|/$anywhere|/gr
                         =~ /_redis_directive\("(jelou_\w+)",\s*([A-Z_0-9|\s]+?),/g,
 );
 
 # the tables of values: constant => what stands for it in a configuration
 
-my %value = $code{module} =~ /\{ ngx_string\("(\w+)"\), (NGX_HTTP_JELOU_\w+) \}/g;
+my %value = $conf_code =~ /\{ ngx_string\("(\w+)"\), (NGX_HTTP_JELOU_\w+) \}/g;
 my %name  = reverse %value;
 
 my %default = (
@@ -71,17 +75,17 @@ my %default = (
     redis_defaults(),
     (map { ("jelou_$_->[0]" => $name{$_->[1]}) }
          map { [$_ =~ /conf->(\w+),.*?(NGX_HTTP_JELOU_\w+)/s] }
-             $code{module} =~ /_merge_uint_value\((.*?)\)/sg),
+             $conf_code =~ /_merge_uint_value\((.*?)\)/sg),
     (map { ("jelou_$_->[0]" => $_->[1] ? 'on' : 'off') }
          map { [$_ =~ /conf->(\w+),.*?(\d+)\z/s] }
-             $code{module} =~ /_merge_value\((.*?)\)/sg),
+             $conf_code =~ /_merge_value\((.*?)\)/sg),
     jelou_dedup_wait =>
-        $code{module} =~ /define NGX_HTTP_JELOU_DEDUP_WAIT +(\d+)000\n/
+        $conf_code =~ /define NGX_HTTP_JELOU_DEDUP_WAIT +(\d+)000\n/
         ? "${1}s" : undef,
     jelou_timestamp_tolerance =>
-        $code{module} =~ /msec_value\(conf->tolerance, prev->tolerance, (\d+)\)/,
-    jelou_field  => $code{module} =~ /defaults\[\] = \{\s*ngx_string\("(\w+)"/,
-    jelou_object => $code{module}
+        $conf_code =~ /msec_value\(conf->tolerance, prev->tolerance, (\d+)\)/,
+    jelou_field  => $conf_code =~ /defaults\[\] = \{\s*ngx_string\("(\w+)"/,
+    jelou_object => $conf_code
                     =~ /defaults\[\] = \{[^,]*,\s*ngx_string\("(\w+)"/,
 );
 
@@ -95,6 +99,12 @@ sub redis_defaults {
         jelou_redis_pending => $pending,
         jelou_redis_db      => $code{redis_conf}
                                =~ /merge_value\(conf->db, prev->db, (\d+)\)/,
+        (map { ("jelou_redis_$_->[0]" => $_->[1] ? 'on' : 'off') }
+             map { [$_ =~ /conf->(\w+),.*?(\d+)\z/s] }
+                 $code{redis_ssl_conf} =~ /_merge_value\((.*?)\);/sg),
+        jelou_redis_ssl_protocols    => 'TLSv1.2 TLSv1.3',
+        jelou_redis_ssl_ciphers      => 'DEFAULT',
+        jelou_redis_ssl_verify_depth => 1,
         (map { ("jelou_redis_$_->[0]" => $_->[1] / 1000 . 's') }
              map { [$_ =~ /conf->(\w+),.*?(\d+)\z/s] }
                  $code{redis_conf} =~ /_merge_msec_value\((.*?)\);/sg),
@@ -106,6 +116,7 @@ my ($endpoints) = $code{events} =~ /ngx_http_jelou_endpoints\[\] = \{(.*?)^\};/m
 my @endpoints = $endpoints =~ /\{ ngx_string\("(\w+)"\)/g;
 
 my %choice = (
+    jelou_redis_ssl_protocols => [$code{redis_ssl_conf} =~ /string\("(TLSv[\d.]+)"\)/g],
     jelou_endpoint => [@endpoints, 'off'],
     (map {
         my $enum = $_;
@@ -135,7 +146,10 @@ my %syntax = (
     jelou_redis_stream        => 'name [limit=number | maxlen=number]',
     jelou_redis_dedup         => 'time [key=string] | off',
     jelou_redis_auth_file     => 'path | off',
-    (map { ("jelou_redis_$_" => 'number') } qw(db pending)),
+    (map { ("jelou_redis_$_" => 'number') } qw(db pending ssl_verify_depth)),
+    (map { ("jelou_redis_ssl_$_" => 'path') }
+         qw(trusted_certificate crl certificate certificate_key password_file)),
+    (map { ("jelou_redis_ssl_$_" => 'string') } qw(name ciphers)),
     (map { ("jelou_redis_$_" => 'time') } qw(connect_timeout read_timeout)),
     jelou_status_zone         => 'zone=name:size [secrets=number]',
 );
@@ -347,7 +361,7 @@ subtest errors => sub {
 
     same([grep { !/$varies/ } @said], [keys %text], 'violations');
     is(scalar(grep { /$varies/ } @said), 3, 'and those that vary');
-    like($code{module}, qr/"must be a URL of: "/, 'the one of schemes');
+    like($conf_code, qr/"must be a URL of: "/, 'the one of schemes');
     like($code{parse}, qr/"has %ui member%s outside the schema"/,
          'the one of members outside the schema');
     is(scalar(grep { $_ eq qq(must be "$default{jelou_field}") } @said), 1,

@@ -128,6 +128,23 @@ subtest 'test.sh: a clone with the name of the project' => sub {
     my ($alias) = $said =~ /^\[(.*)\]$/m;
 
     ok(!-e $alias, 'that is gone afterwards');
+
+    SKIP: {
+        skip 'this is not root', 4 if $>;
+
+        $clone = clone('for-root');
+        chmod 0700, $clone or die "$clone: $!\n";
+        $path = programs(prove => 'pwd >"$JELOU_TEST_DIR/left"; echo "[$JELOU_TEST_DIR]";'
+                                  . ' exit 3');
+        ($status, $said) = said("PATH=$path sh $clone/util/test.sh t/basic.t");
+
+        my ($elsewhere) = $said =~ /^\[(.*)\]$/m;
+
+        is($status, 3, 'below a directory of root\'s: the tests\' status');
+        unlike($elsewhere, qr/^\Q$clone\E/, 'they work elsewhere');
+        is(slurp("$clone/build/test/left"), "$clone\n", 'and what they leave is here');
+        ok(!-e $elsewhere, 'and only here');
+    }
 };
 
 

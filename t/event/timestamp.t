@@ -155,7 +155,7 @@ __DATA__
     map({ { %$_, options => { path => '/longer' } } }
         fresh(0), fresh(250), fresh(-3500), stale(310), stale(-3700)),
     map({ { %$_, options => { path => '/past' } } }
-        fresh(10), stale(310), stale(-5)),
+        fresh(10), stale(310), stale(-100)),
 ]
 
 

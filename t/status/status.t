@@ -411,7 +411,7 @@ my $document = event(type => '"document"', id => '"d"',
 sent(post($document, @in), 'incoming_message', 'type_not_allowed',
      body => length $document, secret => 1);
 
-my $stale = message(timestamp => 1_000_000);
+my $stale = message(timestamp => 1_000_000_000_000);
 
 sent(post($stale, path => '/message', secret => $file_secret), 'message',
      'stale_event', body => length $stale, secret => 2);

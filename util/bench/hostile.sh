@@ -1,3 +1,5 @@
+# shellcheck shell=sh
+#
 # What bodies cost that are meant to cost much, beside a plain text of the same
 # size: read by run.sh, whose functions these use.
 #

@@ -23,7 +23,7 @@ set -eu
 bench=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$bench/../.." && pwd)
 . "$root/util/lib.sh"
-. "$bench/hostile.sh"
+. "$root/util/bench/hostile.sh"
 
 dir=$root/build/bench
 results=$dir/results.tsv

@@ -330,7 +330,7 @@ check_reply(command_t *commands, size_t n, ngx_http_jelou_redis_cmd_t *cmd,
                 "the text is another one");
     }
 
-    require(reply->odd == (unsigned) (a->odd || (a->type == '*')),
+    require(reply->odd == (unsigned) (a->odd || (a->type == '*' && !a->nil)),
             "it is odd, or not");
 
     if (cmd) {

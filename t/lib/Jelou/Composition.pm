@@ -107,11 +107,11 @@ my %allowed = (
     'does filter'   => sub { $_[0] ne 'half' || $_[1] !~ /subs|image/ },
     'asks filter'   => sub { $_[0] ne 'large-chunked' || $_[1] ne 'image' },
     'second filter' => sub { $_[0] ne 'proxy:half' || $_[1] ne 'subs' and
-                             $_[0] !~ /^lua/       || $_[1] ne 'image' },
+                             $_[0] !~ /^(?:lua|fastcgi)/ || $_[1] ne 'image' },
 
-    # Lua's handler goes on after the image filter has refused, and crashes
+    # Lua and FastCGI go on after the image filter has refused, and crash
 
-    'taker filter'  => sub { $_[0] ne 'lua' || $_[1] ne 'image' },
+    'taker filter'  => sub { $_[0] !~ /^(?:lua|fastcgi)$/ || $_[1] ne 'image' },
     'asks http'   => sub { $_[0] eq 'large' ? $_[1] ne 'h2'
                            : $_[0] =~ /chunked/ ? $_[1] ne 'h1.0'
                            : $_[0] ne 'expect' || $_[1] eq 'h1' },

@@ -224,13 +224,15 @@ sub here {
 
     my $files = join '|', qw(load_module include jelou_secret_file
                              auth_basic_user_file
-                             jelou_redis_auth_file);
+                             jelou_redis_auth_file
+                             jelou_redis_ssl_password_file);
 
     $text =~ s/^\s*(?:pid|error_log|user)\s[^;]*;$//mg;
     $text =~ s/^\s*\w+_temp_path\s[^;]*;$//mg;
     $text =~ s/^(\s*(?:$files)\s+)(?!off;)([^\s;]+)/$1 . $self->path($2)/mge;
     $text =~ s/^(\s*access_log\s+)(?!off)([^\s;]+)/$1 . $self->path($2)/mge;
     $text =~ s/^(\s*ssl_certificate\s+)[^;]+/$1$dir\/tls.crt/mg;
+    $text =~ s/^(\s*\w+_ssl_trusted_certificate\s+)[^;]+/$1$dir\/tls.crt/mg;
     $text =~ s/^(\s*ssl_certificate_key\s+)[^;]+/$1$dir\/tls.key/mg;
     $text =~ s/^(\s*listen\s+)([^\s;]+)/
                $1 . '127.0.0.1:' . $self->port($2)/mgex;

@@ -259,7 +259,7 @@ sub wait_for_log {
 sub wait_for {
     my ($self, $what, $done, $seconds) = @_;
 
-    my $until = time + ($seconds // 15);
+    my $until = time + ($seconds // ($ENV{JELOU_VALGRIND} ? 60 : 15));
 
     until ($done->()) {
         die "in vain: $what\n" . substr($self->log, -2000) . "\n"
