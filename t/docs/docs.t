@@ -151,9 +151,10 @@ my %choice = (
 # what a directive that has no list of values takes
 
 my %syntax = (
-    jelou_secret              => 'secret',
+    jelou_secret              => 'secret ... | off',
     jelou_secret_file         => 'path',
     jelou_upstream_secret     => 'secret | off',
+    jelou_upstream_secret_file => 'path',
     jelou_types               => 'type',
     jelou_media_schemes       => 'scheme',
     jelou_field               => 'string',
@@ -682,6 +683,7 @@ sub with {
         unless $directive =~ /^jelou_endpoint/;
     $directive .= ";\njelou_secret a-secret-value-x"
         unless $directive =~ /jelou_secret /;
+    $directive .= ";\njelou_access elsewhere" if $directive =~ /jelou_secret off/;
     $directive .= ";\njelou_redis_stream events"
         if $directive =~ /jelou_redis_pass/;
 
@@ -690,7 +692,7 @@ sub with {
 
 subtest 'documented values' => sub {
     my %value = (
-        secret => ['a-secret-value-x'], string => ['"a b"'],
+        'secret ... | off' => [qw(a-secret-value-x off)], string => ['"a b"'],
         path => ['/etc/nginx/jelou.secrets'], time => [qw(0 30s 12h 1d)],
         'time [future=time]' => ['0', '30s', '12h future=5m', '1d future=0'],
         'secret | off' => [qw(a-secret-value-x off)],
