@@ -34,7 +34,7 @@ static char *ngx_http_jelou_deliver_none(ngx_conf_t *cf, ngx_command_t *cmd,
 
 
 #define NGX_HTTP_JELOU_DELIVER_ANYWHERE                                       \
-    NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF
+    (NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF)
 
 
 static ngx_command_t  ngx_http_jelou_deliver_commands[] = {
