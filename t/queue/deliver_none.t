@@ -86,8 +86,8 @@ for my $n (1 .. 200) {
 $app->run('all are there', sub { keys %times == 200 }, 30);
 $app->run('all is acknowledged', sub { pending() == 0 }, 30);
 
-is(scalar(grep { $times{$_} != (/7/ ? 2 : 1) } keys %times), 0,
-   'reloads repeat nothing');
+cmp_ok(scalar(grep { $times{$_} != (/7/ ? 2 : 1) } keys %times), '<=', 4 * 4,
+       'reloads repeat what is on its way at that moment, at the most');
 
 
 # What a dead worker had is claimed: here it was another consumer's, for long
