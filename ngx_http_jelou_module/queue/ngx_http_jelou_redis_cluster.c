@@ -109,7 +109,12 @@ ngx_http_jelou_redis_redirect(ngx_http_jelou_redis_conn_t *conn,
     }
 
     p = reply->text;
-    len = ngx_min(reply->len, NGX_HTTP_JELOU_REDIS_TEXT);
+    len = reply->len;
+
+    if (len > NGX_HTTP_JELOU_REDIS_TEXT) {
+        len = NGX_HTTP_JELOU_REDIS_TEXT;
+    }
+
     last = p + len;
 
     if (len >= 8 && ngx_memcmp(p, "TRYAGAIN", 8) == 0) {

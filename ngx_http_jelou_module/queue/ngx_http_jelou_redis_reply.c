@@ -166,7 +166,9 @@ ngx_http_jelou_redis_reply_cause(ngx_http_jelou_redis_reply_t *reply,
         max = reply->len;
     }
 
-    max = ngx_min(max, NGX_HTTP_JELOU_REDIS_CAUSE);
+    if (max > NGX_HTTP_JELOU_REDIS_CAUSE) {
+        max = NGX_HTTP_JELOU_REDIS_CAUSE;
+    }
 
     for (len = 0; len < max; len++) {
 
