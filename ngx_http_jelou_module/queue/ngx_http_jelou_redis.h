@@ -70,6 +70,7 @@ typedef struct {
     ngx_uint_t                    pending;
     ngx_int_t                     db;
     ngx_str_t                     auth;      /* the command, or empty */
+    ngx_str_t                     sentinel;  /* the primary's name, or empty */
 
 #if (NGX_HTTP_SSL)
     ngx_flag_t                    ssl;

@@ -27,6 +27,8 @@ static char *ngx_http_jelou_redis_merge_dedup(ngx_conf_t *cf,
 static ngx_uint_t ngx_http_jelou_redis_alike(
     ngx_http_jelou_redis_loc_conf_t *one,
     ngx_http_jelou_redis_loc_conf_t *two);
+static ngx_int_t ngx_http_jelou_redis_sentinel_settings(ngx_conf_t *cf,
+    ngx_http_jelou_redis_settings_t *settings, ngx_str_t *name);
 static ngx_int_t ngx_http_jelou_redis_settings(ngx_conf_t *cf,
     ngx_http_jelou_redis_main_conf_t *rmcf,
     ngx_http_jelou_redis_loc_conf_t *conf);
@@ -506,6 +508,8 @@ ngx_http_jelou_redis_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         conf->auth = prev->auth;
     }
 
+    ngx_conf_merge_str_value(conf->sentinel, prev->sentinel, "");
+
 #if (NGX_HTTP_SSL)
     if (ngx_http_jelou_redis_ssl_merge(cf, prev, conf) != NGX_CONF_OK) {
         return NGX_CONF_ERROR;
@@ -659,6 +663,10 @@ ngx_http_jelou_redis_alike(ngx_http_jelou_redis_loc_conf_t *one,
            && one->read_timeout == two->read_timeout
            && one->pending == two->pending
            && one->db == two->db
+           && one->sentinel.len == two->sentinel.len
+           && ngx_strncmp(one->sentinel.data, two->sentinel.data,
+                          one->sentinel.len)
+              == 0
            && one->auth.len == two->auth.len
            && (one->auth.len == 0
                || CRYPTO_memcmp(one->auth.data, two->auth.data, one->auth.len)
@@ -700,6 +708,14 @@ ngx_http_jelou_redis_settings(ngx_conf_t *cf,
     }
 #endif
 
+    if (conf->sentinel.len
+        && ngx_http_jelou_redis_sentinel_settings(cf, settings,
+                                                  &conf->sentinel)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
     if (conf->db == 0) {
         return NGX_OK;
     }
@@ -710,4 +726,42 @@ ngx_http_jelou_redis_settings(ngx_conf_t *cf,
     words[1].len = ngx_sprintf(number, "%i", conf->db) - number;
 
     return ngx_http_jelou_redis_text(cf->pool, &settings->select, 2, words);
+}
+
+
+/* Sentinels have no databases and no scripts, and a user of their own. */
+
+static ngx_int_t
+ngx_http_jelou_redis_sentinel_settings(ngx_conf_t *cf,
+    ngx_http_jelou_redis_settings_t *settings, ngx_str_t *name)
+{
+    ngx_str_t                         words[3];
+    ngx_http_jelou_redis_settings_t  *sentinels;
+
+    sentinels = ngx_palloc(cf->pool, sizeof(ngx_http_jelou_redis_settings_t));
+    if (sentinels == NULL) {
+        return NGX_ERROR;
+    }
+
+    *sentinels = *settings;
+
+    ngx_str_null(&sentinels->auth);
+    ngx_queue_init(&sentinels->targets);
+    ngx_queue_init(&sentinels->groups);
+
+    settings->sentinels = sentinels;
+
+    ngx_str_set(&words[0], "PING");
+
+    if (ngx_http_jelou_redis_text(cf->pool, &sentinels->script, 1, words)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    ngx_str_set(&words[0], "SENTINEL");
+    ngx_str_set(&words[1], "GET-MASTER-ADDR-BY-NAME");
+    words[2] = *name;
+
+    return ngx_http_jelou_redis_text(cf->pool, &settings->sentinel, 3, words);
 }

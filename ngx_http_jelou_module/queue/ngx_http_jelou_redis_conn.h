@@ -41,7 +41,16 @@
 #define NGX_HTTP_JELOU_REDIS_NCAUSES  16
 
 
-typedef struct {
+/* how often Sentinels are asked, ms */
+
+#define NGX_HTTP_JELOU_REDIS_POLL     1000
+
+
+typedef struct ngx_http_jelou_redis_settings_s
+    ngx_http_jelou_redis_settings_t;
+
+
+struct ngx_http_jelou_redis_settings_s {
     ngx_msec_t                    connect_timeout;
     ngx_msec_t                    read_timeout;
     ngx_uint_t                    pending;   /* commands at a time */
@@ -62,7 +71,11 @@ typedef struct {
     ngx_queue_t                   targets;   /* of this worker, */
     ngx_queue_t                   groups;    /*   and addresses that it has */
     ngx_uint_t                    ngroups;   /*   been given */
-} ngx_http_jelou_redis_settings_t;
+
+    ngx_str_t                     sentinel;  /* what Sentinels are asked, or
+                                                empty */
+    ngx_http_jelou_redis_settings_t  *sentinels;  /* and how */
+};
 
 
 typedef struct {
@@ -95,6 +108,14 @@ struct ngx_http_jelou_redis_target_s {
     ngx_uint_t                        nservers;
     ngx_http_jelou_redis_result_e     result;    /* of the last server */
     ngx_event_t                       next;      /* goes on with it */
+
+    /* the group is of Sentinels, which name the server */
+
+    ngx_http_jelou_redis_target_t    *sentinel;  /* NULL: it is not */
+    ngx_http_jelou_redis_cmd_t        ask;
+    ngx_http_jelou_redis_piece_t      question;
+    ngx_event_t                       poll;
+    ngx_uint_t                        asking;    /* unsigned  asking:1; */
 
     /* of a cluster, as its redirections tell; NULL: it is none so far */
 
@@ -245,6 +266,23 @@ void ngx_http_jelou_redis_conn_listen(ngx_http_jelou_redis_conn_t *conn);
 void ngx_http_jelou_redis_ssl_handshake(ngx_http_jelou_redis_conn_t *conn);
 
 #endif
+
+/*
+ * Asks the Sentinels for the server, and goes on with it.  Returns NGX_OK, or
+ * NGX_ERROR if they cannot be asked.
+ */
+ngx_int_t ngx_http_jelou_redis_sentinel_ask(
+    ngx_http_jelou_redis_target_t *target);
+
+/* Asks them once more in a while: they may have another one. */
+void ngx_http_jelou_redis_sentinel_poll(ngx_event_t *ev);
+
+/* A server has become the target's current one. */
+void ngx_http_jelou_redis_target_current(ngx_http_jelou_redis_target_t *target,
+    ngx_http_jelou_redis_conn_t *conn);
+
+/* None takes the commands that wait. */
+void ngx_http_jelou_redis_target_fail(ngx_http_jelou_redis_target_t *target);
 
 /* The connection has become ready. */
 void ngx_http_jelou_redis_target_ready(ngx_http_jelou_redis_conn_t *conn);

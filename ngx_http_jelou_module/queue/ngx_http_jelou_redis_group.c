@@ -24,6 +24,7 @@ typedef struct {
 
 static ngx_http_upstream_srv_conf_t *ngx_http_jelou_redis_group_add(
     ngx_http_jelou_redis_settings_t *settings, ngx_str_t *name);
+static void ngx_http_jelou_redis_group_cleanup(void *data);
 static ngx_int_t ngx_http_jelou_redis_group_init(
     ngx_http_jelou_redis_group_t *group, ngx_pool_t *pool, ngx_str_t *name);
 
@@ -74,6 +75,7 @@ ngx_http_jelou_redis_group_add(ngx_http_jelou_redis_settings_t *settings,
     ngx_str_t *name)
 {
     ngx_pool_t                    *pool;
+    ngx_pool_cleanup_t            *cln;
     ngx_http_jelou_redis_group_t  *group;
 
     if (name->len == 0 || settings->ngroups == NGX_HTTP_JELOU_REDIS_NGROUPS) {
@@ -87,17 +89,28 @@ ngx_http_jelou_redis_group_add(ngx_http_jelou_redis_settings_t *settings,
 
     group = ngx_pcalloc(pool, sizeof(ngx_http_jelou_redis_group_t));
 
-    if (group == NULL
-        || ngx_http_jelou_redis_group_init(group, pool, name) != NGX_OK)
-    {
+    cln = group && ngx_http_jelou_redis_group_init(group, pool, name) == NGX_OK
+          ? ngx_pool_cleanup_add(ngx_cycle->pool, 0) : NULL;
+
+    if (cln == NULL) {
         ngx_destroy_pool(pool);
         return NULL;
     }
+
+    cln->handler = ngx_http_jelou_redis_group_cleanup;
+    cln->data = pool;
 
     ngx_queue_insert_tail(&settings->groups, &group->queue);
     settings->ngroups++;
 
     return &group->uscf;
+}
+
+
+static void
+ngx_http_jelou_redis_group_cleanup(void *data)
+{
+    ngx_destroy_pool(data);
 }
 
 

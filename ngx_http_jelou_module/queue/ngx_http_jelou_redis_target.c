@@ -14,6 +14,7 @@
 #include "ngx_http_jelou_redis_conn.h"
 
 
+static void ngx_http_jelou_redis_target_cleanup(void *data);
 static void ngx_http_jelou_redis_repeat(ngx_http_jelou_redis_target_t *target,
     ngx_http_jelou_redis_cmd_t *cmd, ngx_http_jelou_redis_result_e result);
 static void ngx_http_jelou_redis_waiting_flush(
@@ -83,13 +84,19 @@ ngx_http_jelou_redis_target_t *
 ngx_http_jelou_redis_target_create(ngx_http_jelou_redis_settings_t *settings,
     ngx_http_upstream_srv_conf_t *uscf)
 {
+    ngx_pool_cleanup_t             *cln;
     ngx_http_jelou_redis_target_t  *target;
 
-    target = ngx_pcalloc(ngx_cycle->pool,
-                         sizeof(ngx_http_jelou_redis_target_t));
-    if (target == NULL) {
+    cln = ngx_pool_cleanup_add(ngx_cycle->pool,
+                               sizeof(ngx_http_jelou_redis_target_t));
+    if (cln == NULL) {
         return NULL;
     }
+
+    target = cln->data;
+    ngx_memzero(target, sizeof(ngx_http_jelou_redis_target_t));
+
+    cln->handler = ngx_http_jelou_redis_target_cleanup;
 
     target->settings = settings;
     target->uscf = uscf;
@@ -117,11 +124,43 @@ ngx_http_jelou_redis_target_create(ngx_http_jelou_redis_settings_t *settings,
     target->next.handler = ngx_http_jelou_redis_next_handler;
     target->next.log = &target->log;
 
+    target->poll.data = target;
+    target->poll.handler = ngx_http_jelou_redis_sentinel_poll;
+    target->poll.log = &target->log;
+    target->poll.cancelable = 1;
+
+    if (settings->sentinel.len) {
+        target->sentinel = ngx_http_jelou_redis_target_create(
+                                                settings->sentinels, uscf);
+        if (target->sentinel == NULL) {
+            return NULL;
+        }
+    }
+
     target->again.data = target;
     target->again.handler = ngx_http_jelou_redis_again_handler;
     target->again.log = &target->log;
 
     return target;
+}
+
+
+/* The worker exits; its connections have been closed. */
+
+static void
+ngx_http_jelou_redis_target_cleanup(void *data)
+{
+    ngx_http_jelou_redis_target_t *target = data;
+
+    ngx_http_jelou_redis_walk_end(target);
+
+#if (NGX_HTTP_SSL)
+
+    if (target->session) {
+        ngx_ssl_free_session(target->session);
+    }
+
+#endif
 }
 
 
@@ -310,10 +349,40 @@ ngx_http_jelou_redis_next_handler(ngx_event_t *ev)
         return;
     }
 
-    if (ngx_http_jelou_redis_next(target) != NGX_OK) {
-        ngx_http_jelou_redis_walk_end(target);
-        ngx_http_jelou_redis_waiting_fail(target);
+    if ((target->sentinel ? ngx_http_jelou_redis_sentinel_ask(target)
+                          : ngx_http_jelou_redis_next(target))
+        != NGX_OK)
+    {
+        ngx_http_jelou_redis_target_fail(target);
     }
+}
+
+
+void
+ngx_http_jelou_redis_target_fail(ngx_http_jelou_redis_target_t *target)
+{
+    ngx_http_jelou_redis_walk_end(target);
+
+    /* who has refused these commands may take the next ones */
+
+    target->serial++;
+
+    ngx_http_jelou_redis_waiting_fail(target);
+}
+
+
+void
+ngx_http_jelou_redis_target_current(ngx_http_jelou_redis_target_t *target,
+    ngx_http_jelou_redis_conn_t *conn)
+{
+    target->candidate = NULL;
+    target->current = conn;
+
+    if (target->sentinel && !target->poll.timer_set) {
+        ngx_add_timer(&target->poll, NGX_HTTP_JELOU_REDIS_POLL);
+    }
+
+    ngx_http_jelou_redis_waiting_flush(target, &target->waiting);
 }
 
 
@@ -359,8 +428,7 @@ ngx_http_jelou_redis_next(ngx_http_jelou_redis_target_t *target)
             pc->free(pc, pc->data, 0);
 
             if (conn->refused != target->serial) {
-                target->current = conn;
-                ngx_http_jelou_redis_waiting_flush(target, &target->waiting);
+                ngx_http_jelou_redis_target_current(target, conn);
                 return NGX_OK;
             }
 
@@ -519,13 +587,13 @@ ngx_http_jelou_redis_target_ready(ngx_http_jelou_redis_conn_t *conn)
     target = conn->target;
 
     if (target->candidate == conn) {
-        target->candidate = NULL;
-        target->current = conn;
 
-        pc = &target->walk->upstream->peer;
-        pc->free(pc, pc->data, 0);
+        if (target->walk) {
+            pc = &target->walk->upstream->peer;
+            pc->free(pc, pc->data, 0);
+        }
 
-        ngx_http_jelou_redis_waiting_flush(target, &target->waiting);
+        ngx_http_jelou_redis_target_current(target, conn);
     }
 
     ngx_http_jelou_redis_waiting_flush(target, &conn->waiting);
@@ -556,10 +624,18 @@ ngx_http_jelou_redis_target_closed(ngx_http_jelou_redis_conn_t *conn,
         target->candidate = NULL;
         target->result = result;
 
-        pc = &target->walk->upstream->peer;
-        pc->free(pc, pc->data, blame ? NGX_PEER_FAILED : 0);
+        if (target->walk) {
+            pc = &target->walk->upstream->peer;
+            pc->free(pc, pc->data, blame ? NGX_PEER_FAILED : 0);
 
-        ngx_post_event(&target->next, &ngx_posted_events);
+            ngx_post_event(&target->next, &ngx_posted_events);
+
+        } else {
+
+            /* the Sentinels have no other one so far */
+
+            ngx_http_jelou_redis_target_fail(target);
+        }
     }
 
     while (ngx_http_jelou_redis_pipeline_drop(&conn->pipeline, &cmd)
@@ -678,8 +754,12 @@ ngx_http_jelou_redis_go_elsewhere(ngx_http_jelou_redis_conn_t *conn,
         (void) ngx_http_jelou_redis_say(target, &conn->name, &target->log, 0,
                                         "redis takes no commands: ", &cause);
 
-        if (target->walk == NULL
-            && ngx_http_jelou_redis_walk_begin(target) != NGX_OK)
+        if (target->sentinel) {
+            target->serial++;
+            target->nservers = 1;
+
+        } else if (target->walk == NULL
+                   && ngx_http_jelou_redis_walk_begin(target) != NGX_OK)
         {
             target->nservers = 0;
         }

@@ -95,6 +95,10 @@ says(bad(qq(invalid number "$_"), 'jelou_redis_pending'), "jelou_redis_pending $
 says(twice('jelou_redis_pending'), 'jelou_redis_pending 1', 'jelou_redis_pending 2');
 
 
+says('', 'jelou_redis_sentinel mymaster', $stream);
+says(twice('jelou_redis_sentinel'), 'jelou_redis_sentinel a', 'jelou_redis_sentinel b');
+
+
 # What had a meaning as long as each event had a connection
 
 my $gone = 'is no longer there:';

@@ -479,7 +479,8 @@ begin(run_t *run, const char *file, size_t fail)
 
     core_reset(fail);
 
-    run->rv = ngx_http_jelou_secrets_read(&run->cf, run->secrets, &path);
+    run->rv = ngx_http_jelou_secrets_read(&run->cf, run->secrets, &path,
+                                         "jelou_secret_file");
 }
 
 

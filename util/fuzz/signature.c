@@ -703,7 +703,8 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
     secret.len = sizeof(SECRET) - 1;
 
     secrets = ngx_http_jelou_secrets_create(&cf);
-    require(secrets && ngx_http_jelou_secrets_add(&cf, secrets, &secret, 1)
+    require(secrets && ngx_http_jelou_secrets_add(&cf, secrets, &secret,
+                                                     "jelou_secret", 1)
                        == NGX_CONF_OK, "the secret is refused");
 
     heap_keep();

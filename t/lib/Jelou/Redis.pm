@@ -8,6 +8,7 @@ package Jelou::Redis;
 #         name   => 'queue',                  # of its directory, or
 #         dir    => '...',                    # that, without Jelou.pm
 #         config => ['maxmemory 2mb', ...],   # more lines of redis.conf
+#         args   => ['--sentinel'],
 #     );
 #
 #     my $reply = $redis->command(qw(XLEN stream));   # dies of an error
@@ -52,7 +53,7 @@ sub start {
     my $pid = fork // die "fork: $!\n";
 
     if ($pid == 0) {
-        exec 'redis-server', "$dir/redis.conf" or POSIX::_exit(127);
+        exec 'redis-server', "$dir/redis.conf", @{ $self->{args} // [] } or POSIX::_exit(127);
     }
 
     $self->{pid} = $pid;
