@@ -12,13 +12,13 @@
 
 
 /*
- * What a body of n bytes may cost, three times and twice what the worst that
- * is known does: pieces of the module's code, and bytes of memory.
+ * What a body of n bytes may cost, three times and more what the worst that is
+ * known does: pieces of the module's code, and bytes of memory.
  */
 
-#define STEPS_PER_BYTE  80
+#define STEPS_PER_BYTE  30
 #define STEPS           10000
-#define BYTES_PER_BYTE  16
+#define BYTES_PER_BYTE  4
 #define BYTES           8192
 
 #define LARGE           (128 * 1024)

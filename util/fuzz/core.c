@@ -64,7 +64,7 @@ core_reset(size_t fail)
 }
 
 
-/* Each call's bytes are others, and a run's are the same when it is repeated. */
+/* Each call has other bytes, and a run that is repeated has the same ones. */
 
 int
 __wrap_RAND_bytes(unsigned char *buf, int num)

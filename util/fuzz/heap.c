@@ -240,8 +240,8 @@ openssl_malloc(size_t size, const char *file, int line)
             openssl = map(OPENSSL);
         }
 
-        require(class < CLASSES && openssl_used + ((size_t) SMALL << class) + SMALL
-                                    < OPENSSL,
+        require(class < CLASSES
+                && ((size_t) SMALL << class) + SMALL < OPENSSL - openssl_used,
                 "the harness has no more memory for OpenSSL");
 
         block = (block_t *) (openssl + openssl_used);

@@ -10,8 +10,8 @@
 #     sh util/fuzz/run.sh --merge                keeps inputs that reach more
 #     sh util/fuzz/run.sh --faults [N...]        finds those of util/fuzz/faults
 #
-# "--nginx NAME" takes another nginx than the newest, "--or-older" the newest that
-# is to be had, see util/build.sh.
+# "--nginx NAME" takes another nginx than the newest, "--or-older" the newest
+# that is to be had, see util/build.sh.
 #
 # Fails if something is found; the input is then in build/fuzz/found/, and
 # "build/fuzz/TARGET FILE" runs it once more.  Inputs that reach something new

@@ -275,7 +275,7 @@ is_json(str_t s)
 }
 
 
-/* A field, however often, that says something else than that there is no coding */
+/* A field, however often, that says something else than "no coding" */
 
 static int
 is_coded(request_t *request)
