@@ -9,7 +9,13 @@
  */
 
 
+#include <errno.h>
+#include <stdlib.h>
+
 #include "core.h"
+
+#include <errno.h>
+#include <stdlib.h>
 
 #include "ngx_http_jelou_redis_outcome.h"
 #include "ngx_http_jelou_redis_pipeline.h"
@@ -79,33 +85,35 @@ read_line(str_t in, size_t *at, str_t *line)
 }
 
 
-/* A number as Redis writes it. */
+/* A number as Redis writes it, of 64 bits. */
 
 static verdict_t
 to_number(str_t line, long long *n)
 {
-    int     minus;
-    size_t  i;
+    char    text[24];
+    size_t  i, minus;
 
     minus = line.len && line.data[0] == '-';
 
-    if (line.len <= (size_t) minus || line.len > 15 + (size_t) minus
+    if (line.len <= minus || line.len >= sizeof(text)
         || (line.data[minus] == '0' && line.len > 1))
     {
         return WRONG;
     }
 
-    for (*n = 0, i = minus; i < line.len; i++) {
+    for (i = minus; i < line.len; i++) {
         if (line.data[i] < '0' || line.data[i] > '9') {
             return WRONG;
         }
-
-        *n = *n * 10 + line.data[i] - '0';
     }
 
-    *n = minus ? -*n : *n;
+    memcpy(text, line.data, line.len);
+    text[line.len] = '\0';
 
-    return WHOLE;
+    errno = 0;
+    *n = strtoll(text, NULL, 10);
+
+    return errno ? WRONG : WHOLE;
 }
 
 
