@@ -6,9 +6,12 @@
 
 #include "ngx_http_jelou_answer.h"
 #include "ngx_http_jelou_format.h"
+#include "ngx_http_jelou_request.h"
 #include "ngx_http_jelou_status.h"
 
 
+static ngx_int_t ngx_http_jelou_signature_refused(ngx_http_request_t *r,
+    ngx_http_jelou_ctx_t *ctx);
 static ngx_int_t ngx_http_jelou_answer_success(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx);
 static ngx_int_t ngx_http_jelou_answer_error(ngx_http_request_t *r,
@@ -78,6 +81,10 @@ ngx_http_jelou_not_delivered(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx,
         return NGX_OK;
     }
 
+    if (status == NGX_HTTP_UNAUTHORIZED && ctx->conf->upstream_secrets) {
+        return ngx_http_jelou_signature_refused(r, ctx);
+    }
+
     if (status >= NGX_HTTP_BAD_REQUEST
         && status < NGX_HTTP_INTERNAL_SERVER_ERROR)
     {
@@ -98,6 +105,32 @@ ngx_http_jelou_not_delivered(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx,
                       ctx->who == NGX_HTTP_JELOU_BY_PAGE
                       ? ", and an error page answers" : "");
     }
+
+    return NGX_OK;
+}
+
+
+/*
+ * A 401 is no word on the event, nor on who has sent it: the secret that is
+ * configured here is not the one that is configured there.
+ */
+
+static ngx_int_t
+ngx_http_jelou_signature_refused(ngx_http_request_t *r,
+    ngx_http_jelou_ctx_t *ctx)
+{
+    ngx_str_t  project;
+
+    if (ngx_http_jelou_request_proven(r, ctx, &project) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ctx->error = ngx_http_jelou_error(NGX_HTTP_JELOU_UPSTREAM_SIGNATURE_REFUSED);
+
+    ngx_log_error(ctx->error->level, r->connection->log, 0,
+                  "jelou: %V: status 401 from the content handler, which has "
+                  "another secret of project \"%V\"",
+                  &ctx->error->key, &project);
 
     return NGX_OK;
 }

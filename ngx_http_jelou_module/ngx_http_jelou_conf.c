@@ -10,7 +10,13 @@
 
 
 static ngx_http_jelou_secrets_t *ngx_http_jelou_secrets(ngx_conf_t *cf,
+    ngx_http_jelou_secrets_t **secrets);
+static char *ngx_http_jelou_set_secret_off(ngx_conf_t *cf,
     ngx_http_jelou_loc_conf_t *jlcf);
+
+
+static char  ngx_http_jelou_off_and_file[] =
+    "stands beside \"off\", and one of them is not meant";
 
 
 char *
@@ -53,13 +59,37 @@ ngx_http_jelou_set_endpoint(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 /* the directive and the file of one level fill one set */
 
 static ngx_http_jelou_secrets_t *
-ngx_http_jelou_secrets(ngx_conf_t *cf, ngx_http_jelou_loc_conf_t *jlcf)
+ngx_http_jelou_secrets(ngx_conf_t *cf, ngx_http_jelou_secrets_t **secrets)
 {
-    if (jlcf->secrets == NGX_CONF_UNSET_PTR) {
-        jlcf->secrets = ngx_http_jelou_secrets_create(cf);
+    if (*secrets == NGX_CONF_UNSET_PTR) {
+        *secrets = ngx_http_jelou_secrets_create(cf);
     }
 
-    return jlcf->secrets;
+    return *secrets;
+}
+
+
+/* It is for one location, which has no secrets then, and for none within. */
+
+static char *
+ngx_http_jelou_set_secret_off(ngx_conf_t *cf, ngx_http_jelou_loc_conf_t *jlcf)
+{
+    if (!(cf->cmd_type & NGX_HTTP_LOC_CONF)) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"jelou_secret off\" is for one location: write "
+                           "it beside the \"jelou_endpoint\" that takes "
+                           "unsigned events");
+        return NGX_CONF_ERROR;
+    }
+
+    if (jlcf->secret_file_set) {
+        return ngx_http_jelou_off_and_file;
+    }
+
+    jlcf->secret_off = 1;
+    ngx_http_jelou_here(cf, &jlcf->secret_place);
+
+    return NGX_CONF_OK;
 }
 
 
@@ -78,16 +108,21 @@ ngx_http_jelou_set_secret(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     jlcf->secret_set = 1;
 
-    secrets = ngx_http_jelou_secrets(cf, jlcf);
+    value = cf->args->elts;
+
+    if (cf->args->nelts == 2 && ngx_strcmp(value[1].data, "off") == 0) {
+        return ngx_http_jelou_set_secret_off(cf, jlcf);
+    }
+
+    secrets = ngx_http_jelou_secrets(cf, &jlcf->inherited);
     if (secrets == NULL) {
         return NGX_CONF_ERROR;
     }
 
-    value = cf->args->elts;
-
     for (i = 1; i < cf->args->nelts; i++) {
 
-        if (ngx_http_jelou_secrets_add(cf, secrets, &value[i], i)
+        if (ngx_http_jelou_secrets_add(cf, secrets, &value[i], "jelou_secret",
+                                       i)
             != NGX_CONF_OK)
         {
             return NGX_CONF_ERROR;
@@ -112,14 +147,19 @@ ngx_http_jelou_set_secret_file(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     jlcf->secret_file_set = 1;
 
-    secrets = ngx_http_jelou_secrets(cf, jlcf);
+    if (jlcf->secret_off) {
+        return ngx_http_jelou_off_and_file;
+    }
+
+    secrets = ngx_http_jelou_secrets(cf, &jlcf->inherited);
     if (secrets == NULL) {
         return NGX_CONF_ERROR;
     }
 
     value = cf->args->elts;
 
-    return ngx_http_jelou_secrets_read(cf, secrets, &value[1]);
+    return ngx_http_jelou_secrets_read(cf, secrets, &value[1],
+                                       "jelou_secret_file");
 }
 
 
@@ -129,23 +169,65 @@ ngx_http_jelou_set_upstream_secret(ngx_conf_t *cf, ngx_command_t *cmd,
 {
     ngx_http_jelou_loc_conf_t *jlcf = conf;
 
-    ngx_str_t  *value;
+    ngx_str_t                 *value;
+    ngx_http_jelou_secrets_t  *secrets;
 
-    if (jlcf->upstream_key != NGX_CONF_UNSET_PTR) {
+    if (jlcf->upstream_secret_set) {
         return "is duplicate";
     }
+
+    jlcf->upstream_secret_set = 1;
 
     value = cf->args->elts;
 
     if (ngx_strcmp(value[1].data, "off") == 0) {
-        jlcf->upstream_key = NULL;
+
+        if (jlcf->upstream_file_set) {
+            return ngx_http_jelou_off_and_file;
+        }
+
+        jlcf->upstream_secrets = NULL;
         return NGX_CONF_OK;
     }
 
-    jlcf->upstream_key = ngx_http_jelou_secret_key(cf, &value[1],
-                                                   "jelou_upstream_secret");
+    secrets = ngx_http_jelou_secrets(cf, &jlcf->upstream_secrets);
+    if (secrets == NULL) {
+        return NGX_CONF_ERROR;
+    }
 
-    return jlcf->upstream_key ? NGX_CONF_OK : NGX_CONF_ERROR;
+    return ngx_http_jelou_secrets_add(cf, secrets, &value[1],
+                                      "jelou_upstream_secret", 1);
+}
+
+
+char *
+ngx_http_jelou_set_upstream_file(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf)
+{
+    ngx_http_jelou_loc_conf_t *jlcf = conf;
+
+    ngx_str_t                 *value;
+    ngx_http_jelou_secrets_t  *secrets;
+
+    if (jlcf->upstream_file_set) {
+        return "is duplicate";
+    }
+
+    jlcf->upstream_file_set = 1;
+
+    if (jlcf->upstream_secrets == NULL) {
+        return ngx_http_jelou_off_and_file;
+    }
+
+    secrets = ngx_http_jelou_secrets(cf, &jlcf->upstream_secrets);
+    if (secrets == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    value = cf->args->elts;
+
+    return ngx_http_jelou_secrets_read(cf, secrets, &value[1],
+                                       "jelou_upstream_secret_file");
 }
 
 

@@ -28,6 +28,8 @@ char *ngx_http_jelou_set_secret_file(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_jelou_set_upstream_secret(ngx_conf_t *cf,
     ngx_command_t *cmd, void *conf);
+char *ngx_http_jelou_set_upstream_file(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 char *ngx_http_jelou_set_dedup_zone(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_jelou_set_status_zone(ngx_conf_t *cf, ngx_command_t *cmd,

@@ -67,7 +67,9 @@ typedef struct {
     ngx_http_jelou_schema_t      schema;     /* endpoint NULL: off */
 
     ngx_http_handler_pt          next;       /* the location's own handler */
-    ngx_http_jelou_secrets_t    *secrets;
+    ngx_http_jelou_secrets_t    *secrets;    /* NULL: nothing is signed here */
+    ngx_http_jelou_secrets_t    *inherited;  /* the same, or what "off" leaves
+                                                out here, and not within */
     ngx_array_t                 *types;      /* of ngx_str_t, as written */
     uint32_t                     allowed;    /* the bits of the types */
     ngx_uint_t                   access;     /* who looks at who sends: said,
@@ -83,7 +85,7 @@ typedef struct {
     ngx_uint_t                   format;
     ngx_uint_t                   reply;
 
-    ngx_http_jelou_key_t        *upstream_key;   /* NULL: off */
+    ngx_http_jelou_secrets_t    *upstream_secrets;  /* NULL: off */
 
     ngx_shm_zone_t              *dedup_zone;     /* NULL: off */
     ngx_http_complex_value_t    *dedup_key;      /* NULL: the default */
@@ -92,6 +94,7 @@ typedef struct {
     ngx_uint_t                   status;     /* which page, if it is one */
 
     ngx_http_jelou_place_t       endpoint_place;
+    ngx_http_jelou_place_t       secret_place;
     ngx_http_jelou_place_t       types_place;
     ngx_http_jelou_place_t       dedup_place;
     ngx_http_jelou_place_t       status_place;
@@ -99,6 +102,9 @@ typedef struct {
     unsigned                     endpoint_set:1;
     unsigned                     secret_set:1;
     unsigned                     secret_file_set:1;
+    unsigned                     secret_off:1;
+    unsigned                     upstream_secret_set:1;
+    unsigned                     upstream_file_set:1;
 } ngx_http_jelou_loc_conf_t;
 
 

@@ -325,6 +325,7 @@ static void
 ngx_http_jelou_log_refusal(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 {
     ngx_log_t                   *log;
+    ngx_str_t                    project;
     ngx_http_jelou_event_t      *event;
     ngx_http_jelou_violation_t  *v;
 
@@ -350,6 +351,16 @@ ngx_http_jelou_log_refusal(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
                       &ctx->error->key, event->nviolations,
                       event->nviolations == 1 ? "" : "s",
                       &v->pointer, &v->message);
+        return;
+    }
+
+    if (ctx->error
+            == ngx_http_jelou_error(NGX_HTTP_JELOU_UPSTREAM_SECRET_MISSING)
+        && ngx_http_jelou_request_proven(r, ctx, &project) == NGX_OK)
+    {
+        ngx_log_error(ctx->error->level, log, 0,
+                      "jelou refused a request: %V: of project \"%V\"",
+                      &ctx->error->key, &project);
         return;
     }
 

@@ -205,17 +205,20 @@ ngx_http_jelou_lint_page(ngx_conf_t *cf, ngx_http_jelou_endpoint_at_t *at,
     jlcf = at->location->loc_conf[ngx_http_jelou_module.ctx_index];
     tjlcf = target->loc_conf[ngx_http_jelou_module.ctx_index];
 
-    if (tjlcf->schema.endpoint || tjlcf->status != NGX_CONF_UNSET_UINT) {
+    if ((tjlcf->schema.endpoint && (!tjlcf->secret_off || jlcf->secret_off))
+        || tjlcf->status != NGX_CONF_UNSET_UINT)
+    {
         return;
     }
 
     ngx_log_error(NGX_LOG_WARN, cf->log, 0,
                   "\"error_page\" of \"jelou_endpoint %V\" leads with \"=\" to "
-                  "\"%V\", which passes requests on and is no endpoint: it may "
-                  "get what is not verified, and its success is the sender's, "
-                  "in %s:%ui",
-                  &jlcf->schema.endpoint->name, uri, jlcf->endpoint_place.file,
-                  jlcf->endpoint_place.line);
+                  "\"%V\", which passes requests on and is no %sendpoint: it "
+                  "may get what is not verified, and its success is the "
+                  "sender's, in %s:%ui",
+                  &jlcf->schema.endpoint->name, uri,
+                  tjlcf->schema.endpoint ? "signed " : "",
+                  jlcf->endpoint_place.file, jlcf->endpoint_place.line);
 }
 
 

@@ -7,12 +7,15 @@
 #include "ngx_http_jelou_merge.h"
 #include "ngx_http_jelou_handler.h"
 #include "ngx_http_jelou_lint.h"
+#include "ngx_http_jelou_lint_send.h"
 #include "ngx_http_jelou_rule.h"
 
 
 #define NGX_HTTP_JELOU_DEDUP_WAIT  5000
 
 
+static void ngx_http_jelou_merge_secrets(ngx_conf_t *cf,
+    ngx_http_jelou_loc_conf_t *prev, ngx_http_jelou_loc_conf_t *conf);
 static char *ngx_http_jelou_merge_access(ngx_conf_t *cf,
     ngx_http_jelou_loc_conf_t *conf);
 static char *ngx_http_jelou_merge_status(ngx_conf_t *cf,
@@ -38,8 +41,7 @@ ngx_http_jelou_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_http_jelou_loc_conf_t *prev = parent;
     ngx_http_jelou_loc_conf_t *conf = child;
 
-    ngx_conf_merge_ptr_value(conf->secrets, prev->secrets, NULL);
-    ngx_conf_merge_ptr_value(conf->upstream_key, prev->upstream_key, NULL);
+    ngx_http_jelou_merge_secrets(cf, prev, conf);
 
     if (conf->dedup_zone == NGX_CONF_UNSET_PTR) {
         conf->dedup_key = prev->dedup_key;
@@ -117,6 +119,7 @@ ngx_http_jelou_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_http_jelou_merge_size(cf);
 
     if (ngx_http_jelou_lint_cache(cf, conf) != NGX_CONF_OK
+        || ngx_http_jelou_lint_send(cf, conf) != NGX_CONF_OK
         || ngx_http_jelou_lint_add(cf) != NGX_OK)
     {
         return NGX_CONF_ERROR;
@@ -131,7 +134,35 @@ ngx_http_jelou_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
 
 /*
- * An endpoint that Jelou signs for has a secret.  Of another one somebody must
+ * "off" is for the location in which it stands, and an "if" within, which is
+ * the same one.  A location within has the secrets that are around both: what
+ * was meant for one is not to open another.
+ */
+
+static void
+ngx_http_jelou_merge_secrets(ngx_conf_t *cf, ngx_http_jelou_loc_conf_t *prev,
+    ngx_http_jelou_loc_conf_t *conf)
+{
+    ngx_http_core_loc_conf_t  *clcf;
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    ngx_conf_merge_ptr_value(conf->inherited, prev->inherited, NULL);
+    ngx_conf_merge_ptr_value(conf->upstream_secrets, prev->upstream_secrets,
+                             NULL);
+
+    if (clcf->noname) {
+        conf->secret_off = prev->secret_off;
+        conf->secret_place = prev->secret_place;
+    }
+
+    conf->secrets = conf->secret_off ? NULL : conf->inherited;
+}
+
+
+/*
+ * An endpoint that Jelou signs for has a secret, or says that there is none.  Of
+ * another one somebody must
  * have said who may send: most of what could check that cannot be seen here.
  */
 
@@ -143,6 +174,11 @@ ngx_http_jelou_merge_access(ngx_conf_t *cf, ngx_http_jelou_loc_conf_t *conf)
     }
 
     if (conf->schema.endpoint->is_signed) {
+
+        if (conf->secret_off) {
+            return NGX_CONF_OK;
+        }
+
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                       "\"jelou_endpoint %V\" needs a \"jelou_secret\" "
                       "or a \"jelou_secret_file\" in %s:%ui",

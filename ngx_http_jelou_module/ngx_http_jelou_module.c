@@ -8,6 +8,7 @@
 #include "ngx_http_jelou_forward.h"
 #include "ngx_http_jelou_handover.h"
 #include "ngx_http_jelou_lint.h"
+#include "ngx_http_jelou_lint_send.h"
 #include "ngx_http_jelou_merge.h"
 #include "ngx_http_jelou_reply.h"
 #include "ngx_http_jelou_status.h"
@@ -107,6 +108,13 @@ static ngx_command_t  ngx_http_jelou_commands[] = {
     { ngx_string("jelou_upstream_secret"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
       ngx_http_jelou_set_upstream_secret,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("jelou_upstream_secret_file"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_jelou_set_upstream_file,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
       NULL },
@@ -270,6 +278,7 @@ static ngx_int_t
 ngx_http_jelou_postconfiguration(ngx_conf_t *cf)
 {
     ngx_http_jelou_lint_pages(cf);
+    ngx_http_jelou_lint_open(cf);
 
     if (ngx_http_jelou_status_init(cf) != NGX_OK
         || ngx_http_jelou_handover_init(cf) != NGX_OK
@@ -321,14 +330,15 @@ ngx_http_jelou_create_loc_conf(ngx_conf_t *cf)
      *
      *     conf->schema = { NULL };
      *     conf->next = NULL;
+     *     conf->secrets = NULL;
      *     conf->allowed = 0;
      *     conf->fixed = { NULL };
      *     conf->future = 0;
      *     conf->endpoint_set = 0;
      */
 
-    conf->secrets = NGX_CONF_UNSET_PTR;
-    conf->upstream_key = NGX_CONF_UNSET_PTR;
+    conf->inherited = NGX_CONF_UNSET_PTR;
+    conf->upstream_secrets = NGX_CONF_UNSET_PTR;
     conf->dedup_zone = NGX_CONF_UNSET_PTR;
     conf->dedup_wait = NGX_CONF_UNSET_MSEC;
     conf->types = NGX_CONF_UNSET_PTR;

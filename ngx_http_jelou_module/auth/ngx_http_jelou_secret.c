@@ -25,6 +25,7 @@ typedef struct {
 typedef struct {
     ngx_conf_t                  *cf;
     ngx_http_jelou_secrets_t    *secrets;
+    const char                  *directive;
     ngx_str_t                   *name;       /* the file's */
     ngx_uint_t                   line;
     ngx_array_t                  projects;   /* of ngx_http_jelou_project_t * */
@@ -35,8 +36,8 @@ typedef struct {
 
 static ngx_int_t ngx_http_jelou_secret_valid(ngx_conf_t *cf, ngx_str_t *value,
     const char *directive);
-static ngx_int_t ngx_http_jelou_secret_meant(ngx_conf_t *cf,
-    ngx_str_t *value);
+static ngx_int_t ngx_http_jelou_secret_meant(ngx_conf_t *cf, ngx_str_t *value,
+    const char *directive);
 static ngx_int_t ngx_http_jelou_secret_keep(ngx_conf_t *cf,
     ngx_http_jelou_key_t *key, ngx_str_t *value);
 static void ngx_http_jelou_secret_forget(void *data);
@@ -85,12 +86,12 @@ ngx_http_jelou_secrets_create(ngx_conf_t *cf)
 
 char *
 ngx_http_jelou_secrets_add(ngx_conf_t *cf, ngx_http_jelou_secrets_t *secrets,
-    ngx_str_t *value, ngx_uint_t place)
+    ngx_str_t *value, const char *directive, ngx_uint_t place)
 {
     ngx_http_jelou_secret_t  *secret;
 
-    if (ngx_http_jelou_secret_valid(cf, value, "jelou_secret") != NGX_OK
-        || ngx_http_jelou_secret_meant(cf, value) != NGX_OK)
+    if (ngx_http_jelou_secret_valid(cf, value, directive) != NGX_OK
+        || ngx_http_jelou_secret_meant(cf, value, directive) != NGX_OK)
     {
         return NGX_CONF_ERROR;
     }
@@ -108,7 +109,7 @@ ngx_http_jelou_secrets_add(ngx_conf_t *cf, ngx_http_jelou_secrets_t *secrets,
     secrets->most = ngx_max(secrets->most, secrets->secrets.nelts);
 
     if (ngx_http_script_variables_count(value) == 0) {
-        secret->key = ngx_http_jelou_secret_key(cf, value, "jelou_secret");
+        secret->key = ngx_http_jelou_secret_key(cf, value, directive);
 
         return secret->key ? NGX_CONF_OK : NGX_CONF_ERROR;
     }
@@ -195,14 +196,15 @@ ngx_http_jelou_secret_valid(ngx_conf_t *cf, ngx_str_t *value,
 /* A directive's value that would be a secret, and another one than is meant */
 
 static ngx_int_t
-ngx_http_jelou_secret_meant(ngx_conf_t *cf, ngx_str_t *value)
+ngx_http_jelou_secret_meant(ngx_conf_t *cf, ngx_str_t *value,
+    const char *directive)
 {
     ngx_uint_t  i;
 
     if (value->len == 3 && ngx_strncmp(value->data, "off", 3) == 0) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"off\" is no secret, and \"jelou_secret\" "
-                           "directive cannot be switched off");
+                           "\"off\" is no secret: in \"%s\" directive it "
+                           "stands alone", directive);
         return NGX_ERROR;
     }
 
@@ -213,9 +215,9 @@ ngx_http_jelou_secret_meant(ngx_conf_t *cf, ngx_str_t *value)
         {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                                "\"$\" and a digit in a secret in "
-                               "\"jelou_secret\" directive are what a regular "
+                               "\"%s\" directive are what a regular "
                                "expression has captured, not a part of the "
-                               "secret");
+                               "secret", directive);
             return NGX_ERROR;
         }
     }
@@ -259,7 +261,7 @@ ngx_http_jelou_secret_forget(void *data)
 
 char *
 ngx_http_jelou_secrets_read(ngx_conf_t *cf, ngx_http_jelou_secrets_t *secrets,
-    ngx_str_t *name)
+    ngx_str_t *name, const char *directive)
 {
     char                   *rv;
     size_t                  len;
@@ -270,13 +272,14 @@ ngx_http_jelou_secrets_read(ngx_conf_t *cf, ngx_http_jelou_secrets_t *secrets,
         return NGX_CONF_ERROR;
     }
 
-    data = ngx_http_jelou_secret_load(cf, name, "jelou_secret_file", &len);
+    data = ngx_http_jelou_secret_load(cf, name, directive, &len);
     if (data == NULL) {
         return NGX_CONF_ERROR;
     }
 
     file.cf = cf;
     file.secrets = secrets;
+    file.directive = directive;
     file.name = name;
 
     ngx_rbtree_init(&file.tree, &file.sentinel, ngx_str_rbtree_insert_value);
@@ -415,8 +418,8 @@ ngx_http_jelou_secret_lines(ngx_http_jelou_file_t *file, u_char *p,
 
     if (file->secrets->secrets.nelts == n && file->projects.nelts == 0) {
         ngx_conf_log_error(NGX_LOG_EMERG, file->cf, 0,
-                           "\"jelou_secret_file\": no secret in \"%V\"",
-                           file->name);
+                           "\"%s\": no secret in \"%V\"",
+                           file->directive, file->name);
         return NGX_CONF_ERROR;
     }
 
@@ -483,9 +486,9 @@ ngx_http_jelou_secret_line(ngx_http_jelou_file_t *file, u_char *p,
 
     if (value.len < NGX_HTTP_JELOU_SECRET_SHORT) {
         ngx_conf_log_error(NGX_LOG_WARN, file->cf, 0,
-                           "\"jelou_secret_file\": the secret in \"%V\":%ui "
-                           "has fewer than %d bytes", file->name, file->line,
-                           NGX_HTTP_JELOU_SECRET_SHORT);
+                           "\"%s\": the secret in \"%V\":%ui "
+                           "has fewer than %d bytes", file->directive,
+                           file->name, file->line, NGX_HTTP_JELOU_SECRET_SHORT);
     }
 
     secret = ngx_array_push(secrets);
@@ -542,8 +545,8 @@ ngx_http_jelou_secret_other_format(ngx_http_jelou_file_t *file, ngx_str_t *id,
 
     if (what) {
         ngx_conf_log_error(NGX_LOG_WARN, file->cf, 0,
-                           "\"jelou_secret_file\": the line in \"%V\":%ui "
-                           "looks like %s", file->name, file->line, what);
+                           "\"%s\": the line in \"%V\":%ui looks like %s",
+                           file->directive, file->name, file->line, what);
     }
 }
 
@@ -572,8 +575,8 @@ static char *
 ngx_http_jelou_secret_bad_line(ngx_http_jelou_file_t *file, const char *why)
 {
     ngx_conf_log_error(NGX_LOG_EMERG, file->cf, 0,
-                       "\"jelou_secret_file\": the line in \"%V\":%ui %s",
-                       file->name, file->line, why);
+                       "\"%s\": the line in \"%V\":%ui %s",
+                       file->directive, file->name, file->line, why);
 
     return NGX_CONF_ERROR;
 }
@@ -703,6 +706,21 @@ ngx_http_jelou_secret_nobody(ngx_conf_t *cf, ngx_http_jelou_secrets_t *secrets)
 }
 
 
+ngx_http_jelou_key_t *
+ngx_http_jelou_secrets_constant(ngx_http_jelou_secrets_t *secrets)
+{
+    ngx_http_jelou_secret_t  *s;
+
+    if (secrets->buckets || secrets->secrets.nelts == 0) {
+        return NULL;
+    }
+
+    s = secrets->secrets.elts;
+
+    return s[secrets->secrets.nelts - 1].key;
+}
+
+
 ngx_int_t
 ngx_http_jelou_secrets_verify(ngx_http_request_t *r,
     ngx_http_jelou_secrets_t *secrets, ngx_str_t *project, ngx_chain_t *body,
@@ -753,6 +771,27 @@ ngx_http_jelou_secrets_verify(ngx_http_request_t *r,
     OPENSSL_cleanse(expected, NGX_HTTP_JELOU_DIGEST_LEN);
 
     return rc;
+}
+
+
+ngx_int_t
+ngx_http_jelou_secrets_sign(ngx_http_request_t *r,
+    ngx_http_jelou_secrets_t *secrets, ngx_str_t *project, ngx_chain_t *body,
+    u_char *digest)
+{
+    ngx_array_t              *own;
+    ngx_http_jelou_secret_t  *secret;
+
+    own = ngx_http_jelou_secret_find(secrets, project);
+
+    if (own->nelts == 0) {
+        return NGX_DECLINED;
+    }
+
+    secret = own->elts;
+
+    return ngx_http_jelou_secret_digest(r, secrets, &secret[own->nelts - 1],
+                                        body, digest);
 }
 
 

@@ -57,20 +57,22 @@ typedef struct {
 ngx_http_jelou_secrets_t *ngx_http_jelou_secrets_create(ngx_conf_t *cf);
 
 /*
- * Adds one value of jelou_secret, the place-th, from 1.  A constant becomes a
- * key at once and is wiped from memory with the configuration.  Returns
- * NGX_CONF_OK, or NGX_CONF_ERROR with a log line that does not show the value.
+ * Adds one value of the directive of that name, the place-th, from 1.  A
+ * constant becomes a key at once and is wiped from memory with the
+ * configuration.  Returns NGX_CONF_OK, or NGX_CONF_ERROR with a log line that
+ * does not show the value.
  */
 char *ngx_http_jelou_secrets_add(ngx_conf_t *cf,
-    ngx_http_jelou_secrets_t *secrets, ngx_str_t *value, ngx_uint_t place);
+    ngx_http_jelou_secrets_t *secrets, ngx_str_t *value, const char *directive,
+    ngx_uint_t place);
 
 /*
- * Adds the secrets of a file: "secret" or "project_id secret" a line.  Returns
- * NGX_CONF_OK, or NGX_CONF_ERROR with a log line that names the file and its
- * line.
+ * Adds the secrets of a file, for the directive of that name: "secret" or
+ * "project_id secret" a line.  Returns NGX_CONF_OK, or NGX_CONF_ERROR with a
+ * log line that names the file and its line.
  */
 char *ngx_http_jelou_secrets_read(ngx_conf_t *cf,
-    ngx_http_jelou_secrets_t *secrets, ngx_str_t *file);
+    ngx_http_jelou_secrets_t *secrets, ngx_str_t *file, const char *directive);
 
 /*
  * Reads a file that has secrets, for the directive of that name.  Returns its
@@ -104,6 +106,22 @@ ngx_http_jelou_key_t *ngx_http_jelou_secret_key(ngx_conf_t *cf,
 ngx_int_t ngx_http_jelou_secrets_verify(ngx_http_request_t *r,
     ngx_http_jelou_secrets_t *secrets, ngx_str_t *project, ngx_chain_t *body,
     u_char *digest, ngx_http_jelou_secret_t **secret);
+
+/*
+ * Computes the digest of the body, likewise, with the secret that signs for a
+ * project, which may be empty: the last one of its own, or of those for
+ * projects that have no own.  Returns NGX_OK; NGX_DECLINED if there is none, or
+ * if its value is empty; NGX_ERROR, with a log line.
+ */
+ngx_int_t ngx_http_jelou_secrets_sign(ngx_http_request_t *r,
+    ngx_http_jelou_secrets_t *secrets, ngx_str_t *project, ngx_chain_t *body,
+    u_char *digest);
+
+/*
+ * The key that signs for every project, or NULL if that depends on the request.
+ */
+ngx_http_jelou_key_t *ngx_http_jelou_secrets_constant(
+    ngx_http_jelou_secrets_t *secrets);
 
 
 #endif /* _NGX_HTTP_JELOU_SECRET_H_INCLUDED_ */

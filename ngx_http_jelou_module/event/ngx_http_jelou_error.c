@@ -223,6 +223,26 @@ static ngx_http_jelou_error_t  ngx_http_jelou_errors[] = {
         NGX_HTTP_JELOU_NOT_SENT),
 
     ngx_http_jelou_refusal(NGX_LOG_ERR, 500, "Internal Server Error",
+        "500.4", "UPSTREAM_SECRET_MISSING", "upstream_secret_missing",
+        "Not signed",
+        "The event was valid, and there is no secret to sign it with.",
+        "Configure a secret for this project where the event is signed, and "
+        "send the same event again.",
+        "Configure un secreto para este proyecto donde se firma el evento, y "
+        "envíe el mismo evento de nuevo.",
+        NGX_HTTP_JELOU_TRY_LATER),
+
+    ngx_http_jelou_refusal(NGX_LOG_ERR, 500, "Internal Server Error",
+        "500.5", "UPSTREAM_SIGNATURE_REFUSED", "upstream_signature_refused",
+        "Signature refused",
+        "The event was valid, and its receiver did not accept the signature.",
+        "Configure the receiver's secret where the event is signed, and send "
+        "the same event again.",
+        "Configure el secreto del receptor donde se firma el evento, y envíe "
+        "el mismo evento de nuevo.",
+        NGX_HTTP_JELOU_TRY_LATER),
+
+    ngx_http_jelou_refusal(NGX_LOG_ERR, 500, "Internal Server Error",
         "500.1", "INTERNAL_ERROR", "internal_error",
         "Internal error",
         "The request could not be processed.",

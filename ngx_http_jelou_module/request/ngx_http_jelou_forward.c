@@ -23,11 +23,15 @@ typedef struct {
 
 static const ngx_http_jelou_piece_t *ngx_http_jelou_forward_pieces(
     ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx);
-static void ngx_http_jelou_forward_body(ngx_http_request_t *r,
-    ngx_http_jelou_forward_t *f, ngx_str_t *event);
+static void ngx_http_jelou_forward_body(ngx_http_jelou_forward_t *f,
+    ngx_str_t *event);
 static ngx_int_t ngx_http_jelou_forget_variables(ngx_http_request_t *r);
 static ngx_int_t ngx_http_jelou_forward_raw(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx);
+static ngx_int_t ngx_http_jelou_forward_request(ngx_http_request_t *r,
+    ngx_http_jelou_ctx_t *ctx, ngx_http_jelou_forward_t *f);
+static ngx_int_t ngx_http_jelou_forward_sign(ngx_http_request_t *r,
+    ngx_http_jelou_ctx_t *ctx, ngx_http_jelou_forward_t *f);
 static ngx_int_t ngx_http_jelou_forward_headers(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx, ngx_http_jelou_forward_t *f);
 static ngx_uint_t ngx_http_jelou_forward_drops(
@@ -39,8 +43,7 @@ static ngx_uint_t ngx_http_jelou_forward_folds(ngx_table_elt_t *h,
 static void ngx_http_jelou_forward_header(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx, ngx_http_jelou_forward_t *f,
     ngx_table_elt_t *h, ngx_table_elt_t *copy);
-static ngx_int_t ngx_http_jelou_forward_signature(ngx_http_request_t *r,
-    ngx_http_jelou_ctx_t *ctx, ngx_http_jelou_forward_t *f,
+static void ngx_http_jelou_forward_signature(ngx_http_jelou_forward_t *f,
     ngx_table_elt_t *h);
 
 
@@ -118,13 +121,9 @@ ngx_http_jelou_forward(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
                                                      &ctx->conf->schema)
                          - p;
 
-    ngx_http_jelou_forward_body(r, f, &ctx->forwarded);
+    ngx_http_jelou_forward_body(f, &ctx->forwarded);
 
-    if (ngx_http_jelou_forget_variables(r) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    return ngx_http_jelou_forward_headers(r, ctx, f);
+    return ngx_http_jelou_forward_request(r, ctx, f);
 }
 
 
@@ -152,14 +151,12 @@ ngx_http_jelou_forward_pieces(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 
 
 /*
- * nginx's body stays as it is: a mirror of this request reads it.  A buffer
- * that begins at its start can be sent once more to another server of the
- * upstream.
+ * A buffer that begins at its start can be sent once more to another server of
+ * the upstream.
  */
 
 static void
-ngx_http_jelou_forward_body(ngx_http_request_t *r, ngx_http_jelou_forward_t *f,
-    ngx_str_t *event)
+ngx_http_jelou_forward_body(ngx_http_jelou_forward_t *f, ngx_str_t *event)
 {
     ngx_buf_t  *b;
 
@@ -173,9 +170,6 @@ ngx_http_jelou_forward_body(ngx_http_request_t *r, ngx_http_jelou_forward_t *f,
 
     f->link.buf = b;
     f->body.bufs = &f->link;
-
-    r->request_body = &f->body;
-    r->headers_in.content_length_n = event->len;
 }
 
 
@@ -240,11 +234,72 @@ ngx_http_jelou_forward_raw(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 
     f->body.bufs = ctx->body;
 
+    return ngx_http_jelou_forward_request(r, ctx, f);
+}
+
+
+/*
+ * The request that goes on.  It is signed before anything is changed: a secret
+ * with variables is chosen by what was received.  nginx's body stays as it is: a
+ * mirror of this request reads it.
+ */
+
+static ngx_int_t
+ngx_http_jelou_forward_request(ngx_http_request_t *r,
+    ngx_http_jelou_ctx_t *ctx, ngx_http_jelou_forward_t *f)
+{
+    ngx_int_t  rc;
+
+    if (ctx->conf->upstream_secrets) {
+        rc = ngx_http_jelou_forward_sign(r, ctx, f);
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+    }
+
+    if (ctx->conf->format != NGX_HTTP_JELOU_FORMAT_RAW) {
+        r->request_body = &f->body;
+        r->headers_in.content_length_n = ctx->forwarded.len;
+    }
+
     if (ngx_http_jelou_forget_variables(r) != NGX_OK) {
         return NGX_ERROR;
     }
 
     return ngx_http_jelou_forward_headers(r, ctx, f);
+}
+
+
+/* Signs the body that goes on.  What has no secret does not go on unsigned. */
+
+static ngx_int_t
+ngx_http_jelou_forward_sign(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx,
+    ngx_http_jelou_forward_t *f)
+{
+    u_char     digest[NGX_HTTP_JELOU_DIGEST_LEN], *p;
+    ngx_int_t  rc;
+    ngx_str_t  project;
+
+    if (ngx_http_jelou_request_proven(r, ctx, &project) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    rc = ngx_http_jelou_secrets_sign(r, ctx->conf->upstream_secrets, &project,
+                                     f->body.bufs, digest);
+
+    if (rc == NGX_DECLINED) {
+        return NGX_HTTP_JELOU_UPSTREAM_SECRET_MISSING;
+    }
+
+    if (rc != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    p = ngx_cpymem(f->signature, "sha256=", sizeof("sha256=") - 1);
+    (void) ngx_hex_dump(p, digest, NGX_HTTP_JELOU_DIGEST_LEN);
+
+    return NGX_OK;
 }
 
 
@@ -293,11 +348,8 @@ ngx_http_jelou_forward_headers(ngx_http_request_t *r,
         }
     }
 
-    if (ctx->conf->upstream_key) {
-
-        if (ngx_http_jelou_forward_signature(r, ctx, f, &copy[n++]) != NGX_OK) {
-            return NGX_ERROR;
-        }
+    if (ctx->conf->upstream_secrets) {
+        ngx_http_jelou_forward_signature(f, &copy[n++]);
     }
 
     list->part.elts = copy;
@@ -313,7 +365,8 @@ ngx_http_jelou_forward_headers(ngx_http_request_t *r,
 
 /*
  * What does not go on: the client's signature, which is that of other bytes
- * unless these are the very ones; a content coding, of which there is none; and
+ * unless these are the very ones, and which nobody has looked at where it was
+ * switched off; a content coding, of which there is none; and
  * whatever an application that makes variables of names would take for a field
  * that says something of the body.
  */
@@ -331,7 +384,8 @@ ngx_http_jelou_forward_drops(ngx_http_jelou_loc_conf_t *jlcf,
         if (ngx_http_jelou_forward_folds(h, "x-jelou-signature", &exact)) {
             return !exact
                    || jlcf->format != NGX_HTTP_JELOU_FORMAT_RAW
-                   || jlcf->upstream_key;
+                   || jlcf->upstream_secrets
+                   || jlcf->secret_off;
         }
 
         return ngx_http_jelou_forward_folds(h, "transfer-encoding", &exact)
@@ -430,24 +484,10 @@ ngx_http_jelou_forward_header(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx,
 }
 
 
-/* Signs the body that goes on with the upstream's secret. */
-
-static ngx_int_t
-ngx_http_jelou_forward_signature(ngx_http_request_t *r,
-    ngx_http_jelou_ctx_t *ctx, ngx_http_jelou_forward_t *f, ngx_table_elt_t *h)
+static void
+ngx_http_jelou_forward_signature(ngx_http_jelou_forward_t *f,
+    ngx_table_elt_t *h)
 {
-    u_char  digest[NGX_HTTP_JELOU_DIGEST_LEN], *p;
-
-    if (ngx_http_jelou_hmac(ctx->conf->upstream_key, f->body.bufs, digest,
-                            r->connection->log)
-        != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    p = ngx_cpymem(f->signature, "sha256=", sizeof("sha256=") - 1);
-    (void) ngx_hex_dump(p, digest, NGX_HTTP_JELOU_DIGEST_LEN);
-
     ngx_memzero(h, sizeof(ngx_table_elt_t));
 
     ngx_str_set(&h->key, "X-Jelou-Signature");
@@ -456,6 +496,4 @@ ngx_http_jelou_forward_signature(ngx_http_request_t *r,
 
     h->value.data = f->signature;
     h->value.len = NGX_HTTP_JELOU_SIGNATURE_LEN;
-
-    return NGX_OK;
 }

@@ -13,7 +13,8 @@
 
 /*
  * Puts the event in the place of the request body, in the configured format,
- * for the content handler that comes next.  Returns NGX_OK or NGX_ERROR.
+ * for the content handler that comes next, and signs it if that is configured.
+ * Returns NGX_OK, a refusal or NGX_ERROR.
  */
 ngx_int_t ngx_http_jelou_forward(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx);

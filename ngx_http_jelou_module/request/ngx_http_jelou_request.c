@@ -529,6 +529,24 @@ ngx_http_jelou_request_project(ngx_http_request_t *r,
 
 
 ngx_int_t
+ngx_http_jelou_request_proven(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx,
+    ngx_str_t *project)
+{
+    ngx_http_jelou_value_t  *value;
+
+    ngx_str_null(project);
+
+    value = &ctx->event.values[NGX_HTTP_JELOU_PROJECT_ID];
+
+    if (value->type == NGX_HTTP_JELOU_ABSENT) {
+        return NGX_OK;
+    }
+
+    return ngx_http_jelou_value_decode(r->pool, value, project);
+}
+
+
+ngx_int_t
 ngx_http_jelou_request_event(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 {
     ngx_time_t  *tp;

@@ -71,6 +71,13 @@ ngx_int_t ngx_http_jelou_request_project(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx, ngx_str_t *text);
 
 /*
+ * The project of an event that is verified and valid; empty if it has none.
+ * Returns NGX_OK, or NGX_ERROR if memory ran out.
+ */
+ngx_int_t ngx_http_jelou_request_proven(ngx_http_request_t *r,
+    ngx_http_jelou_ctx_t *ctx, ngx_str_t *project);
+
+/*
  * Parses and checks the event, once, however often it is asked for.  Returns
  * NGX_OK, a refusal or NGX_ERROR, which stays a secret until the signature
  * has been verified.

@@ -36,7 +36,12 @@ add_test_cleanup_handler(sub {
             if defined $no_heads;
 
         next unless defined $secret;
-        chomp $secret;
+
+        # one for all, or by the project
+
+        my $secret = ref $secret
+            ? $secret->{ $got->{body} =~ /"project_id":"(.*?)"/ ? $1 : '' }
+            : $secret =~ s/\n//r;
 
         my @values = $got->{head}
                      =~ /^(?:HTTP_)?X[-_]JELOU[-_]SIGNATURE: (.*?)\r?$/mgi;
@@ -110,6 +115,11 @@ sub to_all {
              signature => $path =~ m{^/v1} ? $signature : sign($body))
     } 0 .. $#Paths];
 }
+
+
+# in_turn([BODY, OPTIONS], ...): over one connection
+
+sub in_turn { return [map { post(@{ $_[$_] }, keepalive => $_ < $#_) } 0 .. $#_] }
 
 
 # Configurations: the line of the directive, and what nginx says of it.
@@ -232,7 +242,7 @@ event()
 secret-of-the-application
 
 
-=== a "$" has no meaning
+=== a variable in it
 --- directives
     jelou_upstream_secret  "secret-of-$host";
 --- raw_request eval
@@ -241,8 +251,318 @@ post(event())
 accepted m-1
 --- upstream eval
 event()
+--- verified
+secret-of-localhost
+
+
+=== a variable that the body decides on, as it was received
+--- directives
+    jelou_upstream_secret  "secret-of-$content_length";
+--- raw_request eval
+post(event() =~ s/,/ , /gr)
+--- reply
+accepted m-1
+--- upstream eval
+event()
 --- verified eval
-'secret-of-$host'
+'secret-of-' . length event() =~ s/,/ , /gr
+
+
+=== a variable that is empty: nothing goes on
+--- directives
+    jelou_upstream_secret  $arg_secret;
+--- raw_request eval
+post(event())
+--- reply
+500 UPSTREAM_SECRET_MISSING
+--- upstream
+none
+--- log
+[error] jelou refused a request: UPSTREAM_SECRET_MISSING: of project "p-1"
+
+
+=== a map chooses it by the project
+--- http_config
+map $jelou_project_id $application {
+    volatile;
+    p-1  secret-of-project-1;
+    p-2  secret-of-project-2;
+}
+--- directives
+    set $early $application;
+    jelou_upstream_secret  $application;
+    proxy_set_header  X-Project  $jelou_project_id;
+--- requests eval
+in_turn(map { [event(project_id => qq("$_"))] } qw(p-2 p-3))
+--- reply
+accepted m-1
+500 UPSTREAM_SECRET_MISSING
+--- upstream eval
+[event(project_id => '"p-2"')]
+--- upstream_headers
+X-Project: p-2
+--- log eval
+'[error] jelou refused a request: UPSTREAM_SECRET_MISSING: of project "p-3"' . "\n"
+
+
+=== an event of no project
+--- config
+location /v1/rooms/ {
+    jelou_endpoint         room_message;
+    jelou_upstream_secret  $arg_secret;
+    proxy_pass             http://app;
+}
+--- requests eval
+in_turn(map { [$::Body{room}, path => "/v1/rooms/r-1/message$_"] }
+     '?secret=secret-of-the-application', '')
+--- reply
+accepted-list 7c9e6679-7425-40de-944b-e07fc1f90ae7
+500 UPSTREAM_SECRET_MISSING
+--- upstream eval
+[$::Room]
+--- log
+[error] jelou refused a request: UPSTREAM_SECRET_MISSING: of project ""
+
+
+=== a file: the project's last line, or the last one of no project
+--- secrets
+secret-of-all-old
+p-1 secret-of-project-1-old
+p-2 secret-of-project-2-alone
+p-1 secret-of-project-1-new
+secret-of-all-new
+--- location
+    jelou_secret  "$TEST_NGINX_SECRET";
+    jelou_upstream_secret_file  $SECRETS;
+--- requests eval
+in_turn(map { [event(project_id => qq("$_"))] }
+     qw(p-1 p-2 p-3 p-\u0031))
+--- reply
+accepted m-1
+accepted m-1
+accepted m-1
+accepted m-1
+--- upstream eval
+[map { event(project_id => qq("$_")) } qw(p-1 p-2 p-3 p-\u0031)]
+--- verified eval
++{ 'p-1' => 'secret-of-project-1-new', 'p-2' => 'secret-of-project-2-alone',
+   'p-3' => 'secret-of-all-new', 'p-\u0031' => 'secret-of-project-1-new' }
+
+
+=== a file of projects only: another one has no secret
+--- secrets
+p-1 secret-of-the-application
+--- location
+    jelou_secret  "$TEST_NGINX_SECRET";
+    jelou_upstream_secret_file  $SECRETS;
+--- requests eval
+in_turn(map { [event(project_id => qq("$_"))] } qw(p-1 p-2))
+--- reply
+accepted m-1
+500 UPSTREAM_SECRET_MISSING
+--- upstream eval
+[event()]
+--- log
+[error] jelou refused a request: UPSTREAM_SECRET_MISSING: of project "p-2"
+--- upstream_headers eval
+'X-Jelou-Signature: ' . sign(event(), $::Up)
+
+
+=== a file and a secret: the file's projects have their own
+--- secrets
+p-2 secret-of-project-2-alone
+--- location
+    jelou_secret  "$TEST_NGINX_SECRET";
+    jelou_upstream_secret       secret-of-all-the-others;
+    jelou_upstream_secret_file  $SECRETS;
+--- requests eval
+in_turn(map { [event(project_id => qq("$_"))] } qw(p-1 p-2))
+--- reply
+accepted m-1
+accepted m-1
+--- upstream eval
+[map { event(project_id => qq("$_")) } qw(p-1 p-2)]
+--- verified eval
++{ 'p-1' => 'secret-of-all-the-others', 'p-2' => 'secret-of-project-2-alone' }
+
+
+=== a location's own secret leaves out the file around it
+--- secrets
+p-1 secret-of-project-1-around
+--- config
+jelou_upstream_secret_file  $SECRETS;
+location / {
+    jelou_endpoint         incoming_message;
+    jelou_secret           "$TEST_NGINX_SECRET";
+    jelou_upstream_secret  "secret-of-the-application";
+    proxy_pass             http://app;
+}
+--- raw_request eval
+post(event())
+--- reply
+accepted m-1
+--- upstream eval
+event()
+--- verified
+secret-of-the-application
+
+
+=== a secret that fails is forgotten by deduplication
+--- http_config
+jelou_dedup_zone zone=seen:1m;
+--- directives
+    jelou_upstream_secret  $arg_secret;
+    jelou_dedup            zone=seen;
+--- requests eval
+in_turn(map { [event(), path => "$Jelou::Path$_"] } '', '?secret=1')
+--- reply
+500 UPSTREAM_SECRET_MISSING
+accepted m-1
+--- upstream eval
+[event()]
+--- log
+[error] jelou refused a request: UPSTREAM_SECRET_MISSING: of project "p-1"
+
+
+=== 401: the application has another secret
+--- directives
+    jelou_upstream_secret  "secret-of-the-application";
+--- raw_request eval
+post(event())
+--- upstream_answer
+401
+--- reply
+500 UPSTREAM_SIGNATURE_REFUSED
+--- upstream eval
+event()
+--- log
+[error] jelou: UPSTREAM_SIGNATURE_REFUSED: status 401 from the content handler, which has another secret of project "p-1"
+
+
+=== 401 with jelou_reply upstream
+--- directives
+    jelou_upstream_secret  "secret-of-the-application";
+    jelou_reply            upstream;
+--- raw_request eval
+post(event())
+--- upstream_answer
+401
+--- reply
+500 UPSTREAM_SIGNATURE_REFUSED
+--- upstream eval
+event()
+--- log
+[error] jelou: UPSTREAM_SIGNATURE_REFUSED: status 401 from the content handler, which has another secret of project "p-1"
+
+
+=== 403 is the event's
+--- directives
+    jelou_upstream_secret  "secret-of-the-application";
+--- raw_request eval
+post(event())
+--- upstream_answer
+403
+--- reply
+403 UPSTREAM_REJECTED
+--- upstream eval
+event()
+--- log
+[info] jelou: UPSTREAM_REJECTED: status 403 from the content handler
+
+
+=== 401 of one that gets no signature is the event's
+--- raw_request eval
+post(event())
+--- upstream_answer
+401
+--- reply
+401 UPSTREAM_REJECTED
+--- upstream eval
+event()
+--- log
+[info] jelou: UPSTREAM_REJECTED: status 401 from the content handler
+
+
+=== jelou_secret off: no signature is needed, one that is there is ignored
+--- http_config
+jelou_secret  "$TEST_NGINX_SECRET";
+--- config
+location / {
+    jelou_endpoint  incoming_message;
+    jelou_secret    off;
+    proxy_pass      http://app;
+}
+--- requests eval
+in_turn(map { [event(), signature => $_] }
+     undef, 'sha256=' . 'a' x 64, 'nonsense', ['one', 'two'])
+--- reply eval
+"accepted m-1\n" x 4
+--- upstream eval
+[(event()) x 4]
+--- no_heads: (?i:signature)
+
+
+=== jelou_secret off, raw: nor does one go on
+--- config
+location / {
+    jelou_endpoint  incoming_message;
+    jelou_secret    off;
+    jelou_format    raw;
+    proxy_pass      http://app;
+}
+--- requests eval
+in_turn(map { [event() . ' ', signature => $_] }
+     undef, 'sha256=' . 'a' x 64)
+--- reply eval
+"accepted m-1\n" x 2
+--- upstream eval
+[(event() . ' ') x 2]
+--- no_heads: (?i:signature)
+
+
+=== jelou_secret off: the event is checked all the same
+--- config
+location / {
+    jelou_endpoint  incoming_message;
+    jelou_secret    off;
+    proxy_pass      http://app;
+}
+--- raw_request eval
+post(event(room_id => undef), signature => undef)
+--- reply
+422 INVALID_EVENT /room_id
+--- upstream
+none
+--- log
+[info] jelou refused a request: INVALID_EVENT: 1 violation, the first at "/room_id": is required
+
+
+=== jelou_secret off: in an if, and not in a location within
+--- http_config
+jelou_secret  "$TEST_NGINX_SECRET";
+--- config
+location / {
+    jelou_endpoint  incoming_message;
+    jelou_secret    off;
+    proxy_pass      http://app;
+
+    if ($arg_x) {
+        set $y 1;
+    }
+    location /within {
+        proxy_pass  http://app;
+    }
+}
+--- requests eval
+in_turn(map { [event(), path => $_, signature => undef] }
+     '/?x=1', '/within')
+--- reply
+accepted m-1
+401 SIGNATURE_MISSING
+--- upstream eval
+[event()]
+--- log
+[warn] jelou refused a request: SIGNATURE_MISSING
 
 
 === raw: the bytes as received, with the new signature

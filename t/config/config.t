@@ -186,14 +186,14 @@ for (
             $want);
 }
 
-my $off     = '"off" is no secret, and "jelou_secret" directive cannot be '
-              . 'switched off in HERE';
+my $off     = '"off" is no secret: in "jelou_secret" directive it stands '
+              . 'alone in HERE';
 my $capture = '"\$" and a digit in a secret in "jelou_secret" directive are '
               . 'what a regular expression has captured, not a part of the '
               . 'secret in HERE';
 
 for (
-    [off => $off], ['hush-0123456789abcdef "off"' => $off],
+    ['off off' => $off], ['hush-0123456789abcdef "off"' => $off],
     map { [$_ => $capture] } "'hush-012345\$1abcdef'", '$1', '"$9-hush-0123456"',
         '"hush-0123456789$2"', '"hush-${arg_x}-0123456$3-x"',
 ) {

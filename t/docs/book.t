@@ -578,6 +578,10 @@ subtest 'development.md: a new event' => sub {
     my @code = fences($doc{'development.md'}, 'c');
     my ($request, $event, $answer) = fences($doc{'development.md'}, 'json');
 
+    is(scalar(map { grep { /\S/ } split /\n/ } @code),
+       ($doc{'development.md'} =~ /(\d+) lines in one file/)[0],
+       'as many lines as the page says');
+
     mkdir $copy or die "$copy: $!\n";
     is(system('cp', '-a', $built, "$Root/ngx_http_jelou_module", $copy), 0,
        'a copy of the sources, and of what was built');

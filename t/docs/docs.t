@@ -61,6 +61,8 @@ my %flags = (
     $conf_code =~ /\{ ngx_string\("(jelou_\w+)"\),\s*([A-Z_0-9|\s]+?),/g,
     $code{redis_module} =~ s/NGX_HTTP_JELOU_REDIS_ANYWHERE\|/$anywhere|/gr
                         =~ /_redis_directive\("(jelou_\w+)",\s*([A-Z_0-9|\s]+?),/g,
+    $code{deliver_module} =~ s/NGX_HTTP_JELOU_DELIVER_ANYWHERE\|/$anywhere|/gr
+                          =~ /_deliver_directive\("(jelou_\w+)",\s*([A-Z_0-9|\s]+?),/g,
 );
 
 # the tables of values: constant => what stands for it in a configuration
@@ -73,6 +75,7 @@ my %default = (
     jelou_upstream_secret => 'off',
     jelou_dedup           => 'off',
     redis_defaults(),
+    deliver_defaults(),
     (map { ("jelou_$_->[0]" => $name{$_->[1]}) }
          map { [$_ =~ /conf->(\w+),.*?(NGX_HTTP_JELOU_\w+)/s] }
              $conf_code =~ /_merge_uint_value\((.*?)\)/sg),
@@ -111,11 +114,29 @@ sub redis_defaults {
     );
 }
 
+# The deliverer's
+
+sub deliver_defaults {
+    my $conf = $code{deliver_conf};
+    my %is   = $conf =~ /_merge_uint_value\(conf->(\w+), prev->\w+, (\d+)\)/g;
+    my %time = $conf =~ /_merge_msec_value\(conf->(\w+), prev->\w+, (\d+)\)/g;
+
+    return (
+        jelou_deliver_order  => $conf =~ /order, prev->order,\s*NGX_HTTP_JELOU_DELIVER_ROOM/
+                                ? 'room' : undef,
+        jelou_deliver_delete => $conf =~ /remove, prev->remove, 1\)/ ? 'on' : 'off',
+        jelou_deliver_retry  => $time{retry} / 1000 . 's max=' . $time{retry_max} / 60000
+                                . "m attempts=$is{attempts}",
+        map { ("jelou_deliver_$_" => $is{$_}) } qw(parallel window),
+    );
+}
+
 my ($endpoints) = $code{events} =~ /ngx_http_jelou_endpoints\[\] = \{(.*?)^\};/ms;
 
 my @endpoints = $endpoints =~ /\{ ngx_string\("(\w+)"\)/g;
 
 my %choice = (
+    jelou_deliver_order => [$code{deliver_conf} =~ /ngx_string\("(room|none)"\)/g],
     jelou_redis_ssl_protocols => [$code{redis_ssl_conf} =~ /string\("(TLSv[\d.]+)"\)/g],
     jelou_endpoint => [@endpoints, 'off'],
     (map {
@@ -130,9 +151,10 @@ my %choice = (
 # what a directive that has no list of values takes
 
 my %syntax = (
-    jelou_secret              => 'secret',
+    jelou_secret              => 'secret ... | off',
     jelou_secret_file         => 'path',
     jelou_upstream_secret     => 'secret | off',
+    jelou_upstream_secret_file => 'path',
     jelou_types               => 'type',
     jelou_media_schemes       => 'scheme',
     jelou_field               => 'string',
@@ -151,6 +173,10 @@ my %syntax = (
          qw(trusted_certificate crl certificate certificate_key password_file)),
     (map { ("jelou_redis_$_" => 'string') } qw(sentinel ssl_name ssl_ciphers)),
     (map { ("jelou_redis_$_" => 'time') } qw(connect_timeout read_timeout)),
+    jelou_deliver             => 'address stream=name ... group=name [uri=path]',
+    (map { ("jelou_deliver_$_" => 'number') } qw(parallel window)),
+    jelou_deliver_retry       => 'time [max=time] [attempts=number]',
+    jelou_deliver_dead        => 'name',
     jelou_status_zone         => 'zone=name:size [secrets=number]',
 );
 
@@ -184,7 +210,7 @@ subtest directives => sub {
         }
 
         is($is{Syntax} =~ /\.\.\./ ? 'several' : 'one',
-           $flags{$name} =~ /1MORE/ ? 'several' : 'one', "$name: how many");
+           $flags{$name} =~ /[12]MORE/ ? 'several' : 'one', "$name: how many");
 
         is($is{Default},
            defined $default{$name} ? "$name $default{$name};" : '—',
@@ -202,7 +228,8 @@ subtest directives => sub {
 
 # Variables
 
-my @variables = $code{variable} =~ /\{ ngx_string\("(jelou_\w+)"\)/g;
+my @variables = map { /\{ ngx_string\("(jelou_\w+)"\)/g }
+                @code{qw(variable deliver_variable)};
 
 subtest variables => sub {
     ok(@variables >= 11, 'the table of the module is found');
@@ -649,10 +676,14 @@ sub with {
     return whole("server {\nlocation / {\n$directive;\n}\n}\n")
         if $directive =~ /^jelou_status/;
 
+    return whole("server {\nlocation / {\nproxy_pass http://127.0.0.1;\n$directive;\n}\n}\n")
+        if $directive =~ /^jelou_deliver /;
+
     $directive = "jelou_endpoint $endpoint;\n$directive"
         unless $directive =~ /^jelou_endpoint/;
     $directive .= ";\njelou_secret a-secret-value-x"
         unless $directive =~ /jelou_secret /;
+    $directive .= ";\njelou_access elsewhere" if $directive =~ /jelou_secret off/;
     $directive .= ";\njelou_redis_stream events"
         if $directive =~ /jelou_redis_pass/;
 
@@ -661,7 +692,7 @@ sub with {
 
 subtest 'documented values' => sub {
     my %value = (
-        secret => ['a-secret-value-x'], string => ['"a b"'],
+        'secret ... | off' => [qw(a-secret-value-x off)], string => ['"a b"'],
         path => ['/etc/nginx/jelou.secrets'], time => [qw(0 30s 12h 1d)],
         'time [future=time]' => ['0', '30s', '12h future=5m', '1d future=0'],
         'secret | off' => [qw(a-secret-value-x off)],
@@ -674,7 +705,11 @@ subtest 'documented values' => sub {
             ['events', '"a:{$uri}" maxlen=1000', 'events limit=1000'],
         'time [key=string] | off' => ['1h', '1d key=$request_id', 'off'],
         'path | off' => [qw(/etc/nginx/jelou.redis off)],
-        number => [0, 3],
+        number => [0, 3], name => ['dead', '"jelou:{p-1}:dead"'],
+        'time [max=time] [attempts=number]' =>
+            ['1s', '500ms max=1m', '1s attempts=3', '2s max=2s attempts=1000'],
+        'address stream=name ... group=name [uri=path]' =>
+            ['127.0.0.1 stream=a group=b', '127.0.0.1 stream=a stream=b group=c uri=/x'],
         'zone=name:size [secrets=number]' =>
             ['zone=z:64k', 'zone=z:64k secrets=0', 'zone=z:64k secrets=1000'],
     );
@@ -684,7 +719,7 @@ subtest 'documented values' => sub {
                    : @{ $choice{$name} // $value{$syntax{$name}} };
 
         for my $value (@values) {
-            next if "$name $value" eq 'jelou_redis_pending 0';
+            next if "$name $value" =~ /_(?:pending|parallel|window) 0$/;
             is($nginx->check(with("$name $value", 'message')), '',
                "$name $value");
         }

@@ -279,7 +279,7 @@ sub log_lines {
 
 subtest 'all of them load' => sub {
     my @names = map { "docs/examples/$_.conf" }
-                qw(cloudevents-sink jelou-side partner-side production
+                qw(cloudevents-sink delivery jelou-side partner-side production
                    quickstart redis refusals);
 
     is_deeply([sort keys %conf], \@names, 'there are no other ones');

@@ -136,7 +136,7 @@ subtest 'test.sh: a clone with the name of the project' => sub {
         chmod 0700, $clone or die "$clone: $!\n";
         $path = programs(prove => 'pwd >"$JELOU_TEST_DIR/left"; echo "[$JELOU_TEST_DIR]";'
                                   . ' exit 3');
-        ($status, $said) = said("PATH=$path sh $clone/util/test.sh t/basic.t");
+        ($status, $said) = said("PATH=$path sh $clone/util/test.sh t/request/basic.t");
 
         my ($elsewhere) = $said =~ /^\[(.*)\]$/m;
 

@@ -12,7 +12,7 @@ use Time::HiRes qw(time);
 use Time::Local qw(timegm);
 
 my $judge   = abs_path(dirname(__FILE__)) . '/cloudevents.js';
-my $library = dirname($judge) . '/../build/node_modules/cloudevents';
+my $library = dirname($judge) . '/../../build/node_modules/cloudevents';
 
 die "the CloudEvents library is not there: sh util/test.sh installs it\n"
     unless -e $library;

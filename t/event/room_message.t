@@ -490,6 +490,10 @@ END
     invalid(room(text_of(0xabcdef), uc(text_of(0xabcdef))
                  =~ s/"(ID|TEXT)":/"\L$1":/gr =~ s/"TYPE"/"type"/r),
             ['/messages/1/id' => $differ]),
+    invalid(room(uc(text_of(0xabcdef))
+                 =~ s/"(ID|TEXT)":/"\L$1":/gr =~ s/"TYPE"/"type"/r,
+                 text_of(0xabcdef)),
+            ['/messages/1/id' => $differ]),
     invalid(room(text_of(1), text_of(1) =~ s/"id":"0/"id":"\\u0030/r),
             ['/messages/1/id' => $differ]),
     invalid(room(text_of(1), '5', text_of(1) =~ s/TEXT/text/r),

@@ -1,4 +1,5 @@
 # shellcheck shell=sh
+# shellcheck disable=SC2154  # these are run.sh's
 #
 # What bodies cost that are meant to cost much, beside a plain text of the same
 # size: read by run.sh, whose functions these use.
@@ -47,12 +48,6 @@ hostile_prepare() {
     chmod 600 "$dir/hostile.secrets"
 
     fill hostile.conf $((port + 1)) >"$dir/hostile.conf"
-
-    # the application takes the large ones, too
-
-    stop "$server"
-    sed 's/ 1m;/ 16m;/' "$dir/origin.conf" >"$dir/hostile.origin.conf"
-    serve "$dir/hostile.origin.conf" origin
 }
 
 
@@ -62,7 +57,7 @@ hostile_instructions() {
     rm -f "$dir"/hostile.cg*
 
     (callgrind hostile --dump-after=ngx_http_free_request \
-        $nginx -c "$dir/hostile.conf" -e "$dir/front.log" \
+        "$nginx" -c "$dir/hostile.conf" -e "$dir/front.log" \
         -g 'daemon off; master_process off;') &
     hostile=$!
     ours="$ours $hostile"
@@ -109,7 +104,7 @@ hostile_memory() {
     while read -r kind name path signed status text; do
         rm -f "$dir/front.pid"
 
-        $nginx -c "$dir/hostile.conf" -e "$dir/front.log" \
+        "$nginx" -c "$dir/hostile.conf" -e "$dir/front.log" \
             -g 'daemon off; master_process off;' &
         hostile=$!
         ours="$ours $hostile"

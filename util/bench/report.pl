@@ -227,6 +227,63 @@ sub profile_table {
         } sort { $most{$b} <=> $most{$a} } grep { $most{$_} } keys %profile);
 }
 
+# Hostile bodies: what each takes of what a text does that is sent likewise, without
+# what yajl takes, that, and memory; the twelve that take most in all
+
+sub hostile_table {
+    my (%cost, %text);
+
+    for my $what ('instructions', 'memory') {
+        open my $in, '<', "$dir/hostile.$what" or die "$dir/hostile.$what: $!\n";
+
+        while (<$in>) {
+            my ($kind, $name, $text, $all, $yajl) = split;
+
+            $cost{$what}{$kind}{$name} = [$all, $yajl // 0];
+            $text{$name} = $text;
+        }
+    }
+
+    # parts(WHAT, KIND, NAME): ours, and yajl's
+
+    my $parts = sub {
+        my ($what, $kind, $name) = @_;
+
+        my ($all, $yajl) = @{ $cost{$what}{$kind}{$name} };
+        my $base = $cost{$what}{$kind}{$text{$name}}[0];
+
+        return (($all - $yajl) / $base, $yajl / $base);
+    };
+
+    my %total = map {
+        my ($ours, $yajl) = $parts->('instructions', 'strict', $_);
+        ($_ => $ours + $yajl);
+    } keys %text;
+
+    my @names = (sort { $total{$b} <=> $total{$a} || $a cmp $b } keys %total)[0 .. 11];
+
+    return table(
+        ['', 'signed', 'strict', 'unsigned', 'memory'],
+        map {
+            my $name = $_;
+
+            [$name, (map { sprintf '%.2f + %.2f',
+                                   $parts->('instructions', $_, $name) }
+                         qw(signed strict unsigned)),
+             sprintf '%.2f', ($parts->('memory', 'signed', $name))[0]]
+        } 'text', @names);
+}
+
+# yajl's instructions for a byte of the body that it takes most for
+
+sub hostile_yajl {
+    open my $in, '<', "$dir/hostile.instructions" or die "$dir: $!\n";
+
+    my ($yajl) = map { /^unsigned numbers \S+ \d+ (\d+)/ } <$in>;
+
+    return sprintf '%.0f', $yajl / -s "$dir/numbers.json";
+}
+
 # why a goal is not reached, in the figures of this run
 
 sub reasons {
@@ -566,6 +623,22 @@ the C library's, which gives memory back to the system only from the end of its
 heap.
 
 @{[memory_table()]}
+## Hostile bodies
+
+Bodies of 1 MB that are meant to cost much: members and items by the hundred thousand,
+nested ones, escapes, messages for a room. Where a key is chosen by the project, the body
+is read twice: for the project before the signature, and for the event behind it. Each
+figure is how often it takes the instructions of a text of 1 MB that is sent likewise:
+this module, OpenSSL and nginx, plus yajl. The first part is at most three, and so is the
+memory, of which the last column is what a worker grows by; `run.sh --hostile` fails if not,
+and `--quick` with bodies of 100 KB.
+
+The second part is more than three for several: of `1,1,1,…` (`numbers`) yajl takes
+@{[hostile_yajl()]} instructions for each byte, each time that it reads it. Before the
+signature is verified it reads a body only where a project chooses the key, and never one
+of `room_message` or `bot_message`; `client_max_body_size` and `limit_req` are the bounds.
+
+@{[hostile_table()]}
 ## The machine
 
 @{[table(['', ''], map { [/^\| (.*?) \|/, /^\|.*?\| (.*) \|/] } @machine)]}

@@ -14,6 +14,8 @@
 #                                      fails if that is more than three times a text
 #     sh util/bench/run.sh --status    what counting adds, in instructions; fails
 #                                      if that is 1 % of a request's or more
+#     sh util/bench/run.sh --sign      what signing a message of ours takes beside
+#                                      proxy_pass alone, in instructions
 #
 # ROUNDS (5), SECONDS_EACH (2) and PORT (18080, and the next four) may be set.
 # All its files are in build/bench/.
@@ -310,6 +312,17 @@ counting() {
     [ "$more" -gt 0 ] || die "nothing was counted"
 }
 
+# The same message, from an application that does not sign
+
+signing() {
+    instructions "$dir/quick.conf" plain 353 200 100 1100
+    plain=$counted
+    instructions "$dir/quick.conf" sign 353 200 100 1100
+
+    say "signing adds $((counted - plain)) instructions to the $plain of" \
+        "proxy_pass, in nginx itself: $(ratio "$counted" "$plain") times"
+}
+
 profile() {
     perl "$bench/profile.pl" "${LINES_SHOWN:-40}" \
         "$dir/jelou.353.100.cg" "$dir/jelou.353.1100.cg" 1000 \
@@ -586,6 +599,7 @@ case ${1:-} in
     --record) prepare; quick; record ;;
     --profile) prepare; quick; profile ;;
     --status) prepare; counting ;;
+    --sign) prepare; signing ;;
     '' | --write)
         choose_cores
         prepare wrk libnginx-mod-http-lua libnginx-mod-http-js lua-cjson procps

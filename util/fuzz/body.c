@@ -12,16 +12,17 @@
 
 
 /*
- * What a body of n bytes may cost, three times and twice what the worst that
- * is known does: edges of the module's code, and bytes of memory.
+ * What a body of n bytes may cost, three times and more what the worst that is
+ * known does: pieces of the module's code, and bytes of memory.
  */
 
-#define EDGES_PER_BYTE  80
-#define EDGES           10000
-#define BYTES_PER_BYTE  16
+#define STEPS_PER_BYTE  30
+#define STEPS           10000
+#define BYTES_PER_BYTE  4
 #define BYTES           8192
 
 #define LARGE           (128 * 1024)
+#define OFTEN           1024          /* one in so many bodies is large */
 
 
 typedef struct {
@@ -35,10 +36,12 @@ typedef struct {
 
 static int    endpoint;
 static str_t  ours[3];           /* the values that the configuration fixes */
+static size_t space;             /* for a text that is made of this input */
+static str_t  normal;            /* an event of this input, written again */
 
 
 static void
-begin(run_t *run, const terms_t *terms, str_t text, size_t fail)
+prepare(run_t *run, const terms_t *terms, str_t text)
 {
     ngx_int_t                         rc;
     ngx_str_t                         id;
@@ -66,7 +69,7 @@ begin(run_t *run, const terms_t *terms, str_t text, size_t fail)
     run->schema.endpoint = e;
     run->schema.strict = (ngx_uint_t) terms->strict;
     run->schema.conversation = (ngx_uint_t) terms->conversation;
-    run->schema.text = (ngx_uint_t) terms->storable;
+    run->schema.text = (ngx_uint_t) terms->text;
 
     ngx_http_jelou_url_defaults(run->schema.urls);
 
@@ -84,8 +87,16 @@ begin(run_t *run, const terms_t *terms, str_t text, size_t fail)
 
         require(rc == NGX_OK, "the path's id is refused");
     }
+}
+
+
+static void
+begin(run_t *run, const terms_t *terms, str_t text, size_t fail)
+{
+    prepare(run, terms, text);
 
     core_reset(fail);
+    (void) core_steps();
 
     run->rc = ngx_http_jelou_check(&run->event, &run->schema, &core_log);
 }
@@ -104,9 +115,10 @@ end(run_t *run)
 static void
 check_cost(str_t text)
 {
-    require(core.edges <= EDGES + EDGES_PER_BYTE * text.len,
-            "%llu edges for %zu bytes", (unsigned long long) core.edges,
-            text.len);
+    uint64_t  steps = core_steps();
+
+    require(steps <= STEPS + STEPS_PER_BYTE * text.len,
+            "%llu steps for %zu bytes", (unsigned long long) steps, text.len);
 
     require(core.bytes <= BYTES + BYTES_PER_BYTE * text.len,
             "%zu bytes of memory for %zu bytes", core.bytes, text.len);
@@ -126,6 +138,33 @@ has_pointer(run_t *run, str_t pointer)
 }
 
 
+/* Between quotes, as an answer has them, they are JSON. */
+
+static void
+check_quoted(run_t *run, size_t size)
+{
+    text_t                       text;
+    ngx_http_jelou_violation_t  *v;
+
+    text_init(&text, size);
+
+    for (ngx_uint_t i = 0; i < run->event.nviolations; i++) {
+        v = &run->event.violations[i];
+
+        text_add(&text, i ? str(",\"") : str("{\""));
+        text_add(&text, from_ngx(v->pointer));
+        text_add(&text, str("\":\""));
+        text_add(&text, from_ngx(v->message));
+        text_add(&text, str("\""));
+    }
+
+    text_add(&text, run->event.nviolations ? str("}") : str("{}"));
+
+    require(json_valid(text_str(&text)), "the violations are no JSON: %.*s",
+            (int) text.len, text.data);
+}
+
+
 /*
  * The violations are those of the model or, if there are too many, that many
  * of them.
@@ -134,10 +173,10 @@ has_pointer(run_t *run, str_t pointer)
 static void
 check_violations(run_t *run, verdict_t *verdict)
 {
-    size_t                       i, k, n;
-    text_t                       quoted;
+    size_t                       i, k, n, size;
     ngx_http_jelou_violation_t  *v;
 
+    size = 0;
     n = run->event.nviolations;
 
     require(n == ngx_min(verdict->npointers, NGX_HTTP_JELOU_MAX_VIOLATIONS),
@@ -156,18 +195,12 @@ check_violations(run_t *run, verdict_t *verdict)
                 "a violation at \"%.*s\"", (int) v->pointer.len,
                 v->pointer.data);
 
-        text_init(&quoted, v->pointer.len + v->message.len + 8);
-        text_add(&quoted, str("{\""));
-        text_add(&quoted, from_ngx(v->pointer));
-        text_add(&quoted, str("\":\""));
-        text_add(&quoted, from_ngx(v->message));
-        text_add(&quoted, str("\"}"));
+        size += v->pointer.len + v->message.len + 6;
 
-        require(json_valid(text_str(&quoted)), "a violation is no JSON: %.*s",
-                (int) quoted.len, quoted.data);
-
-        require(v->message.len, "a violation is not complete");
+        require(v->message.len, "a violation says nothing");
     }
+
+    check_quoted(run, size + 2);
 
     for (k = 0; n < NGX_HTTP_JELOU_MAX_VIOLATIONS && k < verdict->npointers;
          k++)
@@ -312,6 +345,29 @@ check_list_of(run_t *run, const ngx_http_jelou_piece_t *pieces, tree_t *root,
 
 
 /*
+ * Is the text JSON, with the event as its last member?  It is if it is with
+ * another value there, as the event is JSON itself.
+ */
+
+static int
+json_around(text_t *text, text_t *event)
+{
+    size_t  n = text->len - event->len - 1;
+    text_t  other;
+
+    require(text->len > event->len
+            && str_equal((str_t) { text->data + n, event->len },
+                         text_str(event)), "the event is not in its place");
+
+    text_init(&other, n + 2);
+    text_add(&other, (str_t) { text->data, n });
+    text_add(&other, str("0}"));
+
+    return text->data[text->len - 1] == '}' && json_valid(text_str(&other));
+}
+
+
+/*
  * What is forwarded, and afterwards, with the body gone, what is answered.
  * The first format is written once more from what the second one has left.
  */
@@ -331,15 +387,15 @@ check_written(run_t *run, terms_t *terms, tree_t *root, int cloud_first)
     terms->digest = str(digest);
     take_made(run, terms, root);
 
-    text_init(&event, 1024 * 1024);
-    text_init(&cloud, 1024 * 1024);
-    text_init(&answer, 1024 * 1024);
+    text_init(&event, space);
+    text_init(&cloud, space);
+    text_init(&answer, space);
 
     model_event(&event, terms, root);
     model_cloudevent(&cloud, terms, root);
     model_answer(&answer, terms, root);
 
-    require(json_valid(text_str(&event)) && json_valid(text_str(&cloud))
+    require(json_valid(text_str(&event)) && json_around(&cloud, &event)
             && json_valid(text_str(&answer)), "the model writes no JSON");
 
     if (cloud_first) {
@@ -376,7 +432,7 @@ check_written(run_t *run, terms_t *terms, tree_t *root, int cloud_first)
     last = write_pieces(run, kind->answer);
     check_text("answer", last, &answer);
 
-    text_init(&again, 1024 * 1024);
+    text_init(&again, space);
     check_list_of(run, kind->item_ids, root, "id", &again);
     check_list_of(run, kind->item_types, root, "type", &again);
 
@@ -399,8 +455,16 @@ check_normal(terms_t *terms, tree_t *root)
         return;
     }
 
-    text_init(&text, 1024 * 1024);
+    text_init(&text, space);
     model_event(&text, terms, root);
+
+    /* in another order of the members, it is the same one again */
+
+    if (str_equal(text_str(&text), normal)) {
+        return;
+    }
+
+    normal = text_str(&text);
 
     strict = *terms;
     strict.strict = 1;
@@ -466,17 +530,44 @@ check_types(run_t *run, terms_t *terms, tree_t *root, int turn)
 }
 
 
+/*
+ * The project is looked for before anything is proven: in whatever body there
+ * is, at no more cost, and without memory there is none.
+ */
+
 static void
-check_project(run_t *run, verdict_t *verdict)
+check_project(terms_t *terms, str_t text, str_t project)
 {
-    ngx_str_t  text;
+    run_t      run;
+    size_t     calls;
+    ngx_int_t  rc;
+    ngx_str_t  id;
 
-    require(ngx_http_jelou_project_id(&run->event, &run->schema, &text)
-            == NGX_OK,
-            "the project's id is not found out");
+    calls = 0;
 
-    require(str_equal(from_ngx(text), verdict->project_id),
-            "the project's id is \"%.*s\"", (int) text.len, text.data);
+    for (size_t fail = 0; fail <= calls; fail += calls ? calls : 1) {
+        prepare(&run, terms, text);
+
+        core_reset(fail);
+        (void) core_steps();
+
+        rc = ngx_http_jelou_project_id(&run.event, &run.schema, &id);
+
+        if (fail) {
+            require(rc == NGX_ERROR, "a project is found without memory");
+
+        } else {
+            check_cost(text);
+            calls = core.calls;
+
+            require(rc == NGX_OK, "the project's id is not found out");
+            require(str_equal(from_ngx(id), project),
+                    "the project's id is \"%.*s\"", (int) id.len, id.data);
+        }
+
+        core_reset(0);
+        end(&run);
+    }
 }
 
 
@@ -506,9 +597,6 @@ check(terms_t *terms, str_t text, tree_t *root, int cloud_first,
         require(run.event.offset <= text.len && run.event.reason,
                 "nobody knows where it is no JSON");
 
-        verdict->project_id = str("");
-        check_project(&run, verdict);
-
         end(&run);
         return calls;
     }
@@ -519,7 +607,6 @@ check(terms_t *terms, str_t text, tree_t *root, int cloud_first,
             "JSON is refused at byte %zu: %s", run.event.offset,
             run.event.reason);
 
-    check_project(&run, verdict);
     check_violations(&run, verdict);
 
     require((run.rc == NGX_OK) == verdict->accepted
@@ -581,8 +668,7 @@ check_same(verdict_t *one, verdict_t *two)
 {
     size_t  i, k;
 
-    require(one->npointers == two->npointers && one->turn == two->turn
-            && str_equal(one->project_id, two->project_id),
+    require(one->npointers == two->npointers && one->turn == two->turn,
             "in another order, the verdict is another");
 
     for (i = 0; i < one->npointers && one->npointers < POINTERS; i++) {
@@ -655,7 +741,9 @@ configure(terms_t *terms, tree_t *root, uint64_t *seed)
     ngx_memzero(terms, sizeof(terms_t));
 
     terms->endpoint = endpoint;
-    terms->conversation = 1;
+    terms->conversation = CONVERSATION_ON;
+    terms->text = random_next(seed) % 8 ? TEXT_ANY
+                  : random_next(seed) % 2 ? TEXT_EVENT : TEXT_BODY;
     terms->received = 1700000000000 + random_next(seed) % 1000000000;
 
     own = random_next(seed) % 4 == 0;
@@ -723,6 +811,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     tree_status_e  status;
 
     memory_reset();
+    normal = str("");
+    space = 8 * size + 16 * 1024;
 
     seed = random_seed(text);
 
@@ -735,6 +825,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     configure(&terms, root, &seed);
 
+    if (ngx_http_jelou_has_project(&ngx_http_jelou_endpoints[endpoint])) {
+        check_project(&terms, text, root ? model_project_id(&terms, root)
+                                         : str(""));
+    }
+
     cloud_first = random_next(&seed) % 2;
 
     calls = check(&terms, text, root, cloud_first, &verdicts[0]);
@@ -743,11 +838,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check_failure(&terms, text, 1 + random_next(&seed) % calls);
     }
 
-    if (random_next(&seed) % 256 == 0) {
+    if (random_next(&seed) % OFTEN == 0) {
         check_large(&terms, text, root);
     }
 
     if (root == NULL) {
+        heap_check();
         return 0;
     }
 
@@ -755,15 +851,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     (void) check(&terms, text, root, !cloud_first, &verdicts[1]);
 
     if (endpoint == MESSAGE) {
-        terms.conversation = random_next(&seed) % 2 ? 0 : 2;
+        terms.conversation = random_next(&seed) % 2 ? CONVERSATION_OFF
+                                                    : CONVERSATION_KNOWN;
         (void) check(&terms, text, root, cloud_first, &verdict);
-        terms.conversation = 1;
+        terms.conversation = CONVERSATION_ON;
     }
-
-    terms.strict = random_next(&seed) % 2;
-    terms.storable = 1;
-    (void) check(&terms, text, root, cloud_first, &verdict);
-    terms.storable = 0;
 
     /* the same members in another order */
 
@@ -778,6 +870,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     (void) check(&terms, text_str(&other), shuffled, cloud_first, &verdict);
 
     check_same(&verdict, &verdicts[terms.strict]);
+
+    heap_check();
 
     return 0;
 }

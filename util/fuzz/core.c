@@ -5,12 +5,16 @@
 
 #include "core.h"
 
+#include <openssl/rand.h>
+
 
 #define LOG_MAX  (256 * 1024)
 
 
 core_t                 core;
 ngx_log_t              core_log = { .log_level = NGX_LOG_DEBUG };
+
+str_t                  core_file;
 
 char                   core_lines[LOG_MAX];
 size_t                 core_nlines;
@@ -30,15 +34,22 @@ ngx_rbtree_t              ngx_event_timer_rbtree = {
 };
 
 
-void __wrap___sanitizer_cov_trace_pc(void);
+static uint64_t        core_random;
 
 
-/* each edge of the module's code calls this */
+const char *__asan_default_options(void);
+int __wrap_RAND_bytes(unsigned char *buf, int num);
 
-void
-__wrap___sanitizer_cov_trace_pc(void)
+
+/*
+ * What the module has is in heap.c: what is freed of libFuzzer's own memory
+ * need not be kept for long.
+ */
+
+const char *
+__asan_default_options(void)
 {
-    core.edges++;
+    return "quarantine_size_mb=4:malloc_context_size=4";
 }
 
 
@@ -49,6 +60,24 @@ core_reset(size_t fail)
 
     core.fail = fail;
     core_nlines = 0;
+    core_random = 1;
+}
+
+
+/* Each call has other bytes, and a run that is repeated has the same ones. */
+
+int
+__wrap_RAND_bytes(unsigned char *buf, int num)
+{
+    if (++core.calls == core.fail) {
+        return 0;
+    }
+
+    for (int i = 0; i < num; i++) {
+        buf[i] = (unsigned char) random_next(&core_random);
+    }
+
+    return 1;
 }
 
 
@@ -104,18 +133,14 @@ ngx_calloc(size_t size, ngx_log_t *log)
 void *
 ngx_memalign(size_t alignment, size_t size, ngx_log_t *log)
 {
-    void  *p;
-
     (void) log;
 
     core.calls++;
     core.bytes += size;
 
-    if (core.calls == core.fail || posix_memalign(&p, alignment, size) != 0) {
-        return NULL;
-    }
+    require(alignment <= 16, "an alignment of %zu", alignment);
 
-    return p;
+    return core.calls == core.fail ? NULL : malloc(size);
 }
 
 #endif
@@ -186,6 +211,18 @@ ngx_read_file(ngx_file_t *file, u_char *buf, size_t size, off_t offset)
 {
     ssize_t  n;
 
+    if (file->fd == CORE_FILE) {
+
+        if (offset < 0 || (size_t) offset > core_file.len) {
+            return 0;
+        }
+
+        size = ngx_min(size, core_file.len - (size_t) offset);
+        ngx_memcpy(buf, core_file.data + offset, size);
+
+        return (ssize_t) size;
+    }
+
     n = pread(file->fd, buf, size, offset);
 
     return n == -1 ? NGX_ERROR : n;
@@ -206,11 +243,10 @@ ngx_http_complex_value(ngx_http_request_t *r, ngx_http_complex_value_t *val,
 }
 
 
-ngx_http_complex_value_t *
-ngx_http_jelou_complex_value(ngx_conf_t *cf, ngx_str_t *value)
+ngx_int_t
+ngx_http_compile_complex_value(ngx_http_compile_complex_value_t *ccv)
 {
-    (void) cf;
-    (void) value;
+    (void) ccv;
 
     fault("a value with variables is compiled");
 }

@@ -17,14 +17,17 @@
 
 
 typedef struct {
-    uint64_t   edges;         /* of the module's code that were run */
     size_t     bytes;         /* asked for */
-    size_t     calls;         /* of the allocator */
-    size_t     fail;          /* the call that fails, from 1, or 0 */
+    size_t     calls;         /* that may fail: for memory, randomness */
+    size_t     fail;          /* the one that fails, from 1, or 0 */
 } core_t;
 
 extern core_t     core;
 extern ngx_log_t  core_log;
+
+/* What is read of the file that has this number: it takes no system call. */
+#define CORE_FILE  1000000
+extern str_t      core_file;
 
 /* The lines that were logged, each "LEVEL: TEXT\n". */
 extern char       core_lines[];
@@ -33,6 +36,9 @@ extern size_t     core_nlines;
 
 /* Forgets what was counted and logged, and lets the fail-th call fail. */
 void core_reset(size_t fail);
+
+/* How many pieces of the module's code were run since the last call. */
+uint64_t core_steps(void);
 
 /* A copy of the text that ends where its memory does. */
 u_char *core_copy(str_t text);

@@ -5,7 +5,6 @@
 
 #include "model.h"
 
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -38,17 +37,34 @@ static const type_t  types[] = {
 static str_t
 string(const char *s)
 {
-    return (str_t) { (const uint8_t *) s, strlen(s) };
+    size_t  n;
+
+    for (n = 0; s[n]; n++) { }
+
+    return (str_t) { (const uint8_t *) s, n };
 }
 
 
 static int
 is(str_t token, const char *s)
 {
-    int    lone;
-    str_t  text;
+    int     lone;
+    str_t   text;
+    size_t  i;
 
-    (void) token_decode(token, &text, &lone);
+    /* most tokens have no escape, and are another word from the start */
+
+    for (i = 0; i < token.len && token.data[i] != '\\'; i++) {
+        if (s[i] == '\0' || token.data[i] != (uint8_t) s[i]) {
+            return 0;
+        }
+    }
+
+    if (i == token.len) {
+        return s[i] == '\0';
+    }
+
+    token_decode(token, &text, &lone);
 
     return !lone && str_equal(text, string(s));
 }
@@ -57,21 +73,26 @@ is(str_t token, const char *s)
 static int
 in(const char *list, str_t token)
 {
-    int    lone;
-    char   word[32];
-    str_t  text;
+    int          lone, same;
+    str_t        text;
+    size_t       i;
+    const char  *word;
 
-    (void) token_decode(token, &text, &lone);
+    token_decode(token, &text, &lone);
 
-    if (lone || text.len > sizeof(word) - 3
-        || memchr(text.data, ' ', text.len) || memchr(text.data, 0, text.len))
-    {
-        return 0;
+    for (word = list; *word == ' ' && !lone; word += i) {
+        word++;
+
+        for (i = 0, same = text.len != 0; word[i] && word[i] != ' '; i++) {
+            same = same && i < text.len && text.data[i] == (uint8_t) word[i];
+        }
+
+        if (same && i == text.len) {
+            return 1;
+        }
     }
 
-    snprintf(word, sizeof(word), " %.*s ", (int) text.len, text.data);
-
-    return text.len && strstr(list, word) != NULL;
+    return 0;
 }
 
 
@@ -137,15 +158,17 @@ wrong(model_t *m, str_t place)
 {
     verdict_t  *v = m->verdict;
 
+    if (v->npointers == POINTERS) {
+        return;
+    }
+
     for (size_t i = 0; i < v->npointers; i++) {
         if (str_equal(v->pointers[i], place)) {
             return;
         }
     }
 
-    if (v->npointers < POINTERS) {
-        v->pointers[v->npointers++] = place;
-    }
+    v->pointers[v->npointers++] = place;
 }
 
 
@@ -181,7 +204,7 @@ member(model_t *m, str_t place, tree_t *object, const char *name,
 }
 
 
-/* "strict": no other members than those of the list; the object is wrong. */
+/* "strict": no other members than those of the list; the object is wrong */
 
 static void
 only(model_t *m, str_t place, tree_t *object, const char *list)
@@ -193,17 +216,13 @@ only(model_t *m, str_t place, tree_t *object, const char *list)
     for (tree_t *node = object->child; node; node = node->next) {
         if (!in(list, node->name)) {
             wrong(m, place);
+            return;
         }
     }
 }
 
 
-static int
-is_control(uint32_t c)
-{
-    return c < 0x20 || (c >= 0x7f && c <= 0x9f);
-}
-
+/* White space of Unicode, and nothing that is a control character. */
 
 static int
 is_space(uint32_t c)
@@ -214,57 +233,46 @@ is_space(uint32_t c)
 }
 
 
-/* no width, or another direction */
+static int
+is_control(uint32_t c)
+{
+    return c < 0x20 || (c >= 0x7f && c < 0xa0);
+}
+
+
+/* No width of its own, or another direction for what follows */
 
 static int
 is_unseen(uint32_t c)
 {
-    return c == 0x061c || c == 0x180e || (c >= 0x200b && c <= 0x200f)
+    return c == 0x61c || c == 0x180e || (c >= 0x200b && c <= 0x200f)
            || (c >= 0x202a && c <= 0x202e) || (c >= 0x2060 && c <= 0x206f)
            || c == 0xfeff;
-}
-
-
-/* The code point at i of well-formed UTF-8; i moves behind it. */
-
-static uint32_t
-code_point(str_t text, size_t *i)
-{
-    int       more;
-    uint32_t  c;
-
-    c = text.data[(*i)++];
-    more = c < 0x80 ? 0 : c < 0xe0 ? 1 : c < 0xf0 ? 2 : 3;
-
-    if (more) {
-        c &= 0x3fu >> more;
-    }
-
-    while (more--) {
-        c = c << 6 | (text.data[(*i)++] & 0x3f);
-    }
-
-    return c;
 }
 
 
 int
 model_identifier(str_t text)
 {
-    int  seen = 0;
+    int        seen;
+    size_t     n;
+    uint32_t  *points;
 
-    if (text.len > 256) {
+    if (text.len < 1 || text.len > 256) {
         return 0;
     }
 
-    for (size_t i = 0; i < text.len; /* void */ ) {
-        uint32_t  c = code_point(text, &i);
+    points = memory_get(text.len * sizeof(uint32_t));
+    n = utf8_points(text, points);
+    seen = 0;
 
-        if (is_control(c)) {
+    for (size_t i = 0; i < n; i++) {
+
+        if (is_control(points[i])) {
             return 0;
         }
 
-        seen = seen || !is_space(c);
+        seen |= !is_space(points[i]);
     }
 
     return seen;
@@ -292,27 +300,22 @@ is_hex(uint8_t c)
 }
 
 
-/* RFC 3986: unreserved, sub-delims, some more, and percent-encoded ones */
+/* RFC 3986, 2: all of the text is of unreserved, sub-delims, and others */
 
 static int
-made_of_uri(str_t s, size_t i, size_t end, const char *more, int percent)
+is_made_of(str_t text, const char *others, int percent)
 {
-    for ( /* void */ ; i < end; i++) {
-        uint8_t  c = s.data[i];
+    for (size_t i = 0; i < text.len; i++) {
+        uint8_t  c = text.data[i];
 
-        if (percent && c == '%') {
-
-            if (end - i < 3 || !is_hex(s.data[i + 1])
-                || !is_hex(s.data[i + 2]))
-            {
-                return 0;
-            }
-
+        if (c == '%' && percent && text.len - i > 2
+            && is_hex(text.data[i + 1]) && is_hex(text.data[i + 2]))
+        {
             i += 2;
 
-        } else if (c == 0 || (!is_alpha(c) && !is_digit(c)
-                              && !strchr("-._~!$&'()*+,;=", c)
-                              && !strchr(more, c)))
+        } else if (!is_alpha(c) && !is_digit(c)
+                   && (c == '\0' || (!strchr("-._~!$&'()*+,;=", c)
+                                     && !strchr(others, c))))
         {
             return 0;
         }
@@ -322,122 +325,148 @@ made_of_uri(str_t s, size_t i, size_t end, const char *more, int percent)
 }
 
 
-/* What stands between brackets */
-
-static int
-good_literal(str_t s, size_t i, size_t end)
+static str_t
+part(str_t text, size_t from, size_t to)
 {
-    char             text[64];
-    size_t           dot;
-    struct in6_addr  addr;
-
-    if (i < end && (s.data[i] | 0x20) == 'v') {
-
-        for (dot = i + 1; dot < end && is_hex(s.data[dot]); dot++) { }
-
-        return dot > i + 1 && dot + 1 < end && s.data[dot] == '.'
-               && made_of_uri(s, dot + 1, end, ":", 0);
-    }
-
-    if (end - i >= sizeof(text) || memchr(s.data + i, 0, end - i)) {
-        return 0;
-    }
-
-    memcpy(text, s.data + i, end - i);
-    text[end - i] = '\0';
-
-    return inet_pton(AF_INET6, text, &addr) == 1;
+    return (str_t) { text.data + from, to - from };
 }
 
 
-static int
-good_authority(str_t s, size_t i, size_t end)
+/* Where the byte is, or where the text ends */
+
+static size_t
+find(str_t text, const char *bytes)
 {
-    size_t         host, port;
-    unsigned long  n;
+    size_t  i;
 
-    for (host = i; host < end && s.data[host] != '@'; host++) { }
-
-    if (host < end) {
-
-        if (!made_of_uri(s, i, host, ":", 1)) {
-            return 0;
-        }
-
-        i = host + 1;
-    }
-
-    if (i < end && s.data[i] == '[') {
-
-        for (port = i; port < end && s.data[port] != ']'; port++) { }
-
-        if (port == end || !good_literal(s, i + 1, port)) {
-            return 0;
-        }
-
-        port++;
-
-    } else {
-
-        for (port = i; port < end && s.data[port] != ':'; port++) { }
-
-        if (port == i || !made_of_uri(s, i, port, "", 1)) {
-            return 0;
-        }
-    }
-
-    if (port == end) {
-        return 1;
-    }
-
-    if (s.data[port++] != ':') {
-        return 0;
-    }
-
-    for (n = 0; port < end && n <= 65535; port++) {
-
-        if (!is_digit(s.data[port])) {
-            return 0;
-        }
-
-        n = 10 * n + (s.data[port] - '0');
-    }
-
-    return n <= 65535;
-}
-
-
-static int
-good_url(str_t token, const char *scheme)
-{
-    int     lone;
-    str_t   url;
-    size_t  i, end;
-
-    token_decode(token, &url, &lone);
-
-    i = strlen(scheme);
-
-    if (lone || url.len < i
-        || strncasecmp((const char *) url.data, scheme, i) != 0)
-    {
-        return 0;
-    }
-
-    for (end = i; end < url.len; end++) {
-        if (url.data[end] && strchr("/?#", url.data[end])) {
+    for (i = 0; i < text.len; i++) {
+        if (text.data[i] && strchr(bytes, text.data[i])) {
             break;
         }
     }
 
-    if (!good_authority(url, i, end)) {
+    return i;
+}
+
+
+/*
+ * RFC 3986, 3.2.2: groups of up to four hex digits, eight of them, or fewer
+ * with one "::", and an IPv4 address in the place of the last two
+ */
+
+static int
+is_ipv4(str_t s)
+{
+    size_t    i, parts, digits;
+    unsigned  n;
+
+    for (i = 0, parts = 1, digits = 0, n = 0; i < s.len; i++) {
+
+        if (s.data[i] == '.' && digits && parts < 4) {
+            parts++;
+            digits = 0;
+            n = 0;
+
+        } else if (is_digit(s.data[i]) && !(digits && n == 0)) {
+            n = n * 10 + (s.data[i] - '0');
+            digits++;
+
+            if (n > 255) {
+                return 0;
+            }
+
+        } else {
+            return 0;
+        }
+    }
+
+    return parts == 4 && digits;
+}
+
+
+static int
+is_ipv6(str_t s)
+{
+    int     gap;
+    size_t  i, n, groups;
+
+    gap = 0;
+    groups = 0;
+    i = 0;
+
+    while (i < s.len) {
+
+        if (s.len - i >= 2 && s.data[i] == ':' && s.data[i + 1] == ':') {
+
+            if (gap++) {
+                return 0;
+            }
+
+            i += 2;
+            continue;
+        }
+
+        /* a colon between two groups */
+
+        if (groups && !(gap && s.data[i - 1] == ':')) {
+            if (s.data[i++] != ':' || i == s.len) {
+                return 0;
+            }
+        }
+
+        if (is_ipv4(part(s, i, s.len))) {
+            groups += 2;
+            break;
+        }
+
+        for (n = 0; i < s.len && is_hex(s.data[i]); i++, n++) { }
+
+        if (n == 0 || n > 4) {
+            return 0;
+        }
+
+        groups++;
+    }
+
+    return gap ? groups < 8 : groups == 8;
+}
+
+
+static int
+is_literal(str_t s)
+{
+    size_t  dot;
+
+    if (s.len == 0 || (s.data[0] | 0x20) != 'v') {
+        return is_ipv6(s);
+    }
+
+    for (dot = 1; dot < s.len && is_hex(s.data[dot]); dot++) { }
+
+    return dot > 1 && dot + 1 < s.len && s.data[dot] == '.'
+           && is_made_of(part(s, dot + 1, s.len), ":", 0);
+}
+
+
+static int
+is_port(str_t s)
+{
+    unsigned  port;
+
+    if (s.len == 0) {
+        return 1;
+    }
+
+    if (s.data[0] != ':') {
         return 0;
     }
 
-    while (end < url.len) {
-        uint32_t  c = code_point(url, &end);
+    port = 0;
 
-        if (is_control(c) || is_space(c) || is_unseen(c)) {
+    for (size_t i = 1; i < s.len; i++) {
+        port = port * 10 + (s.data[i] - '0');
+
+        if (!is_digit(s.data[i]) || port > 65535) {
             return 0;
         }
     }
@@ -447,16 +476,81 @@ good_url(str_t token, const char *scheme)
 
 
 static int
+is_authority(str_t s)
+{
+    size_t  end, at;
+
+    at = find(s, "@");
+
+    if (at < s.len) {
+        if (!is_made_of(part(s, 0, at), ":", 1)) {
+            return 0;
+        }
+
+        s = part(s, at + 1, s.len);
+    }
+
+    if (s.len && s.data[0] == '[') {
+        end = find(s, "]");
+
+        return end < s.len && is_literal(part(s, 1, end))
+               && is_port(part(s, end + 1, s.len));
+    }
+
+    end = find(s, ":");
+
+    return end && is_made_of(part(s, 0, end), "", 1)
+           && is_port(part(s, end, s.len));
+}
+
+
+static int
+is_url(str_t token, const char *scheme)
+{
+    int        lone;
+    str_t      url;
+    size_t     n, i, start, end;
+    uint32_t  *points;
+
+    start = strlen(scheme);
+
+    token_decode(token, &url, &lone);
+
+    if (lone || url.len < start
+        || strncasecmp((const char *) url.data, scheme, start) != 0)
+    {
+        return 0;
+    }
+
+    points = memory_get(url.len * sizeof(uint32_t));
+    n = utf8_points(url, points);
+
+    for (i = 0; i < n; i++) {
+        if (is_space(points[i]) || is_control(points[i])
+            || is_unseen(points[i]))
+        {
+            return 0;
+        }
+    }
+
+    url = part(url, start, url.len);
+    end = find(url, "/?#");
+
+    return is_authority(part(url, 0, end));
+}
+
+
+static int
 good_https(str_t token)
 {
-    return good_url(token, "https://");
+    return is_url(token, "https://");
 }
 
 
 static int
 good_media(str_t token)
 {
-    return good_url(token, "https://") || good_url(token, "http://");
+    return is_url(token, "https://") || is_url(token, "http://");
 }
 
 
@@ -606,24 +700,23 @@ good_identifier(str_t token)
 }
 
 
-/* "conversation." and a name, or one of two, as it is configured */
-
 static int
-known_turn(str_t token)
+good_known_turn(str_t token)
 {
     return is(token, "conversation.start") || is(token, "conversation.close");
 }
 
 
 static int
-begins_turn(str_t token)
+is_conversation(str_t token)
 {
     int    lone;
-    str_t  text;
+    str_t  text, begin = string("conversation.");
 
     token_decode(token, &text, &lone);
 
-    return !lone && text.len >= 13 && !memcmp(text.data, "conversation.", 13);
+    return !lone && text.len >= begin.len
+           && str_equal(part(text, 0, begin.len), begin);
 }
 
 
@@ -633,54 +726,16 @@ good_turn(str_t token)
     int    lone;
     str_t  text;
 
-    if (!begins_turn(token)) {
+    token_decode(token, &text, &lone);
+
+    if (!is_conversation(token) || text.len < 14 || text.len > 13 + 64) {
         return 0;
     }
-
-    token_decode(token, &text, &lone);
 
     for (size_t i = 13; i < text.len; i++) {
         uint8_t  c = text.data[i];
 
         if (!is_alpha(c) && !is_digit(c) && c != '.' && c != '_' && c != '-') {
-            return 0;
-        }
-    }
-
-    return text.len > 13 && text.len <= 13 + 64;
-}
-
-
-/* Has it neither U+0000 nor a lone surrogate? */
-
-static int
-storable(str_t token)
-{
-    size_t     n;
-    uint32_t  *points;
-
-    points = memory_get((token.len + 1) * sizeof(uint32_t));
-    n = token_points(token, points);
-
-    while (n--) {
-        if (points[n] == 0 || (points[n] >= 0xd800 && points[n] < 0xe000)) {
-            return 0;
-        }
-    }
-
-    return 1;
-}
-
-
-static int
-all_storable(tree_t *node)
-{
-    for ( /* void */ ; node; node = node->next) {
-
-        if (!storable(node->name)
-            || (node->type == TREE_STRING && !storable(node->token))
-            || !all_storable(node->child))
-        {
             return 0;
         }
     }
@@ -708,6 +763,52 @@ good_description(str_t token)
 }
 
 
+/* "storable": no U+0000, and no surrogate without its other half */
+
+static int
+is_storable(str_t token)
+{
+    size_t     n;
+    uint32_t  *points;
+
+    if (memchr(token.data, '\\', token.len) == NULL) {
+        return 1;
+    }
+
+    points = memory_get(token.len * sizeof(uint32_t));
+    n = token_points(token, points);
+
+    for (size_t i = 0; i < n; i++) {
+        if (points[i] == 0 || (points[i] >= 0xd800 && points[i] < 0xe000)) {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+/* All strings and names of it */
+
+static int
+is_all_storable(tree_t *node)
+{
+    if (!is_storable(node->name)
+        || (node->type == TREE_STRING && !is_storable(node->token)))
+    {
+        return 0;
+    }
+
+    for (node = node->child; node; node = node->next) {
+        if (!is_all_storable(node)) {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
 /* A string member with a rule of its own, or NULL. */
 
 static tree_t *
@@ -718,8 +819,8 @@ text_member(model_t *m, str_t place, tree_t *object, const char *name,
 
     node = member(m, place, object, name, TREE_STRING, required);
 
-    if (node && ((good && !good(node->token))
-                 || (m->terms->storable && !storable(node->token))))
+    if (node && ((m->terms->text && !is_storable(node->token))
+                 || (good && !good(node->token))))
     {
         wrong(m, pointer(place, string(name)));
         return NULL;
@@ -753,9 +854,9 @@ check_timestamp(model_t *m, tree_t *root)
         ms = 10 * ms + (node->token.data[i] - '0');
     }
 
-    /* March 1973, for seconds are smaller; 9999-12-31T23:59:59.999Z */
+    /* 9999-12-31T23:59:59.999Z; what is before 1973 is in seconds */
 
-    if (ms < 100000000000ULL || ms > 253402300799999ULL) {
+    if (ms > 253402300799999ULL || ms < 100000000000ULL) {
         wrong(m, str("/timestamp"));
     }
 }
@@ -771,7 +872,7 @@ check_fixed(model_t *m, tree_t *root)
         str_t    text;
         tree_t  *node;
 
-        node = member(m, str(""), root, names[i], TREE_STRING, 1);
+        node = text_member(m, str(""), root, names[i], 1, NULL);
 
         if (node == NULL) {
             continue;
@@ -779,44 +880,52 @@ check_fixed(model_t *m, tree_t *root)
 
         (void) token_decode(node->token, &text, &lone);
 
-        if (lone || !str_equal(text, m->terms->fixed[i])
-            || (m->terms->storable && !storable(node->token)))
-        {
+        if (lone || !str_equal(text, m->terms->fixed[i])) {
             wrong(m, pointer(str(""), string(names[i])));
         }
     }
 }
 
 
-/* A member that has no place here is one value of its type all the same. */
+/*
+ * A member that is not the message type's: left out, and a violation only if it
+ * is no single value of its type
+ */
 
-static void
-check_foreign(model_t *m, str_t place, tree_t *object, const char *name,
+static tree_t *
+foreign(model_t *m, str_t place, tree_t *object, const char *name,
     tree_type_e type)
 {
-    if (member(m, place, object, name, type, 0) && m->terms->strict) {
+    tree_t  *node;
+
+    node = member(m, place, object, name, type, 0);
+
+    if (node && m->terms->strict) {
         wrong(m, pointer(place, string(name)));
+        return NULL;
     }
+
+    return node;
 }
 
 
 /*
- * A member that the message type decides about; if there is none, any member
- * may be there.
+ * A member that the message type decides about: without one, all that there are
+ * may stand there
  */
 
 static void
 check_content(model_t *m, str_t place, tree_t *object, const char *name,
-    const type_t *type, const char *meaning, int (*good)(str_t))
+    const type_t *type, int (*good)(str_t))
 {
-    if (type && in(type->required, string(meaning))) {
-        (void) text_member(m, place, object, name, 1, good);
-
-    } else if (type == NULL || in(type->optional, string(meaning))) {
+    if (type == NULL || in(type->optional, string(name))) {
         (void) text_member(m, place, object, name, 0, good);
 
+    } else if (in(type->required, string(name))) {
+        (void) text_member(m, place, object, name, 1, good);
+
     } else {
-        check_foreign(m, place, object, name, TREE_STRING);
+        (void) foreign(m, place, object, name, TREE_STRING);
     }
 }
 
@@ -860,7 +969,7 @@ check_type(model_t *m, str_t place, tree_t *object, int upper)
 }
 
 
-static const type_t *
+static void
 check_value(model_t *m, tree_t *root)
 {
     tree_t        *value, *content;
@@ -877,7 +986,7 @@ check_value(model_t *m, tree_t *root)
     value = member(m, str(""), root, "value", TREE_OBJECT, 1);
 
     if (value == NULL) {
-        return NULL;
+        return;
     }
 
     (void) text_member(m, str("/value"), value, "id", 1, good_identifier);
@@ -888,15 +997,12 @@ check_value(model_t *m, tree_t *root)
     if (content) {
         str_t  place = str("/value/content");
 
-        check_content(m, place, content, "body", type, "body", NULL);
-        check_content(m, place, content, "url", type, "url", good_https);
-        check_content(m, place, content, "mime_type", type, "mime_type",
-                      good_mime_type);
-        check_content(m, place, content, "caption", type, "caption", NULL);
-        check_content(m, place, content, "filename", type, "filename", NULL);
+        check_content(m, place, content, "body", type, NULL);
+        check_content(m, place, content, "url", type, good_https);
+        check_content(m, place, content, "mime_type", type, good_mime_type);
+        check_content(m, place, content, "caption", type, NULL);
+        check_content(m, place, content, "filename", type, NULL);
     }
-
-    return type;
 }
 
 
@@ -913,7 +1019,7 @@ check_incoming(model_t *m, tree_t *root)
     (void) text_member(m, str(""), root, "bot_id", 1, good_identifier);
     (void) text_member(m, str(""), root, "user_id", 1, good_identifier);
 
-    (void) check_value(m, root);
+    check_value(m, root);
 }
 
 
@@ -937,47 +1043,45 @@ check_party(model_t *m, tree_t *root, const char *name, const char *list)
 }
 
 
+/* Is it a conversation event, right or wrong? */
+
 static int
 is_turn(const terms_t *terms, tree_t *root)
 {
     tree_t  *event = model_first(root, "event");
 
-    return terms->endpoint == MESSAGE && terms->conversation
-           && event && event->type == TREE_STRING && begins_turn(event->token)
-           && !model_first(root, "event_type");
+    return terms->endpoint == MESSAGE && terms->conversation != CONVERSATION_OFF
+           && event && event->type == TREE_STRING
+           && is_conversation(event->token)
+           && model_first(root, "event_type") == NULL;
 }
 
 
-/* Is it one of the list, but for its case? */
+/* U+017F and U+212A are "s" and "k" to those who do not tell case apart. */
 
 static int
-varied(str_t token, const char *list)
+is_varied(str_t token, const char *name)
 {
-    char       name[32];
     size_t     i, n;
     uint32_t  *points;
 
     points = memory_get((token.len + 1) * sizeof(uint32_t));
     n = token_points(token, points);
 
-    if (n >= sizeof(name) || in(list, token)) {
-        return 0;
-    }
+    for (i = 0; i < n && name[i]; i++) {
+        uint32_t  c = points[i] == 0x17f ? 's' : points[i] == 0x212a ? 'k'
+                      : points[i];
 
-    for (i = 0; i < n; i++) {
-        uint32_t  c = points[i];
-
-        c = c == 0x17f ? 's' : c == 0x212a ? 'k'
-            : c >= 'A' && c <= 'Z' ? c + 32 : c;
-
-        if (c >= 0x80 || c == '\\' || c == 0) {
-            return 0;
+        if (c >= 'A' && c <= 'Z') {
+            c |= 0x20;
         }
 
-        name[i] = (char) c;
+        if (c != (uint8_t) name[i]) {
+            return 0;
+        }
     }
 
-    return in(list, (str_t) { (const uint8_t *) name, n });
+    return i == n && name[i] == '\0' && !is(token, name);
 }
 
 
@@ -987,18 +1091,24 @@ check_turn(model_t *m, tree_t *root)
     m->verdict->turn = 1;
 
     (void) text_member(m, str(""), root, "event", 1,
-                       m->terms->conversation == 2 ? known_turn : good_turn);
+                       m->terms->conversation == CONVERSATION_KNOWN
+                       ? good_known_turn : good_turn);
     check_timestamp(m, root);
     (void) text_member(m, str(""), root, "project_id", 1, good_identifier);
 
-    if (m->terms->storable && !all_storable(root)) {
+    /* all of the body goes on */
+
+    if (m->terms->text && !is_all_storable(root)) {
         wrong(m, str(""));
     }
 
     for (tree_t *node = root->child; node && m->terms->strict;
          node = node->next)
     {
-        if (varied(node->name, " event timestamp project_id ")) {
+        if (is_varied(node->name, "event")
+            || is_varied(node->name, "timestamp")
+            || is_varied(node->name, "project_id"))
+        {
             wrong(m, str(""));
         }
     }
@@ -1026,18 +1136,15 @@ check_message(model_t *m, tree_t *root)
     check_party(m, root, "conversation", " id ");
     check_party(m, root, "bot", " id name ");
 
-    (void) check_value(m, root);
+    check_value(m, root);
 
-    /* it would have been a conversation event */
-
-    if (m->terms->conversation && !model_first(root, "event_type")) {
-
-        if (model_first(root, "event")) {
-            wrong(m, str("/event"));
-        }
+    if (m->terms->conversation == CONVERSATION_OFF
+        || model_first(root, "event_type"))
+    {
+        (void) foreign(m, str(""), root, "event", TREE_STRING);
 
     } else {
-        check_foreign(m, str(""), root, "event", TREE_STRING);
+        (void) text_member(m, str(""), root, "event", 0, good_turn);
     }
 }
 
@@ -1057,13 +1164,10 @@ check_room_item(model_t *m, str_t place, tree_t *item)
     (void) text_member(m, place, item, "id", 1, good_uuid);
 
     type = check_type(m, place, item, 1);
+    type = type == NULL ? NULL : type == types ? &text : &media;
 
-    if (type) {
-        type = type == types ? &text : &media;
-    }
-
-    check_content(m, place, item, "text", type, "text", NULL);
-    check_content(m, place, item, "mediaUrl", type, "mediaUrl", good_media);
+    check_content(m, place, item, "text", type, NULL);
+    check_content(m, place, item, "mediaUrl", type, good_media);
 }
 
 
@@ -1078,32 +1182,83 @@ check_option(model_t *m, str_t place, tree_t *item)
 }
 
 
-static void
-check_items(model_t *m, tree_t *root, const char *name, size_t most,
-    void (*check)(model_t *, str_t, tree_t *))
+static str_t
+item_place(const char *name, size_t i)
 {
-    char     index[24];
-    str_t    place;
-    size_t   i;
-    tree_t  *array, *item;
+    text_t  out;
+    size_t  tens;
 
-    array = model_first(root, name);
+    text_init(&out, 32);
+    text_byte(&out, '/');
+    text_add(&out, string(name));
+    text_byte(&out, '/');
 
-    if (array == NULL || array->type != TREE_ARRAY) {
-        return;
+    for (tens = 1; i / tens >= 10; tens *= 10) { }
+
+    for ( /* void */ ; tens; tens /= 10) {
+        text_byte(&out, (uint8_t) ('0' + i / tens % 10));
     }
 
-    for (i = 0, item = array->child; item && i < most;
-         item = item->next, i++)
-    {
-        snprintf(index, sizeof(index), "%zu", i);
-        place = pointer(pointer(str(""), string(name)), string(index));
+    return text_str(&out);
+}
 
-        if (item->type == TREE_OBJECT) {
-            check(m, place, item);
 
-        } else {
-            wrong(m, place);
+/* A valid id, lower case if that does not count, or nothing */
+
+static str_t
+item_id(model_t *m, tree_t *item, int uuid)
+{
+    int      lone;
+    str_t    id;
+    text_t   out;
+    tree_t  *node;
+    model_t  aside = *m;
+
+    verdict_t  unused;
+
+    unused.npointers = 0;
+    aside.verdict = &unused;
+
+    node = item->type == TREE_OBJECT
+           ? text_member(&aside, str(""), item, "id", 0,
+                         uuid ? good_uuid : good_identifier)
+           : NULL;
+
+    if (node == NULL) {
+        return str("");
+    }
+
+    token_decode(node->token, &id, &lone);
+
+    text_init(&out, id.len);
+
+    for (size_t i = 0; i < id.len; i++) {
+        text_byte(&out, uuid ? id.data[i] | 0x20 : id.data[i]);
+    }
+
+    return text_str(&out);
+}
+
+
+/* Each id is another one than those before it. */
+
+static void
+check_unique(model_t *m, const char *name, tree_t *array, size_t limit)
+{
+    size_t   i, k;
+    str_t   *ids;
+    tree_t  *item;
+
+    ids = memory_get((limit + 1) * sizeof(str_t));
+
+    for (i = 0, item = array->child; i < limit; item = item->next, i++) {
+        ids[i] = item_id(m, item, m->terms->endpoint == ROOM_MESSAGE);
+
+        for (k = 0; ids[i].len && k < i; k++) {
+            if (str_equal(ids[i], ids[k])) {
+                wrong(m, pointer(item_place(name, i), str("id")));
+                break;
+            }
         }
     }
 }
@@ -1122,55 +1277,13 @@ count(tree_t *array)
 }
 
 
-/* The item's id, in one form, or nothing if it has none that is right */
-
-static str_t
-item_id(const terms_t *terms, tree_t *item, int (*good)(str_t))
-{
-    text_t     id;
-    str_t      text;
-    tree_t    *node;
-    model_t    m;
-    verdict_t  unused;
-
-    unused.npointers = 0;
-    m.verdict = &unused;
-    m.terms = terms;
-
-    node = item->type == TREE_OBJECT
-           ? text_member(&m, str(""), item, "id", 0, good) : NULL;
-
-    if (node == NULL) {
-        return str("");
-    }
-
-    token_decode(node->token, &text, &unused.turn);
-
-    text_init(&id, text.len);
-
-    for (size_t i = 0; i < text.len; i++) {
-        uint8_t  c = text.data[i];
-
-        if (good == good_uuid && is_alpha(c)) {
-            c |= 0x20;
-        }
-
-        text_byte(&id, c);
-    }
-
-    return text_str(&id);
-}
-
-
-/* Ids differ, of as many items as are looked at. */
+/* Of too many items, those behind the limit are not looked at. */
 
 static void
-check_unique(model_t *m, tree_t *root, const char *name, size_t most,
-    int (*good)(str_t))
+check_items(model_t *m, tree_t *root, const char *name, size_t limit,
+    void (*check)(model_t *, str_t, tree_t *))
 {
-    char     index[24];
-    str_t    id, *ids;
-    size_t   i, k, n;
+    size_t   i;
     tree_t  *array, *item;
 
     array = model_first(root, name);
@@ -1179,28 +1292,18 @@ check_unique(model_t *m, tree_t *root, const char *name, size_t most,
         return;
     }
 
-    n = count(array);
-    n = n < most ? n : most;
+    limit = limit && limit < count(array) ? limit : count(array);
 
-    /* what matters are 16 violations, and it is quadratic */
+    for (i = 0, item = array->child; i < limit; item = item->next, i++) {
+        if (item->type == TREE_OBJECT) {
+            check(m, item_place(name, i), item);
 
-    n = n < 256 ? n : 256;
-
-    ids = memory_get((n + 1) * sizeof(str_t));
-
-    for (i = 0, item = array->child; i < n; item = item->next, i++) {
-        id = item_id(m->terms, item, good);
-        ids[i] = id;
-
-        for (k = 0; k < i && id.len; k++) {
-            if (str_equal(ids[k], id)) {
-                snprintf(index, sizeof(index), "%zu", i);
-                wrong(m, pointer(pointer(pointer(str(""), string(name)),
-                                         string(index)), str("id")));
-                break;
-            }
+        } else {
+            wrong(m, item_place(name, i));
         }
     }
+
+    check_unique(m, name, array, limit);
 }
 
 
@@ -1210,8 +1313,7 @@ check_room(model_t *m, tree_t *root)
     tree_t  *messages;
 
     only(m, str(""), root, " senderId messages ");
-    check_items(m, root, "messages", SIZE_MAX, check_room_item);
-    check_unique(m, root, "messages", SIZE_MAX, good_uuid);
+    check_items(m, root, "messages", 0, check_room_item);
 
     (void) text_member(m, str(""), root, "senderId", 1, good_identifier);
 
@@ -1223,28 +1325,30 @@ check_room(model_t *m, tree_t *root)
 }
 
 
+/* Where it is the type's own: with options, or as long as nobody knows */
+
 static void
-check_button(model_t *m, tree_t *root, int foreign)
+check_button(model_t *m, tree_t *root, int own)
 {
-    str_t    place = str("/buttonText");
     tree_t  *button;
+    str_t    place = str("/buttonText");
 
-    button = member(m, str(""), root, "buttonText", TREE_OBJECT, 0);
+    if (own) {
+        button = member(m, str(""), root, "buttonText", TREE_OBJECT, 0);
 
-    if (button == NULL) {
+        if (button) {
+            (void) text_member(m, place, button, "type", 0, NULL);
+            (void) text_member(m, place, button, "text", 0, NULL);
+        }
+
         return;
     }
 
-    if (!foreign) {
-        (void) text_member(m, place, button, "type", 0, NULL);
-        (void) text_member(m, place, button, "text", 0, NULL);
+    button = foreign(m, str(""), root, "buttonText", TREE_OBJECT);
 
-    } else if (m->terms->strict) {
-        wrong(m, place);
-
-    } else {
-        check_foreign(m, place, button, "type", TREE_STRING);
-        check_foreign(m, place, button, "text", TREE_STRING);
+    if (button) {
+        (void) foreign(m, place, button, "type", TREE_STRING);
+        (void) foreign(m, place, button, "text", TREE_STRING);
     }
 }
 
@@ -1260,10 +1364,10 @@ check_bot(model_t *m, tree_t *root)
     only(m, str("/buttonText"), model_first(root, "buttonText"),
          " type text ");
     check_items(m, root, "options", 10, check_option);
-    check_unique(m, root, "options", 10, good_identifier);
 
     (void) text_member(m, str(""), root, "userId", 1, good_identifier);
     (void) text_member(m, str(""), root, "text", 1, NULL);
+    (void) text_member(m, str(""), root, "title", 0, NULL);
 
     bot = text_member(m, str(""), root, "botId", 0, NULL);
 
@@ -1282,15 +1386,15 @@ check_bot(model_t *m, tree_t *root)
         type = NULL;
     }
 
-    (void) text_member(m, str(""), root, "title", 0, NULL);
+    options = model_first(root, "options");
+
+    check_button(m, root, type == NULL || options);
 
     options = member(m, str(""), root, "options", TREE_ARRAY, 0);
 
     if (options && (count(options) < 1 || count(options) > 10)) {
         wrong(m, str("/options"));
     }
-
-    check_button(m, root, type && !model_first(root, "options"));
 }
 
 
@@ -1301,18 +1405,22 @@ static void (*const  checks[ENDPOINTS])(model_t *m, tree_t *root) = {
 
 /* $jelou_project_id, which a key may be chosen by, of any JSON object */
 
-static str_t
-project_id(const terms_t *terms, tree_t *root)
+str_t
+model_project_id(const terms_t *terms, tree_t *root)
 {
     int        lone;
     str_t      text;
     tree_t    *node;
+    terms_t    any;
     model_t    m;
     verdict_t  unused;
 
+    any = *terms;
+    any.text = TEXT_ANY;
+
     unused.npointers = 0;
     m.verdict = &unused;
-    m.terms = terms;
+    m.terms = &any;
 
     if (terms->endpoint == ROOM_MESSAGE || terms->endpoint == BOT_MESSAGE) {
         return str("");
@@ -1339,8 +1447,11 @@ model_check(verdict_t *verdict, const terms_t *terms, tree_t *root)
 
     checks[terms->endpoint](&m, root);
 
+    if (terms->text == TEXT_BODY && !is_all_storable(root)) {
+        wrong(&m, str(""));
+    }
+
     verdict->accepted = (verdict->npointers == 0);
-    verdict->project_id = project_id(terms, root);
 }
 
 
@@ -1530,7 +1641,9 @@ put_list(text_t *out, const terms_t *terms, tree_t *root)
         put(out, ",\"text\":\"Opciones\"");
     }
 
-    put(out, "},\"options\":[");
+    put(out, "}");
+
+    put(out, ",\"options\":[");
 
     for (i = 0, item = model_first(root, "options")->child; item;
          item = item->next, i++)

@@ -22,11 +22,26 @@ enum {
 };
 
 
+enum {
+    CONVERSATION_OFF = 0,
+    CONVERSATION_ON,
+    CONVERSATION_KNOWN
+};
+
+/* where U+0000 and lone surrogates are wrong: in what the event has of it */
+
+enum {
+    TEXT_ANY = 0,
+    TEXT_EVENT,
+    TEXT_BODY
+};
+
+
 typedef struct {
     int        endpoint;
     int        strict;
-    int        conversation;     /* 0: off, 1: on, 2: known */
-    int        storable;         /* "jelou_text storable" */
+    int        conversation;     /* CONVERSATION_... */
+    int        text;             /* TEXT_... */
     str_t      fixed[3];         /* field, object, event_type */
     str_t      json[3];          /* the same as JSON strings */
     str_t      path_id;
@@ -49,12 +64,14 @@ typedef struct {
     int        turn;             /* it is a conversation event */
     str_t      pointers[POINTERS];
     size_t     npointers;        /* or more, if it is POINTERS */
-    str_t      project_id;       /* or empty */
 } verdict_t;
 
 
 /* root is an object */
 void model_check(verdict_t *verdict, const terms_t *terms, tree_t *root);
+
+/* Of any object: $jelou_project_id, or empty */
+str_t model_project_id(const terms_t *terms, tree_t *root);
 
 /* Of an accepted event: what is forwarded in both formats, and the answer. */
 void model_event(text_t *out, const terms_t *terms, tree_t *root);
@@ -67,6 +84,7 @@ void model_items(text_t *out, tree_t *root, const char *member);
 /* The first member with that name, or NULL. */
 tree_t *model_first(tree_t *object, const char *name);
 
+/* text is well-formed UTF-8 */
 int model_identifier(str_t text);
 
 

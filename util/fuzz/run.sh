@@ -8,9 +8,10 @@
 #     sh util/fuzz/run.sh --quick                a minute each, two at a time
 #     sh util/fuzz/run.sh --coverage             what the inputs reach
 #     sh util/fuzz/run.sh --merge                keeps inputs that reach more
+#     sh util/fuzz/run.sh --faults [N...]        finds those of util/fuzz/faults
 #
-# "--nginx NAME" takes another nginx than the newest, "--or-older" the newest that
-# is to be had, see util/build.sh.
+# "--nginx NAME" takes another nginx than the newest, "--or-older" the newest
+# that is to be had, see util/build.sh.
 #
 # Fails if something is found; the input is then in build/fuzz/found/, and
 # "build/fuzz/TARGET FILE" runs it once more.  Inputs that reach something new
@@ -36,9 +37,19 @@ core='core/ngx_string core/ngx_palloc core/ngx_list core/ngx_array
       core/ngx_rbtree core/ngx_crc32 core/ngx_murmurhash core/ngx_times
       os/unix/ngx_time'
 
-module='yajl parse project events check items value rule text format id
-        signature secret request pages redis_reply
-        redis_pipeline redis_outcome'
+module='yajl parse check events items value project rule text format id
+        signature secret request pages redis_reply redis_pipeline
+        redis_outcome'
+
+# What of the harness has no memory of the module's in its hands: it runs
+# without sanitizers
+
+plain='heap hmac model mutate steps tree'
+
+# What has bodies that are changed as trees: to tell libFuzzer what is compared
+# would double the time, and does not find more
+
+trees='yajl parse check events items value project rule text format id'
 
 
 # compile OBJECT SOURCE FLAG...
@@ -61,15 +72,15 @@ compile() {
     done
 
     clang -g -O1 -fno-omit-frame-pointer -D_GNU_SOURCE -DNGX_DEBUG_PALLOC=1 \
-        "$@" -c "$file" -o "$object"
+        -include "$fuzz/heap.h" "$@" -c "$file" -o "$object"
 }
 
 
 # build DIRECTORY MODULE-FLAGS OTHER-FLAGS LINK-FLAGS
 #
 # nginx's own code has undefined behaviour that is harmless, and is not what
-# is looked for: it has no UBSan.  The edges of the module are counted twice,
-# by libFuzzer and, through trace-pc, by the harness.
+# is looked for: it has no UBSan.  What of the module is run is counted twice,
+# by libFuzzer and, with the counters of a profile, by the harness.
 
 build() {
     out=$1
@@ -80,9 +91,8 @@ build() {
         echo "$@"
         clang --version
         dpkg-query -W libyajl-dev libhiredis-dev libssl-dev libjansson-dev
-        cat "$objs/inputs" "$root"/ngx_http_jelou_module/*.[ch] \
-            "$root"/ngx_http_jelou_module/*/*.[ch] \
-            "$fuzz"/*.[ch] "$fuzz/run.sh"
+        find "$root/ngx_http_jelou_module" -type f -exec cat {} +
+        cat "$objs/inputs" "$fuzz"/*.[ch] "$fuzz/run.sh"
     } | cksum >"$out/inputs.new"
 
     ! cmp -s "$out/inputs.new" "$out/inputs" || return 0
@@ -97,30 +107,56 @@ build() {
     done
 
     for file in $module; do
-        # shellcheck disable=SC2086
-        compile "$out/module-$file.o" \
-            "$(find "$root/ngx_http_jelou_module" \
-                   -name "ngx_http_jelou_$file.c")" \
-            -Wall -Wextra -Wno-unused-parameter -Werror $2
+        compile_module "$file" "$(find "$root/ngx_http_jelou_module" \
+                                       -name "ngx_http_jelou_$file.c")" \
+            "$2 -Wall -Wextra -Wno-unused-parameter -Werror"
     done
 
     for file in "$fuzz"/*.c; do
+        file=$(basename "$file" .c)
+
+        case " $plain " in
+            *" $file "*) flags=-O2 ;;
+            *) flags=$3 ;;
+        esac
+
         # shellcheck disable=SC2086
-        compile "$out/fuzz-$(basename "$file" .c).o" "$file" \
-            -Wall -Wextra -Werror $3
+        compile "$out/fuzz-$file.o" "$fuzz/$file.c" \
+            -Wall -Wextra -Werror $flags
     done
 
-    link "$out" body "$4" tree core model mutate body
-    link "$out" signature "$4" tree core signature
-    link "$out" secrets "$4 -Wl,--wrap=ngx_http_jelou_hmac" tree core secrets
-
-    link "$out" redis "$4" tree core redis
-
-    for target in $bodies; do
-        ln -f "$out/body" "$out/$target"
+    for target in $all; do
+        link_target "$out" "$target" "$4"
     done
 
     mv "$out/inputs.new" "$out/inputs"
+}
+
+
+# compile_module NAME SOURCE FLAGS: into $out
+
+compile_module() {
+    case " $trees " in
+        *" $1 "*) flags="$3 -fno-sanitize-coverage=trace-cmp" ;;
+        *) flags=$3 ;;
+    esac
+
+    # shellcheck disable=SC2086
+    compile "$out/module-$1.o" "$2" $flags
+}
+
+
+# link_target DIRECTORY TARGET FLAGS
+
+link_target() {
+    case $2 in
+        signature) link "$@" hmac model signature ;;
+        secrets) link "$1" "$2" "$3 -Wl,--wrap=ngx_http_jelou_hmac" \
+                     hmac secrets ;;
+        redis) link "$@" redis ;;
+        incoming_message) link "$@" model mutate body ;;
+        *) ln -f "$1/incoming_message" "$1/$2" ;;
+    esac
 }
 
 
@@ -128,7 +164,7 @@ build() {
 
 link() {
     out=$1
-    target=$2
+    program=$2
     flags=$3
     shift 3
 
@@ -137,17 +173,29 @@ link() {
         shift
     done
 
+    for file in core heap steps tree; do
+        set -- "$@" "$out/fuzz-$file.o"
+    done
+
+    for name in memcpy RAND_bytes; do
+        flags="$flags -Wl,--wrap=$name"
+    done
+
     # shellcheck disable=SC2086
-    clang $flags -Wl,--wrap=__sanitizer_cov_trace_pc "$out"/nginx-*.o \
-        "$out"/module-*.o "$@" -ljansson -lyajl -lhiredis -lcrypto \
-        -o "$out/$target"
+    clang $flags "$out"/nginx-*.o \
+        "$out"/module-*.o "$@" -Wl,-Bstatic -ljansson -Wl,-Bdynamic \
+        -lyajl -lhiredis -lcrypto \
+        -o "$out/$program"
 }
 
 
+module_flags="-fsanitize=fuzzer-no-link,address,undefined
+              -fno-sanitize-recover=all -fprofile-instr-generate
+              -fno-sanitize-coverage=indirect-calls"
+link_flags=-fsanitize=fuzzer,address,undefined
+
 build_fuzzers() {
-    build "$dir" "-fsanitize=fuzzer-no-link,address,undefined
-                  -fno-sanitize-recover=all -fsanitize-coverage=trace-pc" \
-        "-fsanitize=address" "-fsanitize=fuzzer,address,undefined"
+    build "$dir" "$module_flags" -fsanitize=address "$link_flags"
 }
 
 build_coverage() {
@@ -301,12 +349,78 @@ merge() {
 }
 
 
+# Are faults found that are put into the module's sources?  Nothing is kept of
+# what finds them.
+
+faults() {
+    build_fuzzers
+
+    sources=$root/ngx_http_jelou_module
+    last=$(perl "$fuzz/fault.pl" "$fuzz/faults" "$sources" count)
+    missed=0
+
+    for n in ${numbers:-$(seq "$last")}; do
+        if fault "$n"; then
+            say "fault $n ($planted): found by $target after $found"
+        else
+            say "fault $n ($planted): NOT FOUND"
+            missed=$((missed + 1))
+        fi
+    done
+
+    [ "$missed" = 0 ] || die "$missed of the faults were not found"
+}
+
+
+# fault N: fails if it is not found; sets planted, target, found
+
+fault() {
+    out=$dir/fault
+
+    rm -rf "$out"
+    mkdir -p "$out/corpus"
+    ln "$dir"/*.o "$out"
+
+    planted=$(perl "$fuzz/fault.pl" "$fuzz/faults" "$sources" "$1" \
+                   "$out/module.c") || exit
+
+    file=${planted%% *}
+    rm "$out/module-$file.o"
+    compile_module "$file" "$out/module.c" "$module_flags -w"
+
+    for target in ${planted#* }; do
+
+        # all bodies are one program
+
+        case " $bodies " in
+            *" $target "*) link_target "$out" incoming_message "$link_flags" ;;
+        esac
+
+        [ "$target" = incoming_message ] ||
+            link_target "$out" "$target" "$link_flags"
+
+        # shellcheck disable=SC2046
+        "$out/$target" $(options "$target") -max_total_time="$seconds" \
+            -timeout=10 -print_final_stats=1 -artifact_prefix="$out/" \
+            "$out/corpus" "$fuzz/corpus/$target" >"$out/$target.log" 2>&1 &&
+            continue
+
+        found=$(awk '/number_of_executed_units/ { n = $2 }
+                     END { print n + 0 " executions" }' "$out/$target.log")
+        return
+    done
+
+    return 1
+}
+
+
 seconds=60
 jobs=1
 name=newest
 older=
 what=run_all
 targets=
+numbers=
 
 while [ $# -gt 0 ]; do
     case $1 in
@@ -324,6 +438,12 @@ while [ $# -gt 0 ]; do
         --or-older) older=--or-older ;;
         --coverage) what=coverage ;;
         --merge) what=merge ;;
+        --faults)
+            what=faults
+            shift
+            numbers=$*
+            break
+            ;;
         *)
             case " $all " in
                 *" $1 "*) targets="$targets $1" ;;

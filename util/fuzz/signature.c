@@ -11,18 +11,17 @@
 
 
 #include "core.h"
+#include "hmac.h"
+#include "model.h"
 
 #include "ngx_http_jelou_request.h"
-
-#include <openssl/hmac.h>
-#include <openssl/sha.h>
-#include <sys/mman.h>
 
 
 #define SECRET   "fuzzing-signing-secret"
 #define FIELDS   32
 #define BUFFERS  5
 #define LARGE    (128 * 1024)
+#define OFTEN    1024         /* one in so many bodies is large */
 
 
 typedef struct {
@@ -55,12 +54,13 @@ typedef struct {
 } world_t;
 
 
-static int  fd = -1;
+static ngx_http_jelou_secrets_t  *secrets;     /* of all requests */
 
 
 size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max);
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max,
     unsigned int number);
+int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 
@@ -275,7 +275,7 @@ is_json(str_t s)
 }
 
 
-/* A field, however often, that says something else than that there is no coding */
+/* A field, however often, that says something else than "no coding" */
 
 static int
 is_coded(request_t *request)
@@ -357,24 +357,14 @@ expected_room(str_t uri)
 
     id = (str_t) { uri.data + start, end - start };
 
-    for (size_t i = 0; i < id.len; i++) {
-        if (id.data[i] < 0x20 || id.data[i] == 0x7f) {
-            return str("");
-        }
-    }
-
-    return id.len <= 256 && utf8_valid(id) ? id : str("");
+    return utf8_valid(id) && model_identifier(id) ? id : str("");
 }
 
 
 static void
-sign(str_t body, unsigned char *digest)
+sign(str_t body, uint8_t *digest)
 {
-    unsigned  len = 32;
-
-    require(HMAC(EVP_sha256(), SECRET, sizeof(SECRET) - 1, body.data,
-                 body.len, digest, &len)
-            && len == 32, "HMAC() failed");
+    hmac(str(SECRET), body, digest);
 }
 
 
@@ -419,6 +409,7 @@ make_body(world_t *w, str_t body, uint64_t *seed)
 {
     int         in_file;
     size_t      i, n, size, at;
+    uint8_t    *file;
     ngx_buf_t  *b;
 
     in_file = 0;
@@ -428,11 +419,14 @@ make_body(world_t *w, str_t body, uint64_t *seed)
         n = 1;
     }
 
-    w->file.fd = fd;
+    w->file.fd = CORE_FILE;
     w->file.name = (ngx_str_t) ngx_string("body");
     w->file.log = &core_log;
 
-    require(ftruncate(fd, 0) == 0, "ftruncate() failed");
+    /* where the file has none of the body, it has other bytes */
+
+    file = memset(memory_get(body.len), '!', body.len);
+    core_file = (str_t) { file, 0 };
 
     for (i = 0, at = 0; i < n; i++, at += size) {
         size = i == n - 1 ? body.len - at
@@ -441,8 +435,8 @@ make_body(world_t *w, str_t body, uint64_t *seed)
         b = &w->bufs[i];
 
         if (random_next(seed) % 4 == 0 && size) {
-            require(pwrite(fd, body.data + at, size, (off_t) at)
-                    == (ssize_t) size, "pwrite() failed");
+            ngx_memcpy(file + at, body.data + at, size);
+            core_file.len = at + size;
 
             b->in_file = 1;
             b->file = &w->file;
@@ -481,11 +475,7 @@ make_body(world_t *w, str_t body, uint64_t *seed)
 static world_t *
 make_world(request_t *request)
 {
-    world_t     *w;
-    ngx_conf_t   cf;
-    ngx_str_t    secret;
-
-    static u_char  bytes[sizeof(SECRET)];
+    world_t  *w;
 
     w = calloc(1, sizeof(world_t));
     require(w, "malloc() failed");
@@ -500,22 +490,7 @@ make_world(request_t *request)
     w->r.method = request->post ? NGX_HTTP_POST : NGX_HTTP_PUT;
     w->r.uri = to_ngx(request->uri);
 
-    ngx_memzero(&cf, sizeof(ngx_conf_t));
-    cf.pool = w->pool;
-    cf.temp_pool = w->pool;
-    cf.log = &core_log;
-
-    /* it is wiped with the pool */
-
-    ngx_memcpy(bytes, SECRET, sizeof(SECRET));
-    secret.data = bytes;
-    secret.len = sizeof(SECRET) - 1;
-
-    w->conf.secrets = ngx_http_jelou_secrets_create(&cf);
-    require(w->conf.secrets
-            && ngx_http_jelou_secrets_add(&cf, w->conf.secrets, &secret, 1)
-               == NGX_CONF_OK, "the secret is refused");
-
+    w->conf.secrets = secrets;
     w->conf.schema.endpoint = ngx_http_jelou_endpoints;
 
     while (w->conf.schema.endpoint->path_slot != NGX_HTTP_JELOU_ROOM_ID) {
@@ -604,23 +579,23 @@ check_body(world_t *w, str_t body, int in_file)
 static void
 check_signature(world_t *w, request_t *request)
 {
-    char                      digits[65];
     u_char                   *digest;
     str_t                     value;
     ngx_int_t                 rc;
     ngx_str_t                 project;
-    unsigned char             right[32];
+    uint8_t                   right[32], said;
     ngx_http_jelou_secret_t  *secret;
 
     digest = w->ctx.digest;
     value = find(request, "X-Jelou-Signature", 1)->value;
 
-    for (size_t i = 0; i < 32; i++) {
-        snprintf(&digits[2 * i], 3, "%02x", digest[i]);
-    }
+    for (size_t i = 0; i < 64; i++) {
+        said = digest[i / 2] >> (i % 2 ? 0 : 4) & 15;
 
-    require(strncasecmp(digits, (const char *) value.data + 7, 64) == 0,
-            "the digest is %s", digits);
+        require("0123456789abcdef"[said] == (value.data[7 + i]
+                                             | (said > 9 ? 0x20 : 0)),
+                "digit %zu of the digest is %x", i, said);
+    }
 
     sign(request->body, right);
     ngx_str_null(&project);
@@ -645,13 +620,13 @@ check_signature(world_t *w, request_t *request)
 static void
 check_event(world_t *w, str_t body)
 {
-    u_char         digest[32];
-    ngx_int_t      rc;
-    unsigned char  right[32];
+    u_char     digest[32], right[32];
+    ngx_int_t  rc;
+
+    sha256(body, right);
 
     require(ngx_http_jelou_sha256(w->ctx.body, digest, &core_log) == NGX_OK
-            && memcmp(digest, SHA256(body.data, body.len, right), 32) == 0,
-            "the body's digest is wrong");
+            && memcmp(digest, right, 32) == 0, "the body's digest is wrong");
 
     rc = ngx_http_jelou_request_event(&w->r, &w->ctx);
 
@@ -690,13 +665,51 @@ check_truncated(world_t *w, str_t body)
         return;
     }
 
-    require(ftruncate(fd, w->bufs[0].file_last - 1) == 0,
-            "ftruncate() failed");
+    core_file.len = (size_t) w->bufs[0].file_last - 1;
 
     rc = ngx_http_jelou_request_body(&w->r, &w->ctx);
 
     require(rc == NGX_ERROR || w->bufs[0].file_last < (off_t) body.len,
             "a truncated body's verdict is %d", (int) rc);
+}
+
+
+/* What a configuration has is there once, as in a worker. */
+
+int
+LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+    ngx_conf_t  cf;
+    ngx_str_t   secret;
+
+    static u_char  bytes[] = SECRET;     /* wiped when they have been taken */
+
+    (void) argc;
+    (void) argv;
+
+    heap_openssl();
+    hmac_judge();
+
+    ngx_time_init();
+
+    ngx_memzero(&cf, sizeof(ngx_conf_t));
+    cf.pool = ngx_create_pool(1024, &core_log);
+    cf.temp_pool = cf.pool;
+    cf.log = &core_log;
+
+    require(cf.pool, "malloc() failed");
+
+    secret.data = bytes;
+    secret.len = sizeof(SECRET) - 1;
+
+    secrets = ngx_http_jelou_secrets_create(&cf);
+    require(secrets && ngx_http_jelou_secrets_add(&cf, secrets, &secret,
+                                                     "jelou_secret", 1)
+                       == NGX_CONF_OK, "the secret is refused");
+
+    heap_keep();
+
+    return 0;
 }
 
 
@@ -710,13 +723,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     ngx_int_t  rc, expected;
     request_t  request;
 
-    if (fd == -1) {
-        fd = memfd_create("body", 0);
-        require(fd != -1, "memfd_create() failed");
-
-        ngx_time_init();
-    }
-
     memory_reset();
     core_reset(0);
 
@@ -724,7 +730,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     read_request(&request, text);
 
-    if (random_next(&seed) % 256 == 0) {
+    if (random_next(&seed) % OFTEN == 0) {
         request.body = enlarged(request.body);
     }
 
@@ -751,6 +757,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     end_world(w);
 
+    heap_check();
+
     return 0;
 }
 
@@ -768,7 +776,7 @@ LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max,
     uint8_t        *p;
     uint64_t        seed;
     request_t       request;
-    unsigned char   digest[32];
+    uint8_t         digest[32];
 
     seed = number * 0x9e3779b97f4a7c15ULL + 1;
 

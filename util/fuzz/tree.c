@@ -9,11 +9,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include <jansson.h>
 
 
 #define MEMORY  (512 * 1024 * 1024)
+#define TEXTS   256
 
 
 typedef struct {
@@ -25,10 +27,14 @@ typedef struct {
 
 
 static tree_t *read_value(reader_t *r);
+static void memory_put(void *p);
 
 
 static uint8_t   *memory;
 static size_t     used;
+
+static str_t      texts[TEXTS];       /* of this run, that jansson has taken */
+static size_t     ntexts;
 
 
 void
@@ -51,11 +57,24 @@ void
 memory_reset(void)
 {
     if (memory == NULL) {
-        memory = malloc(MEMORY);
-        require(memory, "malloc() failed");
+        memory = mmap(NULL, MEMORY, PROT_READ|PROT_WRITE,
+                      MAP_ANONYMOUS|MAP_PRIVATE|MAP_NORESERVE, -1, 0);
+        require(memory != MAP_FAILED, "mmap() failed");
+
+        json_set_alloc_funcs(memory_get, memory_put);
     }
 
     used = 0;
+    ntexts = 0;
+}
+
+
+/* What jansson has goes when it has read its text. */
+
+static void
+memory_put(void *p)
+{
+    (void) p;
 }
 
 
@@ -86,26 +105,57 @@ random_next(uint64_t *seed)
 }
 
 
-/* FNV-1a */
+/* FNV-1a, of eight bytes at a time */
 
 uint64_t
 random_seed(str_t text)
 {
-    uint64_t  h = 0xcbf29ce484222325ULL;
+    size_t    i;
+    uint64_t  h, word;
 
-    for (size_t i = 0; i < text.len; i++) {
-        h = (h ^ text.data[i]) * 0x100000001b3ULL;
+    h = 0xcbf29ce484222325ULL;
+
+    for (i = 0; i < text.len; i += sizeof(word)) {
+        word = 0;
+        memcpy(&word, text.data + i,
+               text.len - i < sizeof(word) ? text.len - i : sizeof(word));
+
+        h = (h ^ word) * 0x100000001b3ULL;
+        h ^= h >> 32;
     }
 
     return h ? h : 1;
 }
 
 
+/* Not memcmp(): libFuzzer looks at what that one is given. */
+
 int
 str_equal(str_t one, str_t two)
 {
-    return one.len == two.len
-           && (one.len == 0 || memcmp(one.data, two.data, one.len) == 0);
+    size_t    i;
+    uint64_t  left, right;
+
+    if (one.len != two.len) {
+        return 0;
+    }
+
+    for (i = 0; one.len - i >= sizeof(left); i += sizeof(left)) {
+        __builtin_memcpy(&left, one.data + i, sizeof(left));
+        __builtin_memcpy(&right, two.data + i, sizeof(right));
+
+        if (left != right) {
+            return 0;
+        }
+    }
+
+    for ( /* void */ ; i < one.len; i++) {
+        if (one.data[i] != two.data[i]) {
+            return 0;
+        }
+    }
+
+    return 1;
 }
 
 
@@ -130,8 +180,12 @@ text_byte(text_t *text, uint8_t c)
 void
 text_add(text_t *text, str_t s)
 {
-    for (size_t i = 0; i < s.len; i++) {
-        text_byte(text, s.data[i]);
+    require(s.len <= text->size - text->len,
+            "the harness has made its text too small");
+
+    if (s.len) {
+        memcpy(text->data + text->len, s.data, s.len);
+        text->len += s.len;
     }
 }
 
@@ -276,6 +330,12 @@ read_string(reader_t *r, str_t *token)
     token->data = r->p;
 
     while (r->p < r->last && *r->p != '"') {
+
+        if (*r->p >= 0x20 && *r->p < 0x7f && *r->p != '\\') {
+            r->p++;
+            continue;
+        }
+
         n = utf8_read(r->p, r->last, &c);
 
         if (n == 0 || c < 0x20) {
@@ -506,8 +566,11 @@ static int
 jansson_valid(str_t text)
 {
     char          *copy;
+    size_t         before;
     json_t        *root;
     json_error_t   error;
+
+    before = used;
 
     copy = memory_get(text.len + 1);
     memcpy(copy, text.data, text.len);
@@ -539,6 +602,11 @@ jansson_valid(str_t text)
                       &error);
     if (root) {
         json_decref(root);
+    }
+
+    used = before;
+
+    if (root) {
         return 1;
     }
 
@@ -554,10 +622,30 @@ jansson_valid(str_t text)
 }
 
 
+/* The same text stands in many a verdict: jansson reads it once. */
+
 int
 json_valid(str_t text)
 {
-    return jansson_valid(text) != 0;
+    uint8_t  *copy;
+
+    for (size_t i = 0; i < ntexts; i++) {
+        if (str_equal(texts[i], text)) {
+            return 1;
+        }
+    }
+
+    if (jansson_valid(text) == 0) {
+        return 0;
+    }
+
+    if (ntexts < TEXTS) {
+        copy = memory_get(text.len);
+        memcpy(copy, text.data, text.len);
+        texts[ntexts++] = (str_t) { copy, text.len };
+    }
+
+    return 1;
 }
 
 
@@ -580,6 +668,22 @@ tree_judge(str_t text, tree_status_e status)
 
 
 size_t
+utf8_points(str_t text, uint32_t *points)
+{
+    size_t          n;
+    const uint8_t  *p, *last;
+
+    last = text.data + text.len;
+
+    for (n = 0, p = text.data; p < last; n++) {
+        p += utf8_read(p, last, &points[n]);
+    }
+
+    return n;
+}
+
+
+size_t
 token_points(str_t token, uint32_t *points)
 {
     size_t          n;
@@ -593,7 +697,14 @@ token_points(str_t token, uint32_t *points)
     for (n = 0, p = token.data; p < last; points[n++] = c) {
 
         if (*p != '\\') {
-            p += utf8_read(p, last, &c);
+
+            if (*p < 0x80) {
+                c = *p++;
+
+            } else {
+                p += utf8_read(p, last, &c);
+            }
+
             continue;
         }
 
@@ -620,20 +731,28 @@ token_points(str_t token, uint32_t *points)
 }
 
 
-size_t
+void
 token_decode(str_t token, str_t *text, int *lone)
 {
-    size_t     n;
+    size_t     i, n;
     text_t     out;
     uint32_t  *points;
+
+    *lone = 0;
+
+    for (i = 0; i < token.len && token.data[i] != '\\'; i++) { }
+
+    if (i == token.len) {
+        *text = token;
+        return;
+    }
 
     points = memory_get((token.len + 1) * sizeof(uint32_t));
     n = token_points(token, points);
 
     text_init(&out, token.len + 1);
-    *lone = 0;
 
-    for (size_t i = 0; i < n && !*lone; i++) {
+    for (i = 0; i < n && !*lone; i++) {
 
         if (points[i] >= 0xd800 && points[i] < 0xe000) {
             *lone = 1;
@@ -644,8 +763,6 @@ token_decode(str_t token, str_t *text, int *lone)
     }
 
     *text = text_str(&out);
-
-    return n;
 }
 
 

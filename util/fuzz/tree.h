@@ -82,17 +82,20 @@ int json_valid(str_t text);
 void tree_write(text_t *out, tree_t *root, uint64_t *seed);
 
 /*
- * Decodes a string token.  Returns the number of its code points; lone is set
+ * Decodes a string token; one without an escape is its own text.  lone is set
  * if there is a surrogate without its other half, and then the text ends
  * before it.
  */
-size_t token_decode(str_t token, str_t *text, int *lone);
+void token_decode(str_t token, str_t *text, int *lone);
 
 /* Is it well-formed UTF-8, NUL and all? */
 int utf8_valid(str_t text);
 
 /* The code points of a string token, surrogate pairs joined. */
 size_t token_points(str_t token, uint32_t *points);
+
+/* The code points of a text that is well-formed. */
+size_t utf8_points(str_t text, uint32_t *points);
 
 int str_equal(str_t one, str_t two);
 

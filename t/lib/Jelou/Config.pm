@@ -223,6 +223,7 @@ sub here {
     $text =~ s/^load_module\s.*\n//mg if $module eq '';
 
     my $files = join '|', qw(load_module include jelou_secret_file
+                             jelou_upstream_secret_file
                              auth_basic_user_file
                              jelou_redis_auth_file
                              jelou_redis_ssl_password_file);
@@ -243,6 +244,10 @@ sub here {
                $1 . (defined $self->{port}{$2} ? "127.0.0.1:$self->{port}{$2}"
                                                : $2)/mgex;
     $text =~ s/^(http \{\n)/$1$temp/m;
+
+    # a name that nobody asks a resolver for
+
+    $text =~ s{^(\s*proxy_pass\s+https://)(?:chatbot|api)\.jelou\.ai}{${1}127.0.0.1}mg;
 
     return "pid $dir/nginx.pid;\nerror_log $self->{log} info;\n$text";
 }

@@ -111,6 +111,10 @@ sub may_break {
 
     return 1 if $try->{c}{filter} eq 'image' && $try->{c}{goes} ne 'nowhere';
 
+    # or has its own trouble with a condition, where the module has had no turn
+
+    return 1 if conditional($try);
+
     return $try->{route}{says} eq 'half'
            && ($try->{c}{reply} eq 'upstream' || loose($try->{c}));
 }

@@ -1,0 +1,494 @@
+
+/*
+ * The delivery of an entry: its event becomes a request, and what comes of that
+ * decides on the entry.
+ */
+
+
+#include "ngx_http_jelou_deliver.h"
+
+
+/* a request on its way, with the texts of its fields */
+
+typedef struct {
+    ngx_http_jelou_deliver_t         deliver;
+    ngx_http_jelou_deliver_room_t   *room;
+
+    u_char                           length[NGX_SIZE_T_LEN];
+    u_char                           id[NGX_HTTP_JELOU_DELIVER_ID_LEN];
+    u_char                           attempt[NGX_INT32_LEN];
+    u_char                           received[NGX_INT64_LEN];
+    u_char                           signature[NGX_HTTP_JELOU_SIGNATURE_LEN];
+} ngx_http_jelou_deliver_flight_t;
+
+
+static ngx_http_jelou_deliver_entry_t *ngx_http_jelou_deliver_entry(
+    ngx_http_jelou_deliver_room_t *room);
+static void ngx_http_jelou_deliver_fetch(ngx_http_jelou_deliver_room_t *room);
+static void ngx_http_jelou_deliver_fetched(
+    ngx_http_jelou_deliver_stream_t *s, void *data, const char *word,
+    redisReply *reply);
+static void ngx_http_jelou_deliver_send_event(
+    ngx_http_jelou_deliver_room_t *room);
+static void ngx_http_jelou_deliver_fields(ngx_http_jelou_deliver_flight_t *f,
+    ngx_http_jelou_deliver_entry_t *e);
+static ngx_int_t ngx_http_jelou_deliver_sign(
+    ngx_http_jelou_deliver_flight_t *f, ngx_http_jelou_deliver_entry_t *e,
+    ngx_http_jelou_key_t *key);
+static void ngx_http_jelou_deliver_done(ngx_http_jelou_deliver_t *d);
+static void ngx_http_jelou_deliver_answered(
+    ngx_http_jelou_deliver_stream_t *s, ngx_uint_t answered);
+static void ngx_http_jelou_deliver_failed_event(
+    ngx_http_jelou_deliver_room_t *room, ngx_http_jelou_deliver_t *d);
+static ngx_msec_t ngx_http_jelou_deliver_delay(
+    ngx_http_jelou_deliver_stream_t *s, ngx_http_jelou_deliver_entry_t *e,
+    time_t retry_after);
+static void ngx_http_jelou_deliver_dead(ngx_http_jelou_deliver_room_t *room,
+    ngx_uint_t reason);
+static void ngx_http_jelou_deliver_died(ngx_http_jelou_deliver_stream_t *s,
+    void *data, const char *word, redisReply *reply);
+static uint64_t ngx_http_jelou_deliver_now(void);
+
+
+static ngx_str_t
+    ngx_http_jelou_deliver_reasons[NGX_HTTP_JELOU_DELIVER_NREASONS] =
+{
+    ngx_null_string,
+    ngx_string("no_event"),
+    ngx_string("too_large"),
+    ngx_string("not_json"),
+    ngx_string("rejected"),
+    ngx_string("attempts")
+};
+
+
+static ngx_http_jelou_deliver_entry_t *
+ngx_http_jelou_deliver_entry(ngx_http_jelou_deliver_room_t *room)
+{
+    return ngx_queue_data(ngx_queue_head(&room->entries),
+                          ngx_http_jelou_deliver_entry_t, queue);
+}
+
+
+static uint64_t
+ngx_http_jelou_deliver_now(void)
+{
+    ngx_time_t  *tp;
+
+    tp = ngx_timeofday();
+
+    return (uint64_t) tp->sec * 1000 + tp->msec;
+}
+
+
+void
+ngx_http_jelou_deliver_event(ngx_http_jelou_deliver_room_t *room)
+{
+    ngx_http_jelou_deliver_entry_t  *e;
+
+    e = ngx_http_jelou_deliver_entry(room);
+
+    if (e->bad) {
+        ngx_http_jelou_deliver_dead(room, e->bad);
+
+    } else if (e->body.data == NULL) {
+        ngx_http_jelou_deliver_fetch(room);
+
+    } else {
+        ngx_http_jelou_deliver_send_event(room);
+    }
+}
+
+
+static void
+ngx_http_jelou_deliver_fetch(ngx_http_jelou_deliver_room_t *room)
+{
+    u_char                            id[NGX_HTTP_JELOU_DELIVER_ID_LEN];
+    u_char                            max[NGX_OFF_T_LEN];
+    ngx_str_t                         words[2];
+    ngx_http_jelou_deliver_entry_t   *e;
+    ngx_http_jelou_deliver_stream_t  *s;
+
+    s = room->stream;
+    e = ngx_http_jelou_deliver_entry(room);
+
+    words[0].data = max;
+    words[0].len = ngx_sprintf(max, "%O", s->conf->max_size) - max;
+
+    words[1].data = id;
+    words[1].len = ngx_http_jelou_deliver_id(id, e->ms, e->seq) - id;
+
+    if (ngx_http_jelou_deliver_call(s, "get", 2, words,
+                                    ngx_http_jelou_deliver_fetched, room)
+        != NGX_OK)
+    {
+        ngx_http_jelou_deliver_fetched(s, room, NULL, NULL);
+    }
+}
+
+
+static void
+ngx_http_jelou_deliver_fetched(ngx_http_jelou_deliver_stream_t *s, void *data,
+    const char *word, redisReply *reply)
+{
+    ngx_http_jelou_deliver_room_t *room = data;
+
+    ngx_int_t                        rc;
+    ngx_str_t                        name;
+    redisReply                      *list, *entry;
+    ngx_http_jelou_deliver_entry_t  *e;
+
+    if (room->lost) {
+        ngx_http_jelou_deliver_room_done(room);
+        return;
+    }
+
+    e = ngx_http_jelou_deliver_entry(room);
+    rc = NGX_ERROR;
+
+    if (reply && ngx_strcmp(word, "ok") == 0 && reply->elements == 2
+        && reply->element[1]->type == REDIS_REPLY_ARRAY)
+    {
+        list = reply->element[1];
+
+        if (list->elements == 0) {
+
+            /* somebody has deleted it: there is nothing to deliver */
+
+            ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
+                          "jelou: entry %uL-%uL is not in stream \"%V\" any "
+                          "more", e->ms, e->seq, &s->name);
+
+            ngx_http_jelou_deliver_ack(s, e);
+            ngx_http_jelou_deliver_room_done(room);
+            return;
+        }
+
+        entry = list->element[0];
+
+        if (entry->type == REDIS_REPLY_ARRAY && entry->elements == 2) {
+            rc = ngx_http_jelou_deliver_fill(s, e, entry->element[1], &name);
+        }
+    }
+
+    if (rc != NGX_OK || (e->bad == 0 && e->body.data == NULL)) {
+        ngx_http_jelou_deliver_room_wait(room, NGX_HTTP_JELOU_DELIVER_AGAIN);
+        return;
+    }
+
+    ngx_http_jelou_deliver_event(room);
+}
+
+
+static void
+ngx_http_jelou_deliver_send_event(ngx_http_jelou_deliver_room_t *room)
+{
+    ngx_http_jelou_deliver_entry_t    *e;
+    ngx_http_jelou_deliver_flight_t   *f;
+    ngx_http_jelou_deliver_stream_t   *s;
+
+    s = room->stream;
+    e = ngx_http_jelou_deliver_entry(room);
+
+    f = ngx_alloc(sizeof(ngx_http_jelou_deliver_flight_t), ngx_cycle->log);
+
+    if (f == NULL) {
+        ngx_http_jelou_deliver_room_wait(room, NGX_HTTP_JELOU_DELIVER_AGAIN);
+        return;
+    }
+
+    ngx_memzero(&f->deliver, sizeof(ngx_http_jelou_deliver_t));
+
+    f->room = room;
+
+    f->deliver.location = &s->conf->location;
+    f->deliver.uri = s->conf->uri;
+    f->deliver.body = e->body;
+    f->deliver.handler = ngx_http_jelou_deliver_done;
+    f->deliver.data = f;
+
+    ngx_http_jelou_deliver_fields(f, e);
+
+    if ((s->conf->key
+         && ngx_http_jelou_deliver_sign(f, e, s->conf->key) != NGX_OK)
+        || ngx_http_jelou_deliver_request(&f->deliver) != NGX_OK)
+    {
+        ngx_free(f);
+        ngx_http_jelou_deliver_room_wait(room, NGX_HTTP_JELOU_DELIVER_AGAIN);
+    }
+}
+
+
+static void
+ngx_http_jelou_deliver_fields(ngx_http_jelou_deliver_flight_t *f,
+    ngx_http_jelou_deliver_entry_t *e)
+{
+    ngx_str_t  *field;
+
+    field = f->deliver.fields;
+
+    if (e->cloud) {
+        ngx_str_set(&field[NGX_HTTP_JELOU_DELIVER_TYPE],
+                    "application/cloudevents+json");
+
+    } else {
+        ngx_str_set(&field[NGX_HTTP_JELOU_DELIVER_TYPE], "application/json");
+    }
+
+    field[NGX_HTTP_JELOU_DELIVER_LENGTH].data = f->length;
+    field[NGX_HTTP_JELOU_DELIVER_LENGTH].len =
+        ngx_sprintf(f->length, "%uz", e->body.len) - f->length;
+
+    field[NGX_HTTP_JELOU_DELIVER_ID].data = f->id;
+    field[NGX_HTTP_JELOU_DELIVER_ID].len =
+        ngx_http_jelou_deliver_id(f->id, e->ms, e->seq) - f->id;
+
+    field[NGX_HTTP_JELOU_DELIVER_ATTEMPT].data = f->attempt;
+    field[NGX_HTTP_JELOU_DELIVER_ATTEMPT].len =
+        ngx_sprintf(f->attempt, "%uD", e->attempts + 1) - f->attempt;
+
+    if (e->received) {
+        field[NGX_HTTP_JELOU_DELIVER_RECEIVED].data = f->received;
+        field[NGX_HTTP_JELOU_DELIVER_RECEIVED].len =
+            ngx_sprintf(f->received, "%uL", e->received) - f->received;
+    }
+}
+
+
+static ngx_int_t
+ngx_http_jelou_deliver_sign(ngx_http_jelou_deliver_flight_t *f,
+    ngx_http_jelou_deliver_entry_t *e, ngx_http_jelou_key_t *key)
+{
+    u_char        digest[NGX_HTTP_JELOU_DIGEST_LEN], *p;
+    ngx_buf_t     b;
+    ngx_chain_t   cl;
+    ngx_str_t    *field;
+
+    ngx_memzero(&b, sizeof(ngx_buf_t));
+
+    b.pos = e->body.data;
+    b.last = e->body.data + e->body.len;
+    b.memory = 1;
+
+    cl.buf = &b;
+    cl.next = NULL;
+
+    if (ngx_http_jelou_hmac(key, &cl, digest, ngx_cycle->log) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    p = ngx_cpymem(f->signature, "sha256=", sizeof("sha256=") - 1);
+    (void) ngx_hex_dump(p, digest, NGX_HTTP_JELOU_DIGEST_LEN);
+
+    field = &f->deliver.fields[NGX_HTTP_JELOU_DELIVER_SIGNATURE];
+    field->data = f->signature;
+    field->len = NGX_HTTP_JELOU_SIGNATURE_LEN;
+
+    return NGX_OK;
+}
+
+
+/*
+ * A 2xx answer that has come to its end: the application has the event.  A 4xx
+ * answer of its own: it will not take it, but for those that ask for patience.
+ * Anything else says that it could not.
+ */
+
+static void
+ngx_http_jelou_deliver_done(ngx_http_jelou_deliver_t *d)
+{
+    ngx_uint_t                        status, own;
+    ngx_http_jelou_deliver_room_t    *room;
+    ngx_http_jelou_deliver_entry_t   *e;
+    ngx_http_jelou_deliver_flight_t  *f;
+    ngx_http_jelou_deliver_stream_t  *s;
+
+    f = d->data;
+    room = f->room;
+    s = room->stream;
+    e = ngx_http_jelou_deliver_entry(room);
+
+    own = (d->whole && !d->refused);
+    status = own ? d->status : 0;
+
+    ngx_http_jelou_deliver_answered(s, own);
+
+    if (status >= 200 && status < 300) {
+        ngx_http_jelou_deliver_ack(s, e);
+        ngx_http_jelou_deliver_room_done(room);
+
+    } else if (room->lost) {
+        ngx_http_jelou_deliver_room_done(room);
+
+    } else {
+        e->last = ngx_http_jelou_deliver_now();
+        e->first = e->first ? e->first : e->last;
+        e->status = status & 0x3ff;
+        e->attempts++;
+
+        if (status >= 400 && status < 500 && status != 408 && status != 425
+            && status != 429)
+        {
+            ngx_http_jelou_deliver_dead(room, NGX_HTTP_JELOU_DELIVER_REJECTED);
+
+        } else if (e->attempts >= s->conf->attempts) {
+            ngx_http_jelou_deliver_dead(room, NGX_HTTP_JELOU_DELIVER_ATTEMPTS);
+
+        } else {
+            ngx_http_jelou_deliver_failed_event(room, d);
+        }
+    }
+
+    ngx_free(f);
+}
+
+
+/* The first answer after many deliveries without one. */
+
+static void
+ngx_http_jelou_deliver_answered(ngx_http_jelou_deliver_stream_t *s,
+    ngx_uint_t answered)
+{
+    if (!answered) {
+        s->silent++;
+        return;
+    }
+
+    if (s->silent) {
+        s->silent = 0;
+        ngx_http_jelou_deliver_rooms_wake(s);
+    }
+}
+
+
+static void
+ngx_http_jelou_deliver_failed_event(ngx_http_jelou_deliver_room_t *room,
+    ngx_http_jelou_deliver_t *d)
+{
+    u_char                            id[NGX_HTTP_JELOU_DELIVER_ID_LEN];
+    u_char                            text[4 * (NGX_INT64_LEN + 1)];
+    ngx_str_t                         words[2];
+    ngx_http_jelou_deliver_entry_t   *e;
+    ngx_http_jelou_deliver_stream_t  *s;
+
+    s = room->stream;
+    e = ngx_http_jelou_deliver_entry(room);
+
+    words[0].data = id;
+    words[0].len = ngx_http_jelou_deliver_id(id, e->ms, e->seq) - id;
+
+    words[1].data = text;
+    words[1].len = ngx_sprintf(text, "%uD %uL %uL %ui", e->attempts, e->first,
+                               e->last, (ngx_uint_t) e->status)
+                   - text;
+
+    /* if this does not get there, a crash forgets one attempt */
+
+    (void) ngx_http_jelou_deliver_call(s, "fail", 2, words, NULL, NULL);
+
+    ngx_http_jelou_deliver_room_wait(room,
+                        ngx_http_jelou_deliver_delay(s, e, d->retry_after));
+}
+
+
+/* It doubles each time; what many do at once is spread over half of it. */
+
+static ngx_msec_t
+ngx_http_jelou_deliver_delay(ngx_http_jelou_deliver_stream_t *s,
+    ngx_http_jelou_deliver_entry_t *e, time_t retry_after)
+{
+    uint32_t    i;
+    ngx_msec_t  delay;
+
+    delay = s->conf->retry;
+
+    for (i = 1; i < e->attempts && delay < s->conf->retry_max; i++) {
+        delay *= 2;
+    }
+
+    delay = ngx_min(delay, s->conf->retry_max);
+    delay -= ngx_random() % (delay / 2 + 1);
+
+    if (retry_after > 0) {
+        retry_after = ngx_min(retry_after, NGX_HTTP_JELOU_DELIVER_LATEST);
+        delay = ngx_max(delay, (ngx_msec_t) retry_after * 1000);
+    }
+
+    return delay;
+}
+
+
+static void
+ngx_http_jelou_deliver_dead(ngx_http_jelou_deliver_room_t *room,
+    ngx_uint_t reason)
+{
+    u_char                            id[NGX_HTTP_JELOU_DELIVER_ID_LEN];
+    u_char                            numbers[4][NGX_INT64_LEN];
+    ngx_str_t                         words[7];
+    ngx_http_jelou_deliver_entry_t   *e;
+    ngx_http_jelou_deliver_stream_t  *s;
+
+    s = room->stream;
+    e = ngx_http_jelou_deliver_entry(room);
+
+    e->bad = reason & 7;
+
+    ngx_http_jelou_deliver_drop(s, e);
+
+    if (s->conf->remove) {
+        ngx_str_set(&words[0], "1");
+
+    } else {
+        ngx_str_set(&words[0], "0");
+    }
+
+    words[1].data = id;
+    words[1].len = ngx_http_jelou_deliver_id(id, e->ms, e->seq) - id;
+    words[2] = ngx_http_jelou_deliver_reasons[reason];
+    words[3].data = numbers[0];
+    words[3].len = ngx_sprintf(numbers[0], "%ui", (ngx_uint_t) e->status)
+                   - numbers[0];
+    words[4].data = numbers[1];
+    words[4].len = ngx_sprintf(numbers[1], "%uD", e->attempts) - numbers[1];
+    words[5].data = numbers[2];
+    words[5].len = ngx_sprintf(numbers[2], "%uL", e->first) - numbers[2];
+    words[6].data = numbers[3];
+    words[6].len = ngx_sprintf(numbers[3], "%uL", e->last) - numbers[3];
+
+    if (ngx_http_jelou_deliver_call(s, "dead", 7, words,
+                                    ngx_http_jelou_deliver_died, room)
+        != NGX_OK)
+    {
+        ngx_http_jelou_deliver_died(s, room, NULL, NULL);
+    }
+}
+
+
+/* The room waits for this: what is behind it comes after it, or not at all. */
+
+static void
+ngx_http_jelou_deliver_died(ngx_http_jelou_deliver_stream_t *s, void *data,
+    const char *word, redisReply *reply)
+{
+    ngx_http_jelou_deliver_room_t *room = data;
+
+    ngx_http_jelou_deliver_entry_t  *e;
+
+    e = ngx_http_jelou_deliver_entry(room);
+
+    if (reply == NULL && !room->lost) {
+        ngx_http_jelou_deliver_room_wait(room, NGX_HTTP_JELOU_DELIVER_AGAIN);
+        return;
+    }
+
+    if (reply && ngx_strcmp(word, "ok") == 0) {
+        ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
+                      "jelou: entry %uL-%uL of stream \"%V\" is a dead letter: "
+                      "%V, status: %ui, attempts: %uD",
+                      e->ms, e->seq, &s->name,
+                      &ngx_http_jelou_deliver_reasons[e->bad],
+                      (ngx_uint_t) e->status, e->attempts);
+    }
+
+    ngx_http_jelou_deliver_room_done(room);
+}
