@@ -62,7 +62,8 @@ typedef struct {
     ngx_uint_t                    maxlen;    /* drop beyond; 0: no limit */
     time_t                        dedup;     /* seconds; 0: off */
     ngx_http_complex_value_t     *dedup_key; /* NULL: the default */
-    ngx_str_t                     fixed;     /* the script's constant words */
+    ngx_str_t                     fixed;     /* the script's constant words, */
+    ngx_str_t                     trims;     /*   and with maxlen */
     ngx_str_t                     format;
 
     ngx_msec_t                    connect_timeout;

@@ -14,6 +14,10 @@
 
 #define NGX_HTTP_JELOU_REDIS_KEY  "jelou-id:"
 
+/* of so many events, one trims the stream */
+
+#define NGX_HTTP_JELOU_REDIS_TRIM    16
+
 /* as nginx makes $request_id, but for many requests at once */
 
 #define NGX_HTTP_JELOU_REDIS_ID_LEN  16
@@ -30,6 +34,8 @@ typedef struct {
 } ngx_http_jelou_redis_field_t;
 
 
+static ngx_int_t ngx_http_jelou_redis_fixed(ngx_conf_t *cf,
+    ngx_http_jelou_redis_loc_conf_t *conf, ngx_uint_t keep, ngx_str_t *text);
 static void ngx_http_jelou_redis_raw(ngx_http_jelou_redis_ctx_t *ctx,
     ngx_str_t *text);
 static void ngx_http_jelou_redis_word(ngx_http_jelou_redis_ctx_t *ctx,
@@ -208,11 +214,7 @@ ngx_int_t
 ngx_http_jelou_redis_command_fixed(ngx_conf_t *cf,
     ngx_http_jelou_redis_loc_conf_t *conf)
 {
-    u_char                        *p;
-    u_char                         ttl[NGX_INT_T_LEN], limit[NGX_INT_T_LEN],
-                                   maxlen[NGX_INT_T_LEN];
-    ngx_http_jelou_loc_conf_t     *jlcf;
-    ngx_http_jelou_redis_piece_t   pieces[5];
+    ngx_http_jelou_loc_conf_t  *jlcf;
 
     static const ngx_str_t  formats[] = {
         ngx_string("event"), ngx_string("raw"), ngx_string("cloudevents")
@@ -221,6 +223,26 @@ ngx_http_jelou_redis_command_fixed(ngx_conf_t *cf,
     jlcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_jelou_module);
 
     conf->format = formats[jlcf->format];
+
+    if (ngx_http_jelou_redis_fixed(cf, conf, 0, &conf->fixed) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_jelou_redis_fixed(cf, conf, conf->maxlen, &conf->trims);
+}
+
+
+static ngx_int_t
+ngx_http_jelou_redis_fixed(ngx_conf_t *cf,
+    ngx_http_jelou_redis_loc_conf_t *conf, ngx_uint_t keep, ngx_str_t *text)
+{
+    u_char                        *p;
+    u_char                         ttl[NGX_INT_T_LEN], limit[NGX_INT_T_LEN],
+                                   maxlen[NGX_INT_T_LEN];
+    ngx_http_jelou_loc_conf_t     *jlcf;
+    ngx_http_jelou_redis_piece_t   pieces[5];
+
+    jlcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_jelou_module);
 
     ngx_memzero(pieces, sizeof(pieces));
 
@@ -232,9 +254,9 @@ ngx_http_jelou_redis_command_fixed(ngx_conf_t *cf,
         pieces[1].len = ngx_sprintf(limit, "%ui", conf->limit) - limit;
     }
 
-    if (conf->maxlen) {
+    if (keep) {
         pieces[2].data = maxlen;
-        pieces[2].len = ngx_sprintf(maxlen, "%ui", conf->maxlen) - maxlen;
+        pieces[2].len = ngx_sprintf(maxlen, "%ui", keep) - maxlen;
     }
 
     pieces[3].data = jlcf->schema.endpoint->name.data;
@@ -248,8 +270,8 @@ ngx_http_jelou_redis_command_fixed(ngx_conf_t *cf,
         return NGX_ERROR;
     }
 
-    conf->fixed.data = p;
-    conf->fixed.len = ngx_http_jelou_redis_pieces_write(p, pieces, 5) - p;
+    text->data = p;
+    text->len = ngx_http_jelou_redis_pieces_write(p, pieces, 5) - p;
 
     return NGX_OK;
 }
@@ -334,6 +356,7 @@ ngx_http_jelou_redis_script(ngx_http_jelou_redis_ctx_t *ctx, ngx_str_t *stream)
     u_char                            *p;
     ngx_int_t                          rc;
     ngx_str_t                          key;
+    ngx_uint_t                         trims;
     ngx_http_jelou_event_t            *event;
     ngx_http_jelou_redis_outcome_t    *outcome;
     ngx_http_jelou_redis_main_conf_t  *rmcf;
@@ -385,7 +408,13 @@ ngx_http_jelou_redis_script(ngx_http_jelou_redis_ctx_t *ctx, ngx_str_t *stream)
     }
 
     ngx_http_jelou_redis_word(ctx, ctx->value, p - ctx->value);
-    ngx_http_jelou_redis_raw(ctx, &ctx->conf->fixed);
+
+    /* Redis trims by a hundred entries or so: each event would ask in vain */
+
+    trims = outcome->maxlen && ngx_random() % NGX_HTTP_JELOU_REDIS_TRIM == 0;
+
+    ngx_http_jelou_redis_raw(ctx, trims ? &ctx->conf->trims
+                                        : &ctx->conf->fixed);
 
     return NGX_OK;
 }
