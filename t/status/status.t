@@ -135,6 +135,12 @@ server {
         jelou_reply     upstream;
         proxy_pass      http://app;
     }
+    location = /signing {
+        jelou_endpoint         incoming_message;
+        jelou_secret           "$Jelou::Secret";
+        jelou_upstream_secret  "\$http_x_key";
+        proxy_pass             http://app;
+    }
     location = /too-large {
         jelou_endpoint  incoming_message;
         jelou_secret    "$Jelou::Secret";
@@ -452,6 +458,17 @@ for my $case ([500, 'upstream_failed'], [302, 'upstream_failed'],
     sent(post($event, @in), 'incoming_message', $result, body => length $event,
          event => length $event, secret => 1);
 }
+
+my $signed = event(id => '"signed"');
+
+sent(post($signed, path => '/signing'), 'incoming_message', 'upstream_secret_missing',
+     body => length $signed, secret => 1);
+
+$upstream->expect(401);
+
+sent(post($signed, path => '/signing', headers => ['X-Key: of-sixteen-bytes-']),
+     'incoming_message', 'upstream_signature_refused', body => length $signed,
+     event => length $signed, secret => 1);
 
 for my $cut (0, 1) {
     $upstream->expect("HTTP/1.1 200 OK\nContent-Length: 9\n\n" =~ s/\n/\r\n/gr
