@@ -12,6 +12,11 @@ use Test::More;
 use lib 't/lib';
 use Jelou::Config qw($Root slurp spew);
 
+# They build for the nginx that is installed.
+
+plan skip_all => 'the nginx is not the one that is installed'
+    if $ENV{TEST_NGINX_BINARY} ne '/usr/sbin/nginx';
+
 my $config = Jelou::Config->new('scripts');
 my $dir    = $config->dir;
 my $module = $config->path('ngx_http_jelou_module.so');
