@@ -205,6 +205,7 @@ END
         qw(Room_ID project-id project_id_ Project Events event\\u0000
            pro\\ud800ect_id Data), 'Event ', "ev\xc3\xa9nt", ''),
     with('"x":{"Event":1}'),
+    with('"contact":{"Event":1,"id":"u-1"}'),
 ]
 
 

@@ -23,8 +23,8 @@ sub media {
 }
 
 
-# in_all(TEXT): the messages in which it can stand, each on its own, and one
-# with strings around it that are left out
+# in_all(TEXT): the messages in which it can stand, each on its own, one with
+# strings around it that are left out, and one behind a name in escapes
 
 sub in_all {
     my $text = shift;
@@ -37,6 +37,8 @@ sub in_all {
             media('document', filename => $text)),
         [event(content => qq({"x":"$text","body":"$text","y":["$text"]}),
                bot_id => qq("b-1","z":{"$text":"$text"})),
+         event(content => qq({"body":"$text"}))],
+        [event(content => qq({"\\u0062ody":"$text"})),
          event(content => qq({"body":"$text"}))],
     );
 }

@@ -50,7 +50,9 @@ sub text { return "a-personal-text-" . ('of-' x 10) . shift }
 sub message {
     my $filler = 'x' x 400_000;
 
-    return event(content => '{"body":"' . $filler . text(shift) . $filler
+    # an escape: the parser decodes a copy
+
+    return event(content => '{"body":"\\n' . $filler . text(shift) . $filler
                  . '"}');
 }
 
