@@ -99,6 +99,7 @@ my $id = add('{"dead":1}');
 
 $redis->command('XGROUP', 'CREATE', 'events', 'other', '$');
 $app->wait(1);
+$app->run('it is acknowledged', sub { pending() == 0 });
 
 $redis->command('XCLAIM', 'events', 'app', 'somebody', 0, $id, 'FORCE', 'IDLE', 100_000);
 @all = $app->wait(1);
