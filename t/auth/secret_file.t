@@ -134,7 +134,7 @@ our @Odd = (
      qq(${event}project_id": must not be repeated)],
     (map { [event(project_id => $_), $D, '422 INVALID_EVENT /project_id',
             qq(${event}project_id": must be a string)] }
-         '{"a":"p-1"}', '{"project_id":"p-1"}', '["p-1"]', 'null'),
+         '{"a":"p-1"}', '{"project_id":"p-1"}', '["p-1"]', 'null,"x":"p-1"', '1,"x":"p-1"'),
     [event(project_id => '"p-1","x":[{"project_id":"p-2"}]', room_id => undef),
      $A, '422 INVALID_EVENT /room_id', qq(${event}room_id": is required)],
     ['not JSON', $D, '400 INVALID_JSON', "$json 1 of 8"],
@@ -145,6 +145,7 @@ our @Odd = (
      event(project_id => '"p-1","project_id":"p-2"'),
      event(project_id => '"p-1\u0000"'), 'not JSON', '',
      event(project_id => '{"a":"p-1"}'), event(project_id => '["p-1"]'),
+     event(project_id => 'null,"x":"p-1"'),
      '{"project_id":"p-1"'),
     [event(room_id => undef), $D],
     [event(room_id => undef), $C],
