@@ -18,7 +18,10 @@ my $port = $Jelou::Port{SERVER};
 # Ports below 55535: the servers of a cluster speak to each other on the one that
 # is 10000 above.
 
-my @ports = map { 30000 + ($$ % 200) * 10 + $_ } 0 .. 5;
+# and the cluster's own ports are 10,000 above: below those that the system gives
+# to connections
+
+my @ports = map { 10100 + ($$ % 150) * 10 + $_ } 0 .. 5;
 
 my @redis = map {
     Jelou::Redis->start(port => $ports[$_], name => "node-$_", config => [

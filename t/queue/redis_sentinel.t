@@ -13,7 +13,7 @@ use Jelou::Server;
 use Time::HiRes qw(sleep time);
 
 my $port = $Jelou::Port{SERVER};
-my @port = map { 31000 + ($$ % 200) * 10 + $_ } 0 .. 5;
+my @port = map { 12100 + ($$ % 150) * 10 + $_ } 0 .. 5;
 
 my @common = ('appendonly yes', 'appendfsync always', 'repl-diskless-sync-delay 0',
               'min-replicas-to-write 1', 'min-replicas-max-lag 1', 'repl-ping-replica-period 1');
