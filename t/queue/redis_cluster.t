@@ -15,11 +15,8 @@ use Time::HiRes qw(sleep time);
 
 my $port = $Jelou::Port{SERVER};
 
-# Ports below 55535: the servers of a cluster speak to each other on the one that
-# is 10000 above.
-
-# and the cluster's own ports are 10,000 above: below those that the system gives
-# to connections
+# The servers of a cluster speak to each other on the port that is 10000 above:
+# both are below those that the system gives to connections.
 
 my @ports = map { 10100 + ($$ % 150) * 10 + $_ } 0 .. 5;
 
