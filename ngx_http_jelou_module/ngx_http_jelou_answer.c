@@ -125,7 +125,8 @@ ngx_http_jelou_signature_refused(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    ctx->error = ngx_http_jelou_error(NGX_HTTP_JELOU_UPSTREAM_SIGNATURE_REFUSED);
+    ctx->error = ngx_http_jelou_error(
+                                   NGX_HTTP_JELOU_UPSTREAM_SIGNATURE_REFUSED);
 
     ngx_log_error(ctx->error->level, r->connection->log, 0,
                   "jelou: %V: status 401 from the content handler, which has "

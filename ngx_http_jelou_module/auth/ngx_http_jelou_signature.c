@@ -222,6 +222,14 @@ ngx_http_jelou_signature_parse(ngx_str_t *value, u_char *digest)
 }
 
 
+void
+ngx_http_jelou_signature_write(u_char *dst, u_char *digest)
+{
+    dst = ngx_cpymem(dst, "sha256=", sizeof("sha256=") - 1);
+    (void) ngx_hex_dump(dst, digest, NGX_HTTP_JELOU_DIGEST_LEN);
+}
+
+
 ngx_uint_t
 ngx_http_jelou_digest_equal(u_char *one, u_char *two)
 {

@@ -57,6 +57,11 @@ ngx_int_t ngx_http_jelou_sha256(ngx_chain_t *body, u_char *digest,
  */
 ngx_int_t ngx_http_jelou_signature_parse(ngx_str_t *value, u_char *digest);
 
+/*
+ * Writes the header's value for a digest, NGX_HTTP_JELOU_SIGNATURE_LEN bytes.
+ */
+void ngx_http_jelou_signature_write(u_char *dst, u_char *digest);
+
 /* Returns 1 if the digests are equal, in a time that does not tell where. */
 ngx_uint_t ngx_http_jelou_digest_equal(u_char *one, u_char *two);
 

@@ -508,7 +508,7 @@ ngx_http_jelou_deliver_replied(ngx_http_jelou_redis_cmd_t *cmd,
         ngx_http_jelou_deliver_ask(s);
         word = NULL;
 
-    } else 
+    } else
     if (word == NULL) {
         ngx_http_jelou_deliver_failed(c, result, reply);
     }

@@ -259,7 +259,7 @@ static ngx_int_t
 ngx_http_jelou_deliver_sign(ngx_http_jelou_deliver_flight_t *f,
     ngx_http_jelou_deliver_entry_t *e, ngx_http_jelou_key_t *key)
 {
-    u_char        digest[NGX_HTTP_JELOU_DIGEST_LEN], *p;
+    u_char        digest[NGX_HTTP_JELOU_DIGEST_LEN];
     ngx_buf_t     b;
     ngx_chain_t   cl;
     ngx_str_t    *field;
@@ -277,8 +277,7 @@ ngx_http_jelou_deliver_sign(ngx_http_jelou_deliver_flight_t *f,
         return NGX_ERROR;
     }
 
-    p = ngx_cpymem(f->signature, "sha256=", sizeof("sha256=") - 1);
-    (void) ngx_hex_dump(p, digest, NGX_HTTP_JELOU_DIGEST_LEN);
+    ngx_http_jelou_signature_write(f->signature, digest);
 
     field = &f->deliver.fields[NGX_HTTP_JELOU_DELIVER_SIGNATURE];
     field->data = f->signature;

@@ -277,7 +277,7 @@ static ngx_int_t
 ngx_http_jelou_forward_sign(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx,
     ngx_http_jelou_forward_t *f)
 {
-    u_char     digest[NGX_HTTP_JELOU_DIGEST_LEN], *p;
+    u_char     digest[NGX_HTTP_JELOU_DIGEST_LEN];
     ngx_int_t  rc;
     ngx_str_t  project;
 
@@ -296,8 +296,7 @@ ngx_http_jelou_forward_sign(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx,
         return NGX_ERROR;
     }
 
-    p = ngx_cpymem(f->signature, "sha256=", sizeof("sha256=") - 1);
-    (void) ngx_hex_dump(p, digest, NGX_HTTP_JELOU_DIGEST_LEN);
+    ngx_http_jelou_signature_write(f->signature, digest);
 
     return NGX_OK;
 }
