@@ -10,19 +10,24 @@
 
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 
 #include "core.h"
-
-#include <errno.h>
-#include <stdlib.h>
 
 #include "ngx_http_jelou_redis_outcome.h"
 #include "ngx_http_jelou_redis_pipeline.h"
 
 
 #define NCOMMANDS  96         /* more than a ring is made for */
-#define NESTED     8          /* what hiredis reads, and no deeper */
+
+/* Arrays within each other that hiredis reads: since 1.0 it sets no bound. */
+
+#if (HIREDIS_MAJOR >= 1)
+#define NESTED     UINT_MAX
+#else
+#define NESTED     8
+#endif
 
 
 typedef enum {
@@ -133,6 +138,7 @@ read_answer(str_t in, size_t at, unsigned depth)
 
     a.type = in.data[at++];
     a.verdict = strchr("+-:$*", a.type) && a.type
+                && (a.type != '*' || depth < NESTED)
                 ? read_line(in, &at, &line) : WRONG;
 
     if (a.verdict != WHOLE || a.type == '+' || a.type == '-') {
@@ -166,11 +172,6 @@ read_answer(str_t in, size_t at, unsigned depth)
         a.text.len = n;
         a.odd = in.data[at + n] != '\r' || in.data[at + n + 1] != '\n';
         a.end = at + n + 2;
-        return a;
-    }
-
-    if (depth == NESTED) {
-        a.verdict = WRONG;
         return a;
     }
 
