@@ -33,6 +33,11 @@
 
 #define NGX_HTTP_JELOU_DELIVER_ASK     1000
 
+/* the consumer that has the lease; without one, what workers are called by
+   begins with it, and it has what they have given back */
+
+#define NGX_HTTP_JELOU_DELIVER_CONSUMER  "nginx"
+
 /* without a lease: an entry that nobody has renewed for so long is claimed */
 
 #define NGX_HTTP_JELOU_DELIVER_IDLE    60000
@@ -200,6 +205,8 @@ struct ngx_http_jelou_deliver_stream_s {
     ngx_event_t                          again;
     ngx_http_jelou_redis_cmd_t          *bell;   /* that waits for an entry */
     ngx_msec_t                           beaten; /* when, last */
+    ngx_msec_t                           tidied;
+    ngx_msec_t                           failed; /* when a call had no reply */
     ngx_msec_t                           stopping;   /* since when */
 
     uint32_t                             said;   /* what, by its hash */
@@ -290,7 +297,10 @@ void ngx_http_jelou_deliver_room_done(ngx_http_jelou_deliver_room_t *room);
 void ngx_http_jelou_deliver_room_wait(ngx_http_jelou_deliver_room_t *room,
     ngx_msec_t delay);
 
-/* Forgets all entries but those on their way, which become lost. */
+/* Forgets all entries but those on their way. */
+void ngx_http_jelou_deliver_rooms_forget(ngx_http_jelou_deliver_stream_t *s);
+
+/* Likewise, and those on their way become lost. */
 void ngx_http_jelou_deliver_rooms_lose(ngx_http_jelou_deliver_stream_t *s);
 
 /* All that wait since an application did not answer need not wait so long. */

@@ -588,17 +588,11 @@ ngx_http_jelou_deliver_rooms_wake(ngx_http_jelou_deliver_stream_t *s)
 }
 
 
-/*
- * A busy room keeps its first entry, under no name: what is read of this room
- * now begins another one.
- */
-
 void
-ngx_http_jelou_deliver_rooms_lose(ngx_http_jelou_deliver_stream_t *s)
+ngx_http_jelou_deliver_rooms_forget(ngx_http_jelou_deliver_stream_t *s)
 {
-    ngx_queue_t                    *q, *next;
-    ngx_rbtree_node_t              *node;
-    ngx_http_jelou_deliver_room_t  *room;
+    ngx_queue_t        *q, *next;
+    ngx_rbtree_node_t  *node;
 
     for (q = ngx_queue_head(&s->ready);
          q != ngx_queue_sentinel(&s->ready);
@@ -621,6 +615,23 @@ ngx_http_jelou_deliver_rooms_lose(ngx_http_jelou_deliver_stream_t *s)
                  ngx_rbtree_data(node, ngx_http_jelou_deliver_room_t, due));
     }
 
+    ngx_http_jelou_deliver_due_set(s);
+}
+
+
+/*
+ * A busy room keeps its first entry, under no name: what is read of this room
+ * now begins another one.
+ */
+
+void
+ngx_http_jelou_deliver_rooms_lose(ngx_http_jelou_deliver_stream_t *s)
+{
+    ngx_queue_t                    *q;
+    ngx_http_jelou_deliver_room_t  *room;
+
+    ngx_http_jelou_deliver_rooms_forget(s);
+
     for (q = ngx_queue_head(&s->busy);
          q != ngx_queue_sentinel(&s->busy);
          q = ngx_queue_next(q))
@@ -640,8 +651,6 @@ ngx_http_jelou_deliver_rooms_lose(ngx_http_jelou_deliver_stream_t *s)
         ngx_http_jelou_deliver_entries_free(room,
                              ngx_queue_next(ngx_queue_head(&room->entries)));
     }
-
-    ngx_http_jelou_deliver_due_set(s);
 }
 
 
