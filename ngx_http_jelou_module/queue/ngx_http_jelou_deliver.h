@@ -361,8 +361,11 @@ void ngx_http_jelou_deliver_say(ngx_http_jelou_deliver_stream_t *s,
 
 /* ngx_http_jelou_deliver_json.c */
 
-/* Whether a text is JSON. */
-ngx_uint_t ngx_http_jelou_deliver_json(u_char *p, u_char *last);
+/*
+ * Whether a text is JSON, an object or an array.  Returns NGX_OK, NGX_DECLINED,
+ * or NGX_ERROR, with a log line, if that could not be found out.
+ */
+ngx_int_t ngx_http_jelou_deliver_json(ngx_str_t *text, ngx_log_t *log);
 
 
 #endif /* _NGX_HTTP_JELOU_DELIVER_H_INCLUDED_ */

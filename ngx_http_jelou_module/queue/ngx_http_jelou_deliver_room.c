@@ -248,7 +248,8 @@ static ngx_int_t
 ngx_http_jelou_deliver_fill_body(ngx_http_jelou_deliver_stream_t *s,
     ngx_http_jelou_deliver_entry_t *e, ngx_str_t *body, ngx_str_t *project)
 {
-    u_char  *p;
+    u_char     *p;
+    ngx_int_t   rc;
 
     if (e->bad != NGX_HTTP_JELOU_DELIVER_GOOD || body->data == NULL) {
         return NGX_OK;
@@ -259,7 +260,13 @@ ngx_http_jelou_deliver_fill_body(ngx_http_jelou_deliver_stream_t *s,
         return NGX_OK;
     }
 
-    if (!ngx_http_jelou_deliver_json(body->data, body->data + body->len)) {
+    rc = ngx_http_jelou_deliver_json(body, ngx_cycle->log);
+
+    if (rc == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    if (rc == NGX_DECLINED) {
         e->bad = NGX_HTTP_JELOU_DELIVER_NOT_JSON;
         return NGX_OK;
     }
