@@ -2,12 +2,6 @@
 /*
  * Which server takes a command: the one that took the last one, until it is
  * gone or says that it cannot; then the next one of the group.
- *
- * The group's own peer.get() and peer.free() are asked, for one server after
- * the other, as nginx's upstream does it; that is a walk.  They want a request
- * of HTTP, which a walk has one of its own of: an event's may end before.
- * What a server answers to commands is never said to peer.free(), only whether
- * it could be connected to, and has answered what is sent first.
  */
 
 
@@ -23,21 +17,11 @@ static void ngx_http_jelou_redis_again_handler(ngx_event_t *ev);
 static void ngx_http_jelou_redis_waiting_fail(
     ngx_http_jelou_redis_target_t *target);
 static void ngx_http_jelou_redis_next_handler(ngx_event_t *ev);
-static ngx_int_t ngx_http_jelou_redis_next(
-    ngx_http_jelou_redis_target_t *target);
-static ngx_int_t ngx_http_jelou_redis_walk_begin(
-    ngx_http_jelou_redis_target_t *target);
-static ngx_http_request_t *ngx_http_jelou_redis_walk_request(
-    ngx_http_jelou_redis_target_t *target, ngx_pool_t *pool);
-static void ngx_http_jelou_redis_walk_end(
-    ngx_http_jelou_redis_target_t *target);
 static ngx_uint_t ngx_http_jelou_redis_elsewhere(
     ngx_http_jelou_redis_reply_t *reply);
 static ngx_int_t ngx_http_jelou_redis_go_elsewhere(
     ngx_http_jelou_redis_conn_t *conn, ngx_http_jelou_redis_cmd_t *cmd,
     ngx_http_jelou_redis_reply_t *reply);
-static u_char *ngx_http_jelou_redis_log_error(ngx_log_t *log, u_char *buf,
-    size_t len);
 
 
 /* errors of a server that has done nothing, while another one might */
@@ -104,6 +88,7 @@ ngx_http_jelou_redis_target_create(ngx_http_jelou_redis_settings_t *settings,
     ngx_queue_init(&target->conns);
     ngx_queue_init(&target->waiting);
     ngx_queue_init(&target->later);
+    ngx_queue_init(&target->names);
 
     /*
      * what nginx itself logs of each attempt, at the level "info", is once a
@@ -339,6 +324,7 @@ ngx_http_jelou_redis_waiting_fail(ngx_http_jelou_redis_target_t *target)
 static void
 ngx_http_jelou_redis_next_handler(ngx_event_t *ev)
 {
+    ngx_int_t                       rc;
     ngx_http_jelou_redis_target_t  *target;
 
     target = ev->data;
@@ -349,10 +335,19 @@ ngx_http_jelou_redis_next_handler(ngx_event_t *ev)
         return;
     }
 
-    if ((target->sentinel ? ngx_http_jelou_redis_sentinel_ask(target)
-                          : ngx_http_jelou_redis_next(target))
-        != NGX_OK)
+    if (target->sentinel) {
+        rc = ngx_http_jelou_redis_sentinel_ask(target);
+
+    } else if (target->walk == NULL
+               && ngx_http_jelou_redis_named(target->uscf))
     {
+        rc = ngx_http_jelou_redis_walk_resolve(target);
+
+    } else {
+        rc = ngx_http_jelou_redis_walk(target);
+    }
+
+    if (rc != NGX_OK) {
         ngx_http_jelou_redis_target_fail(target);
     }
 }
@@ -386,173 +381,6 @@ ngx_http_jelou_redis_target_current(ngx_http_jelou_redis_target_t *target,
 }
 
 
-/* The next server: NGX_DECLINED if there is none any more. */
-
-static ngx_int_t
-ngx_http_jelou_redis_next(ngx_http_jelou_redis_target_t *target)
-{
-    ngx_int_t                     rc;
-    ngx_peer_connection_t        *pc;
-    ngx_http_jelou_redis_conn_t  *conn;
-
-    if (target->walk == NULL
-        && ngx_http_jelou_redis_walk_begin(target) != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    pc = &target->walk->upstream->peer;
-
-    while (pc->tries) {
-
-        rc = pc->get(pc, pc->data);
-
-        if (rc != NGX_OK) {
-
-            if (target->result == NGX_HTTP_JELOU_REDIS_REPLIED) {
-                (void) ngx_http_jelou_redis_say(target, pc->name, &target->log,
-                                                0, "no live redis", NULL);
-            }
-
-            return NGX_DECLINED;
-        }
-
-        conn = ngx_http_jelou_redis_find(target, pc->sockaddr, pc->socklen);
-
-        if (conn && !conn->ready) {
-            target->candidate = conn;
-            return NGX_OK;
-        }
-
-        if (conn) {
-            pc->free(pc, pc->data, 0);
-
-            if (conn->refused != target->serial) {
-                ngx_http_jelou_redis_target_current(target, conn);
-                return NGX_OK;
-            }
-
-            continue;
-        }
-
-        conn = ngx_http_jelou_redis_conn_open(target, pc->sockaddr,
-                                              pc->socklen, pc->name);
-        if (conn) {
-            target->candidate = conn;
-            return NGX_OK;
-        }
-
-        target->result = NGX_HTTP_JELOU_REDIS_UNREACHABLE;
-        pc->free(pc, pc->data, NGX_PEER_FAILED);
-    }
-
-    return NGX_DECLINED;
-}
-
-
-static ngx_int_t
-ngx_http_jelou_redis_walk_begin(ngx_http_jelou_redis_target_t *target)
-{
-    ngx_pool_t          *pool;
-    ngx_http_request_t  *r;
-
-    pool = ngx_create_pool(NGX_DEFAULT_POOL_SIZE, &target->log);
-    if (pool == NULL) {
-        return NGX_ERROR;
-    }
-
-    r = ngx_http_jelou_redis_walk_request(target, pool);
-
-    if (r == NULL || target->uscf->peer.init(r, target->uscf) != NGX_OK) {
-        ngx_destroy_pool(pool);
-        return NGX_ERROR;
-    }
-
-    target->walk = r;
-    target->serial++;
-    target->nservers = r->upstream->peer.tries;
-    target->result = NGX_HTTP_JELOU_REDIS_REPLIED;
-
-    return NGX_OK;
-}
-
-
-/* What nginx's balancers look at in a request: nobody has sent it. */
-
-static ngx_http_request_t *
-ngx_http_jelou_redis_walk_request(ngx_http_jelou_redis_target_t *target,
-    ngx_pool_t *pool)
-{
-    ngx_connection_t           *c;
-    ngx_http_request_t         *r;
-    ngx_http_conf_ctx_t        *ctx;
-    ngx_http_upstream_t        *u;
-    ngx_http_core_main_conf_t  *cmcf;
-
-    static struct sockaddr  sockaddr;
-
-    ctx = target->settings->ctx;
-    cmcf = ctx->main_conf[ngx_http_core_module.ctx_index];
-
-    r = ngx_pcalloc(pool, sizeof(ngx_http_request_t));
-    c = ngx_pcalloc(pool, sizeof(ngx_connection_t));
-    u = ngx_pcalloc(pool, sizeof(ngx_http_upstream_t));
-
-    if (r == NULL || c == NULL || u == NULL) {
-        return NULL;
-    }
-
-    c->fd = (ngx_socket_t) -1;
-    c->pool = pool;
-    c->log = &target->log;
-    c->sockaddr = &sockaddr;
-    c->socklen = sizeof(sockaddr);
-    c->data = r;
-
-    u->state = ngx_pcalloc(pool, sizeof(ngx_http_upstream_state_t));
-    u->conf = ngx_pcalloc(pool, sizeof(ngx_http_upstream_conf_t));
-    u->upstream = target->uscf;
-    u->peer.log = &target->log;
-
-    r->signature = NGX_HTTP_MODULE;
-    r->connection = c;
-    r->pool = pool;
-    r->main = r;
-    r->count = 1;
-    r->upstream = u;
-    r->main_conf = ctx->main_conf;
-    r->srv_conf = ctx->srv_conf;
-    r->loc_conf = ctx->loc_conf;
-    r->ctx = ngx_pcalloc(pool, sizeof(void *) * ngx_http_max_module);
-    r->variables = ngx_pcalloc(pool, (cmcf->variables.nelts + 1)
-                                     * sizeof(ngx_http_variable_value_t));
-
-    if (u->state == NULL || u->conf == NULL || r->ctx == NULL
-        || r->variables == NULL
-        || ngx_list_init(&r->headers_in.headers, pool, 1,
-                         sizeof(ngx_table_elt_t))
-           != NGX_OK
-        || ngx_list_init(&r->headers_out.headers, pool, 1,
-                         sizeof(ngx_table_elt_t))
-           != NGX_OK)
-    {
-        return NULL;
-    }
-
-    return r;
-}
-
-
-static void
-ngx_http_jelou_redis_walk_end(ngx_http_jelou_redis_target_t *target)
-{
-    if (target->walk) {
-        ngx_destroy_pool(target->walk->pool);
-        target->walk = NULL;
-    }
-}
-
-
 ngx_http_jelou_redis_conn_t *
 ngx_http_jelou_redis_find(ngx_http_jelou_redis_target_t *target,
     struct sockaddr *sockaddr, socklen_t socklen)
@@ -575,6 +403,27 @@ ngx_http_jelou_redis_find(ngx_http_jelou_redis_target_t *target,
     }
 
     return NULL;
+}
+
+
+ngx_http_jelou_redis_conn_t *
+ngx_http_jelou_redis_reach(ngx_http_jelou_redis_target_t *target,
+    struct sockaddr *sockaddr, socklen_t socklen)
+{
+    u_char                        text[NGX_SOCKADDR_STRLEN];
+    ngx_str_t                     name;
+    ngx_http_jelou_redis_conn_t  *conn;
+
+    conn = ngx_http_jelou_redis_find(target, sockaddr, socklen);
+
+    if (conn) {
+        return conn;
+    }
+
+    name.data = text;
+    name.len = ngx_sock_ntop(sockaddr, socklen, text, NGX_SOCKADDR_STRLEN, 1);
+
+    return ngx_http_jelou_redis_conn_open(target, sockaddr, socklen, &name);
 }
 
 
@@ -754,12 +603,12 @@ ngx_http_jelou_redis_go_elsewhere(ngx_http_jelou_redis_conn_t *conn,
         (void) ngx_http_jelou_redis_say(target, &conn->name, &target->log, 0,
                                         "redis takes no commands: ", &cause);
 
-        if (target->sentinel) {
+        if (target->sentinel || ngx_http_jelou_redis_named(target->uscf)) {
             target->serial++;
             target->nservers = 1;
 
         } else if (target->walk == NULL
-                   && ngx_http_jelou_redis_walk_begin(target) != NGX_OK)
+                   && ngx_http_jelou_redis_walk_begin(target, NULL) != NGX_OK)
         {
             target->nservers = 0;
         }
@@ -782,90 +631,4 @@ ngx_http_jelou_redis_go_elsewhere(ngx_http_jelou_redis_conn_t *conn,
     (void) cmd->handler(cmd, NGX_HTTP_JELOU_REDIS_REFUSED, NULL);
 
     return NGX_OK;
-}
-
-
-ngx_int_t
-ngx_http_jelou_redis_say(ngx_http_jelou_redis_target_t *target,
-    ngx_str_t *server, ngx_log_t *log, ngx_err_t err, const char *what,
-    ngx_str_t *detail)
-{
-    u_char                       *p, *last, text[NGX_MAX_ERROR_STR / 4];
-    uint32_t                      hash;
-    ngx_str_t                     none;
-    ngx_uint_t                    i;
-    ngx_http_jelou_redis_said_t  *said, *s;
-
-    ngx_str_null(&none);
-
-    detail = detail ? detail : &none;
-    server = server ? server : &none;
-
-    ngx_crc32_init(hash);
-    ngx_crc32_update(&hash, (u_char *) what, ngx_strlen(what));
-    ngx_crc32_update(&hash, detail->data, detail->len);
-    ngx_crc32_update(&hash, server->data, server->len);
-    ngx_crc32_final(hash);
-
-    said = &target->said[0];
-
-    for (i = 0; i < NGX_HTTP_JELOU_REDIS_NCAUSES; i++) {
-        s = &target->said[i];
-
-        if (s->hash == hash) {
-            said = s;
-            break;
-        }
-
-        if (s->sec < said->sec) {
-            said = s;
-        }
-    }
-
-    if (said->hash != hash) {
-        said->hash = hash;
-        said->more = 0;
-
-    } else if (said->sec == ngx_time()) {
-        said->more++;
-        return NGX_DECLINED;
-    }
-
-    said->sec = ngx_time();
-
-    /* the log of a request says what request it is, ours which server */
-
-    p = last = text;
-
-    if (said->more) {
-        last = ngx_snprintf(p, sizeof(text), ", %ui more before", said->more);
-    }
-
-    if (log != &target->log && server->len) {
-        last = ngx_snprintf(last, text + sizeof(text) - last,
-                            ", upstream: \"redis://%V\"", server);
-    }
-
-    target->log.data = server->len ? server : NULL;
-
-    ngx_log_error(NGX_LOG_ERR, log, err, "jelou: %s%V%*s",
-                  what, detail, (size_t) (last - p), p);
-
-    target->log.data = NULL;
-    said->more = 0;
-
-    return NGX_OK;
-}
-
-
-static u_char *
-ngx_http_jelou_redis_log_error(ngx_log_t *log, u_char *buf, size_t len)
-{
-    ngx_str_t  *server = log->data;
-
-    if (server == NULL) {
-        return buf;
-    }
-
-    return ngx_snprintf(buf, len, ", upstream: \"redis://%V\"", server);
 }
