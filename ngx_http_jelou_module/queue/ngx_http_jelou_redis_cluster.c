@@ -216,8 +216,7 @@ ngx_http_jelou_redis_follow(ngx_http_jelou_redis_target_t *target,
         target->slots[ngx_http_jelou_redis_hash(&cmd->key)] = to;
     }
 
-    return to->ready ? ngx_http_jelou_redis_conn_put(to, cmd)
-                     : ngx_http_jelou_redis_wait(target, &to->waiting, cmd);
+    return ngx_http_jelou_redis_put_to(to, cmd);
 }
 
 

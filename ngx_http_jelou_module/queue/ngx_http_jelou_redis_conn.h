@@ -236,9 +236,26 @@ u_char *ngx_http_jelou_redis_log_error(ngx_log_t *log, u_char *buf,
 ngx_int_t ngx_http_jelou_redis_put(ngx_http_jelou_redis_target_t *target,
     ngx_http_jelou_redis_cmd_t *cmd);
 
+/* The same, over a connection that is known. */
+ngx_int_t ngx_http_jelou_redis_put_to(ngx_http_jelou_redis_conn_t *conn,
+    ngx_http_jelou_redis_cmd_t *cmd);
+
 /* Lets a command wait in one of the target's queues. */
 ngx_int_t ngx_http_jelou_redis_wait(ngx_http_jelou_redis_target_t *target,
     ngx_queue_t *queue, ngx_http_jelou_redis_cmd_t *cmd);
+
+/*
+ * Sends those that wait in a queue: those that have waited for a connection over
+ * that one, if it is given, the others where they belong.
+ */
+void ngx_http_jelou_redis_waiting_flush(ngx_http_jelou_redis_target_t *target,
+    ngx_queue_t *queue, ngx_http_jelou_redis_conn_t *conn);
+
+/* Tells those that wait for a server that there is none. */
+void ngx_http_jelou_redis_waiting_fail(ngx_http_jelou_redis_target_t *target);
+
+/* Sends those whose slot was moving. */
+void ngx_http_jelou_redis_again(ngx_event_t *ev);
 
 /* The connection to an address, or NULL. */
 ngx_http_jelou_redis_conn_t *ngx_http_jelou_redis_find(

@@ -11,11 +11,6 @@
 static void ngx_http_jelou_redis_target_cleanup(void *data);
 static void ngx_http_jelou_redis_repeat(ngx_http_jelou_redis_target_t *target,
     ngx_http_jelou_redis_cmd_t *cmd, ngx_http_jelou_redis_result_e result);
-static void ngx_http_jelou_redis_waiting_flush(
-    ngx_http_jelou_redis_target_t *target, ngx_queue_t *queue);
-static void ngx_http_jelou_redis_again_handler(ngx_event_t *ev);
-static void ngx_http_jelou_redis_waiting_fail(
-    ngx_http_jelou_redis_target_t *target);
 static void ngx_http_jelou_redis_next_handler(ngx_event_t *ev);
 static ngx_uint_t ngx_http_jelou_redis_elsewhere(
     ngx_http_jelou_redis_reply_t *reply);
@@ -123,7 +118,7 @@ ngx_http_jelou_redis_target_create(ngx_http_jelou_redis_settings_t *settings,
     }
 
     target->again.data = target;
-    target->again.handler = ngx_http_jelou_redis_again_handler;
+    target->again.handler = ngx_http_jelou_redis_again;
     target->again.log = &target->log;
 
     return target;
@@ -173,19 +168,8 @@ ngx_http_jelou_redis_put(ngx_http_jelou_redis_target_t *target,
         conn = target->current;
     }
 
-    if (conn && conn->ready) {
-
-        if (ngx_http_jelou_redis_in_flight(&conn->pipeline)
-            >= target->settings->pending)
-        {
-            return NGX_BUSY;
-        }
-
-        return ngx_http_jelou_redis_conn_put(conn, cmd);
-    }
-
     if (conn) {
-        return ngx_http_jelou_redis_wait(target, &conn->waiting, cmd);
+        return ngx_http_jelou_redis_put_to(conn, cmd);
     }
 
     rc = ngx_http_jelou_redis_wait(target, &target->waiting, cmd);
@@ -199,125 +183,24 @@ ngx_http_jelou_redis_put(ngx_http_jelou_redis_target_t *target,
 
 
 ngx_int_t
-ngx_http_jelou_redis_wait(ngx_http_jelou_redis_target_t *target,
-    ngx_queue_t *queue, ngx_http_jelou_redis_cmd_t *cmd)
+ngx_http_jelou_redis_put_to(ngx_http_jelou_redis_conn_t *conn,
+    ngx_http_jelou_redis_cmd_t *cmd)
 {
-    if (target->nwaiting >= target->settings->pending) {
+    ngx_http_jelou_redis_target_t  *target;
+
+    target = conn->target;
+
+    if (!conn->ready) {
+        return ngx_http_jelou_redis_wait(target, &conn->waiting, cmd);
+    }
+
+    if (ngx_http_jelou_redis_in_flight(&conn->pipeline)
+        >= target->settings->pending)
+    {
         return NGX_BUSY;
     }
 
-    ngx_str_null(&cmd->server);
-    ngx_queue_insert_tail(queue, &cmd->queue);
-    cmd->waiting = 1;
-    target->nwaiting++;
-
-    return NGX_OK;
-}
-
-
-void
-ngx_http_jelou_redis_cancel(ngx_http_jelou_redis_cmd_t *cmd)
-{
-    ngx_http_jelou_redis_conn_t    *conn;
-    ngx_http_jelou_redis_target_t  *target;
-
-    if (cmd->waiting) {
-        target = cmd->owner;
-
-        ngx_queue_remove(&cmd->queue);
-        cmd->waiting = 0;
-        target->nwaiting--;
-        return;
-    }
-
-    if (cmd->conn) {
-        conn = cmd->conn;
-
-        ngx_http_jelou_redis_pipeline_forget(&conn->pipeline, cmd->number);
-        cmd->conn = NULL;
-    }
-}
-
-
-/* Those that go back into the queue while it is flushed stay there. */
-
-static void
-ngx_http_jelou_redis_waiting_flush(ngx_http_jelou_redis_target_t *target,
-    ngx_queue_t *queue)
-{
-    ngx_queue_t                  *q, flushed;
-    ngx_http_jelou_redis_cmd_t   *cmd;
-
-    if (ngx_queue_empty(queue)) {
-        return;
-    }
-
-    ngx_queue_init(&flushed);
-    ngx_queue_add(&flushed, queue);
-    ngx_queue_init(queue);
-
-    while (!ngx_queue_empty(&flushed)) {
-
-        q = ngx_queue_head(&flushed);
-        cmd = ngx_queue_data(q, ngx_http_jelou_redis_cmd_t, queue);
-
-        ngx_http_jelou_redis_cancel(cmd);
-
-        if (ngx_http_jelou_redis_put(target, cmd) != NGX_OK) {
-            (void) cmd->handler(cmd, NGX_HTTP_JELOU_REDIS_UNREACHABLE, NULL);
-        }
-    }
-}
-
-
-static void
-ngx_http_jelou_redis_again_handler(ngx_event_t *ev)
-{
-    ngx_http_jelou_redis_target_t  *target;
-
-    target = ev->data;
-
-    ngx_http_jelou_redis_waiting_flush(target, &target->later);
-}
-
-
-/* Those that come while these are told are of another walk. */
-
-static void
-ngx_http_jelou_redis_waiting_fail(ngx_http_jelou_redis_target_t *target)
-{
-    ngx_queue_t                    *q, failed;
-    ngx_http_jelou_redis_cmd_t     *cmd;
-    ngx_http_jelou_redis_result_e   result;
-
-    if (ngx_queue_empty(&target->waiting)) {
-        return;
-    }
-
-    ngx_queue_init(&failed);
-    ngx_queue_add(&failed, &target->waiting);
-    ngx_queue_init(&target->waiting);
-
-    while (!ngx_queue_empty(&failed)) {
-
-        q = ngx_queue_head(&failed);
-        cmd = ngx_queue_data(q, ngx_http_jelou_redis_cmd_t, queue);
-
-        ngx_http_jelou_redis_cancel(cmd);
-
-        if (cmd->tries) {
-            result = NGX_HTTP_JELOU_REDIS_REFUSED;
-
-        } else if (target->result == NGX_HTTP_JELOU_REDIS_TIMED_OUT) {
-            result = NGX_HTTP_JELOU_REDIS_TIMED_OUT;
-
-        } else {
-            result = cmd->repeated ? NGX_HTTP_JELOU_REDIS_LOST
-                                   : NGX_HTTP_JELOU_REDIS_UNREACHABLE;
-        }
-
-        (void) cmd->handler(cmd, result, NULL);
-    }
+    return ngx_http_jelou_redis_conn_put(conn, cmd);
 }
 
 
@@ -377,7 +260,7 @@ ngx_http_jelou_redis_target_current(ngx_http_jelou_redis_target_t *target,
         ngx_add_timer(&target->poll, NGX_HTTP_JELOU_REDIS_POLL);
     }
 
-    ngx_http_jelou_redis_waiting_flush(target, &target->waiting);
+    ngx_http_jelou_redis_waiting_flush(target, &target->waiting, NULL);
 }
 
 
@@ -445,7 +328,7 @@ ngx_http_jelou_redis_target_ready(ngx_http_jelou_redis_conn_t *conn)
         ngx_http_jelou_redis_target_current(target, conn);
     }
 
-    ngx_http_jelou_redis_waiting_flush(target, &conn->waiting);
+    ngx_http_jelou_redis_waiting_flush(target, &conn->waiting, conn);
 }
 
 
