@@ -225,7 +225,7 @@ END
 
     is(system(qw(gcc -W -Wall -Werror -Wno-unused-parameter -fPIC -shared),
               '-o', "$dir/none.so", "-I$dir/objs",
-              map({ "-I$src/$_" } qw(core event event/modules os/unix http)),
+              map({ "-I$src/$_" } qw(core event event/modules event/quic os/unix http)),
               map({ "-I$_" } grep { -d } glob "$src/http/*"),
               $code, "$dir/modules.c"), 0, 'the build without hiredis');
 
