@@ -5,7 +5,7 @@
  */
 
 
-#include "ngx_http_jelou_redis_conn.h"
+#include "ngx_http_jelou_queue_status.h"
 
 
 #define NGX_HTTP_JELOU_REDIS_NSLOTS     16384
@@ -183,6 +183,9 @@ ngx_http_jelou_redis_moved(ngx_http_jelou_redis_conn_t *conn,
 
     cmd->asking = asking;
 
+    ngx_http_jelou_queue_count(asking ? NGX_HTTP_JELOU_QUEUE_ASKED
+                                      : NGX_HTTP_JELOU_QUEUE_MOVED);
+
     if (!asking) {
         target->slots[ngx_http_jelou_redis_hash(&cmd->key)] = to;
     }
@@ -268,6 +271,8 @@ ngx_http_jelou_redis_later(ngx_http_jelou_redis_target_t *target,
     {
         return NGX_DECLINED;
     }
+
+    ngx_http_jelou_queue_count(NGX_HTTP_JELOU_QUEUE_TRYAGAIN);
 
     if (!target->again.timer_set) {
         ngx_add_timer(&target->again, NGX_HTTP_JELOU_REDIS_AGAIN);

@@ -4,7 +4,7 @@
  */
 
 
-#include "ngx_http_jelou_redis_conn.h"
+#include "ngx_http_jelou_queue_status.h"
 
 
 /* what commands are gathered in; a longer one has a block of its own */
@@ -143,6 +143,7 @@ ngx_http_jelou_redis_conn_connect(ngx_http_jelou_redis_conn_t *conn)
         (void) ngx_http_jelou_redis_say(conn->target, &conn->name,
                                         &conn->target->log, ngx_socket_errno,
                                         "connect() to redis failed", NULL);
+        ngx_http_jelou_queue_closed(conn);
         return NGX_ERROR;
     }
 
@@ -671,6 +672,7 @@ ngx_http_jelou_redis_conn_greeted(ngx_http_jelou_redis_conn_t *conn,
 
     if (--conn->hello == 0) {
         conn->ready = 1;
+        ngx_http_jelou_queue_opened(conn);
 
         ngx_del_timer(conn->peer.connection->read);
 
@@ -766,6 +768,7 @@ ngx_http_jelou_redis_conn_close(ngx_http_jelou_redis_conn_t *conn,
     ngx_http_jelou_redis_result_e result, ngx_uint_t blame)
 {
     conn->closed = 1;
+    ngx_http_jelou_queue_closed(conn);
 
     ngx_queue_remove(&conn->queue);
 
