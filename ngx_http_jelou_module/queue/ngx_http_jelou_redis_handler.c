@@ -4,7 +4,7 @@
  */
 
 
-#include "ngx_http_jelou_redis.h"
+#include "ngx_http_jelou_queue_status.h"
 #include "ngx_http_jelou_idempotency.h"
 #include "ngx_http_jelou_handover.h"
 
@@ -66,6 +66,8 @@ ngx_http_jelou_redis_handler(ngx_http_request_t *r)
     rc = ngx_http_jelou_redis_send(ctx->target, &ctx->cmd);
 
     if (rc == NGX_BUSY) {
+        ngx_http_jelou_queue_count(NGX_HTTP_JELOU_QUEUE_BUSY);
+
         return ngx_http_jelou_redis_answer(ctx,
                    ngx_http_jelou_redis_fail(ctx, "too many commands wait for "
                                              "redis", NULL));
@@ -74,6 +76,8 @@ ngx_http_jelou_redis_handler(ngx_http_request_t *r)
     if (rc != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
+
+    ngx_http_jelou_queue_begun();
 
     cln->handler = ngx_http_jelou_redis_cleanup;
     cln->data = ctx;
@@ -126,6 +130,7 @@ ngx_http_jelou_redis_cleanup(void *data)
     ngx_http_jelou_redis_ctx_t *ctx = data;
 
     ngx_http_jelou_redis_cancel(&ctx->cmd);
+    ngx_http_jelou_queue_abandoned();
 }
 
 
@@ -164,6 +169,8 @@ ngx_http_jelou_redis_reply_handler(ngx_http_jelou_redis_cmd_t *cmd,
     default: /* REFUSED, UNREACHABLE, LOST */
         break;
     }
+
+    ngx_http_jelou_queue_ended(ctx, result, rc);
 
     /* what became of a connection has been logged */
 
