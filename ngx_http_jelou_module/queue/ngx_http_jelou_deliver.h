@@ -83,7 +83,7 @@ typedef struct {
     ngx_http_jelou_place_t            place;
 
     ngx_http_conf_ctx_t               location;
-    ngx_http_jelou_key_t             *key;       /* of jelou_upstream_secret */
+    ngx_http_jelou_secrets_t         *secrets;   /* NULL: it is not signed */
     off_t                             max_size;
 
     ngx_http_jelou_redis_settings_t   settings;  /* for commands, */
@@ -112,6 +112,7 @@ typedef struct {
     uint64_t                          first;     /* try */
     uint64_t                          last;
     ngx_str_t                         body;      /* data NULL: to be fetched */
+    ngx_str_t                         project;   /* in the same memory */
     uint32_t                          attempts;  /* that have ended */
     unsigned                          status:10; /* of the last one, or 0 */
     unsigned                          cloud:1;   /* a CloudEvent */
