@@ -97,6 +97,12 @@ server {
         jelou_deliver_retry    50ms  max=200ms  attempts=1000;
         proxy_pass             http://jelou;
     }
+    location \@unsigned {
+        jelou_deliver          queue  stream=unsigned  group=jelou  uri=/in;
+        jelou_deliver_retry    50ms  max=200ms  attempts=1000;
+        jelou_upstream_secret  off;
+        proxy_pass             http://jelou;
+    }
 }
 END
 
@@ -309,6 +315,12 @@ is($redis->command('XLEN', '{out}:dead'), 0, 'no dead letter');
 
 is_deeply([keys %accepted], ['200 {"success":true,"messageId":"q-*"}'],
           'the application was told of a success each time');
+
+# Without a signature of nginx's a 401 is the event's.
+
+$redis->command('XADD', 'unsigned', '*', 'event', event(id => '"u-1"'),
+                'room_id', 'r-1', 'project_id', 'p-1');
+$near->wait_for('a dead letter', sub { $redis->command('XLEN', '{unsigned}:dead') });
 
 # A location that queues and inherits secrets signs nothing, but a project needs
 # one: what is queued could not be signed.
