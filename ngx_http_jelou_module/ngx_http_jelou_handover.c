@@ -11,6 +11,7 @@
 #include "ngx_http_jelou_handover.h"
 #include "ngx_http_jelou_reply.h"
 #include "ngx_http_jelou_request.h"
+#include "ngx_http_jelou_upstream.h"
 
 
 static ngx_int_t ngx_http_jelou_enter_handler(ngx_http_request_t *r);
