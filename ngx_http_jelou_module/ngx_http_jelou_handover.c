@@ -249,21 +249,6 @@ ngx_http_jelou_handler_answers(ngx_http_request_t *r,
 }
 
 
-ngx_int_t
-ngx_http_jelou_handler_refuses(ngx_http_request_t *r,
-    ngx_http_jelou_ctx_t *ctx, ngx_uint_t refusal)
-{
-    ctx->who = NGX_HTTP_JELOU_BY_MODULE;
-    ctx->state = NGX_HTTP_JELOU_REFUSED;
-    ctx->error = ngx_http_jelou_error(refusal);
-
-    ngx_log_error(ctx->error->level, r->connection->log, 0,
-                  "jelou refused a request: %V", &ctx->error->key);
-
-    return ctx->error->status;
-}
-
-
 static ngx_int_t
 ngx_http_jelou_call(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx,
     ngx_http_handler_pt handler)

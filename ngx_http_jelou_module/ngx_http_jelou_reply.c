@@ -19,9 +19,13 @@
 static ngx_int_t ngx_http_jelou_header_filter(ngx_http_request_t *r);
 static ngx_int_t ngx_http_jelou_body_filter(ngx_http_request_t *r,
     ngx_chain_t *in);
+static ngx_int_t ngx_http_jelou_by_who(ngx_http_request_t *r,
+    ngx_http_jelou_ctx_t *ctx);
 static ngx_int_t ngx_http_jelou_nginx_error(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx);
 static ngx_int_t ngx_http_jelou_handler_answer(ngx_http_request_t *r,
+    ngx_http_jelou_ctx_t *ctx);
+static ngx_int_t ngx_http_jelou_hold_answer(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx);
 static void ngx_http_jelou_expect(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx);
@@ -119,6 +123,13 @@ ngx_http_jelou_header_filter(ngx_http_request_t *r)
         return ngx_http_jelou_replace(r, ctx, NGX_HTTP_OK);
     }
 
+    return ngx_http_jelou_by_who(r, ctx);
+}
+
+
+static ngx_int_t
+ngx_http_jelou_by_who(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
+{
     switch (ctx->who) {
 
     case NGX_HTTP_JELOU_BY_NOBODY:
@@ -179,10 +190,7 @@ ngx_http_jelou_nginx_error(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
         }
 
         if (rc != NGX_OK) {
-            ctx->error = ngx_http_jelou_error(rc);
-
-            ngx_log_error(ctx->error->level, r->connection->log, 0,
-                          "jelou refused a request: %V", &ctx->error->key);
+            (void) ngx_http_jelou_refuse(r, ctx, rc);
         }
     }
 
@@ -209,8 +217,7 @@ ngx_http_jelou_nginx_error(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 static ngx_int_t
 ngx_http_jelou_handler_answer(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 {
-    ngx_uint_t            status;
-    ngx_http_upstream_t  *u;
+    ngx_uint_t  status;
 
     status = r->headers_out.status;
 
@@ -248,11 +255,23 @@ ngx_http_jelou_handler_answer(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
         return ngx_http_jelou_replace(r, ctx, status);
     }
 
+    ctx->status = status;
+
+    return ngx_http_jelou_hold_answer(r, ctx);
+}
+
+
+/* What the sender is told is known when the answer is complete. */
+
+static ngx_int_t
+ngx_http_jelou_hold_answer(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
+{
+    ngx_http_upstream_t  *u;
+
     u = r->upstream;
 
     ngx_http_jelou_expect(r, ctx);
 
-    ctx->status = status;
     ctx->answer = NGX_HTTP_JELOU_ANSWER_HELD;
     ctx->held_until = ngx_current_msec
                       + (u ? u->conf->read_timeout : NGX_HTTP_JELOU_HELD_TIME);
