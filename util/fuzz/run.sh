@@ -38,7 +38,7 @@ core='core/ngx_string core/ngx_palloc core/ngx_list core/ngx_array
       os/unix/ngx_time'
 
 module='yajl parse check events items value project rule text format id
-        signature secret request pages redis_reply redis_pipeline
+        signature secret secret_file request pages redis_reply redis_pipeline
         redis_outcome'
 
 # What of the harness has no memory of the module's in its hands: it runs
