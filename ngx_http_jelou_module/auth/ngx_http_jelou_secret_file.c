@@ -24,10 +24,14 @@ typedef struct {
 } ngx_http_jelou_file_t;
 
 
+static ngx_int_t ngx_http_jelou_secret_size(ngx_conf_t *cf, ngx_file_t *file,
+    const char *directive, size_t *len);
 static char *ngx_http_jelou_secret_lines(ngx_http_jelou_file_t *file,
     u_char *p, u_char *last);
 static char *ngx_http_jelou_secret_line(ngx_http_jelou_file_t *file,
     u_char *p, u_char *last);
+static char *ngx_http_jelou_secret_words(ngx_http_jelou_file_t *file,
+    u_char *p, u_char *last, ngx_str_t *id, ngx_str_t *value);
 static void ngx_http_jelou_secret_other_format(ngx_http_jelou_file_t *file,
     ngx_str_t *id, ngx_str_t *value);
 static ngx_uint_t ngx_http_jelou_assignment(u_char *p, u_char *last);
@@ -87,10 +91,9 @@ u_char *
 ngx_http_jelou_secret_load(ngx_conf_t *cf, ngx_str_t *name,
     const char *directive, size_t *len)
 {
-    u_char           *data;
-    ssize_t           n;
-    ngx_file_t        file;
-    ngx_file_info_t   fi;
+    u_char      *data;
+    ssize_t      n;
+    ngx_file_t   file;
 
     ngx_memzero(&file, sizeof(ngx_file_t));
 
@@ -111,27 +114,9 @@ ngx_http_jelou_secret_load(ngx_conf_t *cf, ngx_str_t *name,
 
     data = NULL;
 
-    if (ngx_fd_info(file.fd, &fi) == NGX_FILE_ERROR) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
-                           "\"%s\": " ngx_fd_info_n " \"%V\" failed",
-                           directive, name);
+    if (ngx_http_jelou_secret_size(cf, &file, directive, len) != NGX_OK) {
         goto done;
     }
-
-    if (!ngx_is_file(&fi) || ngx_file_size(&fi) > NGX_HTTP_JELOU_FILE_MAX) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"%s\": \"%V\" is not a file of at most %d bytes",
-                           directive, name, NGX_HTTP_JELOU_FILE_MAX);
-        goto done;
-    }
-
-    if (ngx_file_access(&fi) & (S_IROTH|S_IWOTH)) {
-        ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
-                           "\"%s\": others can read or write \"%V\"",
-                           directive, name);
-    }
-
-    *len = (size_t) ngx_file_size(&fi);
 
     data = ngx_alloc(*len + 1, cf->log);
     if (data == NULL) {
@@ -157,6 +142,38 @@ done:
     }
 
     return data;
+}
+
+
+static ngx_int_t
+ngx_http_jelou_secret_size(ngx_conf_t *cf, ngx_file_t *file,
+    const char *directive, size_t *len)
+{
+    ngx_file_info_t  fi;
+
+    if (ngx_fd_info(file->fd, &fi) == NGX_FILE_ERROR) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
+                           "\"%s\": " ngx_fd_info_n " \"%V\" failed",
+                           directive, &file->name);
+        return NGX_ERROR;
+    }
+
+    if (!ngx_is_file(&fi) || ngx_file_size(&fi) > NGX_HTTP_JELOU_FILE_MAX) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%s\": \"%V\" is not a file of at most %d bytes",
+                           directive, &file->name, NGX_HTTP_JELOU_FILE_MAX);
+        return NGX_ERROR;
+    }
+
+    if (ngx_file_access(&fi) & (S_IROTH|S_IWOTH)) {
+        ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
+                           "\"%s\": others can read or write \"%V\"",
+                           directive, &file->name);
+    }
+
+    *len = (size_t) ngx_file_size(&fi);
+
+    return NGX_OK;
 }
 
 
@@ -212,49 +229,19 @@ static char *
 ngx_http_jelou_secret_line(ngx_http_jelou_file_t *file, u_char *p,
     u_char *last)
 {
-    u_char                   *q;
     ngx_str_t                 id, value, none;
     ngx_array_t              *secrets;
     ngx_http_jelou_secret_t  *secret;
 
-    for (q = p; q < last; q++) {
-        if ((*q < 0x20 && *q != '\t') || *q == 0x7f) {
-            return ngx_http_jelou_secret_bad_line(file,
-                                                  "has a control character");
-        }
+    if (ngx_http_jelou_secret_words(file, p, last, &id, &value)
+        != NGX_CONF_OK)
+    {
+        return NGX_CONF_ERROR;
     }
-
-    for (q = p; q < last && !ngx_http_jelou_space(*q); q++) { /* void */ }
-
-    id.data = p;
-    id.len = q - p;
-
-    while (q < last && ngx_http_jelou_space(*q)) { q++; }
-
-    value.data = q;
-    value.len = last - q;
 
     secrets = &file->secrets->secrets;
 
-    if (value.len == 0) {
-        value = id;                      /* a secret of all projects */
-
-    } else {
-
-        for ( /* void */ ; q < last; q++) {
-            if (ngx_http_jelou_space(*q)) {
-                return ngx_http_jelou_secret_bad_line(file,
-                                            "has more than a project id and "
-                                            "a secret");
-            }
-        }
-
-        if (id.len > 256) {
-            return ngx_http_jelou_secret_bad_line(file,
-                                            "has a project id of more than "
-                                            "256 bytes");
-        }
-
+    if (value.data != id.data) {
         secrets = ngx_http_jelou_secret_project(file, &id);
         if (secrets == NULL) {
             return NGX_CONF_ERROR;
@@ -292,6 +279,52 @@ ngx_http_jelou_secret_line(ngx_http_jelou_file_t *file, u_char *p,
         || secret->key == NULL)
     {
         return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+/* The same word twice is a secret of all projects. */
+
+static char *
+ngx_http_jelou_secret_words(ngx_http_jelou_file_t *file, u_char *p,
+    u_char *last, ngx_str_t *id, ngx_str_t *value)
+{
+    u_char  *q;
+
+    for (q = p; q < last; q++) {
+        if ((*q < 0x20 && *q != '\t') || *q == 0x7f) {
+            return ngx_http_jelou_secret_bad_line(file,
+                                                  "has a control character");
+        }
+    }
+
+    for (q = p; q < last && !ngx_http_jelou_space(*q); q++) { /* void */ }
+
+    id->data = p;
+    id->len = q - p;
+
+    if (q == last) {
+        *value = *id;
+        return NGX_CONF_OK;
+    }
+
+    while (ngx_http_jelou_space(*q)) { q++; }
+
+    value->data = q;
+    value->len = last - q;
+
+    for ( /* void */ ; q < last; q++) {
+        if (ngx_http_jelou_space(*q)) {
+            return ngx_http_jelou_secret_bad_line(file,
+                                "has more than a project id and a secret");
+        }
+    }
+
+    if (id->len > 256) {
+        return ngx_http_jelou_secret_bad_line(file,
+                                "has a project id of more than 256 bytes");
     }
 
     return NGX_CONF_OK;
