@@ -166,7 +166,8 @@ ngx_http_jelou_set_dedup(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_jelou_loc_conf_t *jlcf = conf;
 
-    ngx_str_t  *value;
+    ngx_str_t               *value;
+    ngx_http_jelou_param_t  *p;
 
     ngx_http_jelou_param_t  params[] = {
         { ngx_string("zone="), NULL, ngx_null_string },
@@ -189,6 +190,12 @@ ngx_http_jelou_set_dedup(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     if (ngx_http_jelou_params(cf, cmd, params) != NGX_CONF_OK) {
         return NGX_CONF_ERROR;
+    }
+
+    for (p = params; p->name.len; p++) {
+        if (p->arg && p->value.len == 0) {
+            return ngx_http_jelou_invalid_param(cf, cmd, p->arg);
+        }
     }
 
     jlcf->dedup_zone = ngx_shared_memory_add(cf, &params[0].value, 0,
@@ -227,7 +234,7 @@ ngx_http_jelou_params(ngx_conf_t *cf, ngx_command_t *cmd,
 
         for (p = params; p->name.len; p++) {
 
-            if (p->arg == NULL && arg[i].len > p->name.len
+            if (p->arg == NULL
                 && ngx_strncmp(arg[i].data, p->name.data, p->name.len) == 0)
             {
                 p->arg = &arg[i];
