@@ -25,6 +25,7 @@ typedef struct {
 } ngx_http_jelou_range_t;
 
 
+static u_char *ngx_http_jelou_mime_parameter(u_char *p, u_char *last);
 static u_char *ngx_http_jelou_token(u_char *p, u_char *last);
 
 
@@ -221,9 +222,7 @@ ngx_http_jelou_rule_conversation(ngx_str_t *value,
 
         for (known = ngx_http_jelou_conversations; known->len; known++) {
 
-            if (value->len == known->len
-                && ngx_memcmp(value->data, known->data, known->len) == 0)
-            {
+            if (ngx_http_jelou_same(value, known)) {
                 return NULL;
             }
         }
@@ -361,45 +360,54 @@ ngx_http_jelou_rule_mime_type(ngx_str_t *value,
 
         while (p < last && (*p == ' ' || *p == '\t')) { p++; }
 
-        q = ngx_http_jelou_token(p, last);
+        q = ngx_http_jelou_mime_parameter(p, last);
 
-        if (q == p) {
-            continue;
-        }
-
-        if (q == last || *q++ != '=') {
-            return &message;
-        }
-
-        p = q;
-
-        if (p == last || *p != '"') {
-            q = ngx_http_jelou_token(p, last);
-
-            if (q == p) {
-                return &message;
-            }
-
-            continue;
-        }
-
-        for (q = p + 1; q < last && *q != '"'; q++) {
-
-            if (*q == '\\') {
-                q++;
-            }
-
-            if (q == last || (*q < 0x20 && *q != '\t') || *q == 0x7f) {
-                return &message;
-            }
-        }
-
-        if (q++ == last) {
+        if (q == NULL) {
             return &message;
         }
     }
 
     return NULL;
+}
+
+
+/* section 5.6.6: [ token "=" ( token / quoted-string ) ]; its end, or NULL */
+
+static u_char *
+ngx_http_jelou_mime_parameter(u_char *p, u_char *last)
+{
+    u_char  *q;
+
+    q = ngx_http_jelou_token(p, last);
+
+    if (q == p) {
+        return q;
+    }
+
+    if (q == last || *q++ != '=') {
+        return NULL;
+    }
+
+    p = q;
+
+    if (p == last || *p != '"') {
+        q = ngx_http_jelou_token(p, last);
+
+        return q > p ? q : NULL;
+    }
+
+    for (q = p + 1; q < last && *q != '"'; q++) {
+
+        if (*q == '\\') {
+            q++;
+        }
+
+        if (q == last || (*q < 0x20 && *q != '\t') || *q == 0x7f) {
+            return NULL;
+        }
+    }
+
+    return q < last ? q + 1 : NULL;
 }
 
 
