@@ -133,7 +133,7 @@ ngx_http_jelou_delivered(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 
     ctx->delivered = 1;
 
-    ngx_http_jelou_dedup_done(&ctx->flight, ctx->event.random);
+    ngx_http_jelou_dedup_done(&ctx->attempt, ctx->event.random);
 }
 
 
@@ -145,7 +145,7 @@ ngx_http_jelou_not_delivered(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx,
 
     /* before the sender can see the answer, and send the event once more */
 
-    ngx_http_jelou_dedup_cancel(&ctx->flight);
+    ngx_http_jelou_dedup_cancel(&ctx->attempt);
 
     if (ctx->error) {
         return NGX_OK;

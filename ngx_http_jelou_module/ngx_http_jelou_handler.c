@@ -98,7 +98,7 @@ ngx_http_jelou_handler(ngx_http_request_t *r)
 static ngx_int_t
 ngx_http_jelou_begin(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 {
-    if (ctx->who == NGX_HTTP_JELOU_BY_NOBODY && !ctx->reading) {
+    if (ctx->who == NGX_HTTP_JELOU_BY_UNKNOWN && !ctx->reading) {
 
         if (ngx_http_jelou_request_discarded(r)) {
             ctx->error = ngx_http_jelou_error(NGX_HTTP_JELOU_PAYLOAD_TOO_LARGE);
@@ -116,7 +116,7 @@ ngx_http_jelou_begin(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
          * looked at, because of a limit for instance
          */
 
-        ctx->who = NGX_HTTP_JELOU_BY_NOBODY;
+        ctx->who = NGX_HTTP_JELOU_BY_UNKNOWN;
         ctx->error = NULL;
 
         return NGX_OK;

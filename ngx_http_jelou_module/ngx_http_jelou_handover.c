@@ -86,7 +86,7 @@ ngx_http_jelou_enter_handler(ngx_http_request_t *r)
 
     /* a rewrite or a redirect has led here, and nothing is decided yet */
 
-    if (ctx->who == NGX_HTTP_JELOU_BY_NOBODY) {
+    if (ctx->who == NGX_HTTP_JELOU_BY_UNKNOWN) {
         ctx->conf = jlcf->schema.endpoint ? jlcf : NULL;
     }
 
@@ -266,7 +266,7 @@ ngx_http_jelou_call(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx,
 
     u = r->upstream;
 
-    if (u && u->cleanup && !u->header_sent && ctx->flight.zone
+    if (u && u->cleanup && !u->header_sent && ctx->attempt.zone
         && ctx->who == NGX_HTTP_JELOU_BY_HANDLER)
     {
         /*

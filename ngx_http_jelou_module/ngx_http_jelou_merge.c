@@ -153,9 +153,9 @@ ngx_http_jelou_merge_secrets(ngx_conf_t *cf, ngx_http_jelou_loc_conf_t *prev,
 
 
 /*
- * An endpoint that Jelou signs for has a secret, or says that there is none.  Of
- * another one somebody must have said who may send: most of what could check
- * that cannot be seen here.
+ * An endpoint that Jelou signs for has a secret, or says that there is none.
+ * Another one says who looks at who may send: most of what could check that
+ * cannot be seen here.
  */
 
 static char *

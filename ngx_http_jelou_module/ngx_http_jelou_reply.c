@@ -132,7 +132,7 @@ ngx_http_jelou_by_who(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 {
     switch (ctx->who) {
 
-    case NGX_HTTP_JELOU_BY_NOBODY:
+    case NGX_HTTP_JELOU_BY_UNKNOWN:
 
         if (r->err_status < NGX_HTTP_BAD_REQUEST) {
 

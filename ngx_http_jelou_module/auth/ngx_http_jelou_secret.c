@@ -86,7 +86,7 @@ ngx_http_jelou_secrets_add(ngx_conf_t *cf, ngx_http_jelou_secrets_t *secrets,
         return NGX_CONF_ERROR;
     }
 
-    return ngx_http_jelou_secret_nobody(cf, secrets);
+    return ngx_http_jelou_secret_dummy(cf, secrets);
 }
 
 
@@ -227,11 +227,11 @@ ngx_http_jelou_secret_forget(void *data)
 
 
 char *
-ngx_http_jelou_secret_nobody(ngx_conf_t *cf, ngx_http_jelou_secrets_t *secrets)
+ngx_http_jelou_secret_dummy(ngx_conf_t *cf, ngx_http_jelou_secrets_t *secrets)
 {
     ngx_str_t  random;
 
-    if (secrets->nobody) {
+    if (secrets->dummy) {
         return NGX_CONF_OK;
     }
 
@@ -245,11 +245,11 @@ ngx_http_jelou_secret_nobody(ngx_conf_t *cf, ngx_http_jelou_secrets_t *secrets)
     random.data = secrets->random;
     random.len = sizeof(secrets->random);
 
-    secrets->nobody = ngx_http_jelou_key_create(random.data, random.len,
+    secrets->dummy = ngx_http_jelou_key_create(random.data, random.len,
                                                 cf->log);
 
-    if (ngx_http_jelou_secret_keep(cf, secrets->nobody, &random) != NGX_OK
-        || secrets->nobody == NULL)
+    if (ngx_http_jelou_secret_keep(cf, secrets->dummy, &random) != NGX_OK
+        || secrets->dummy == NULL)
     {
         return NGX_CONF_ERROR;
     }
@@ -308,10 +308,10 @@ ngx_http_jelou_secrets_verify(ngx_http_request_t *r,
      * them have two secrets
      */
 
-    for ( /* void */ ; secrets->nobody && i < secrets->most
+    for ( /* void */ ; secrets->dummy && i < secrets->most
                        && rc == NGX_DECLINED; i++)
     {
-        rc = ngx_http_jelou_hmac(secrets->nobody, body, expected,
+        rc = ngx_http_jelou_hmac(secrets->dummy, body, expected,
                                  r->connection->log);
 
         if (rc == NGX_OK) {

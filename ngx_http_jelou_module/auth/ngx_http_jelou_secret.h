@@ -52,8 +52,8 @@ typedef struct {
     ngx_http_jelou_project_t   **buckets;    /* NULL: no project has own ones */
     ngx_uint_t                   mask;
 
-    ngx_http_jelou_key_t        *nobody;     /* a key that nobody has, and */
-    u_char                       random[32]; /*   its bytes */
+    ngx_http_jelou_key_t        *dummy;      /* a key of random bytes, */
+    u_char                       random[32]; /*   and these bytes */
     ngx_uint_t                   most;       /* the most that any body is
                                                 tried with */
 
@@ -116,7 +116,7 @@ ngx_int_t ngx_http_jelou_secret_keep(ngx_conf_t *cf, ngx_http_jelou_key_t *key,
  * Makes the key that is worked with where there is no secret, to take the time
  * of one.  Returns NGX_CONF_OK, or NGX_CONF_ERROR with a log line.
  */
-char *ngx_http_jelou_secret_nobody(ngx_conf_t *cf,
+char *ngx_http_jelou_secret_dummy(ngx_conf_t *cf,
     ngx_http_jelou_secrets_t *secrets);
 
 /*

@@ -480,5 +480,5 @@ ngx_http_jelou_secret_hash(ngx_http_jelou_file_t *file)
         *bucket = p[i];
     }
 
-    return ngx_http_jelou_secret_nobody(file->cf, secrets);
+    return ngx_http_jelou_secret_dummy(file->cf, secrets);
 }

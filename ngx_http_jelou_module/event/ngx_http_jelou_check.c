@@ -17,8 +17,9 @@ typedef struct {
 } ngx_http_jelou_check_t;
 
 
-static ngx_uint_t ngx_http_jelou_is_turn(ngx_http_jelou_check_t *check);
-static void ngx_http_jelou_check_turn(ngx_http_jelou_check_t *check);
+static ngx_uint_t ngx_http_jelou_is_conversation_event(
+    ngx_http_jelou_check_t *check);
+static void ngx_http_jelou_check_conversation(ngx_http_jelou_check_t *check);
 static void ngx_http_jelou_check_members(ngx_http_jelou_check_t *check,
     const ngx_http_jelou_object_t *object, ngx_http_jelou_value_t *values,
     const ngx_http_jelou_path_t *path);
@@ -95,8 +96,8 @@ ngx_http_jelou_check(ngx_http_jelou_event_t *event,
         return rc == NGX_DECLINED ? NGX_HTTP_JELOU_INVALID_JSON : NGX_ERROR;
     }
 
-    if (ngx_http_jelou_is_turn(&check)) {
-        ngx_http_jelou_check_turn(&check);
+    if (ngx_http_jelou_is_conversation_event(&check)) {
+        ngx_http_jelou_check_conversation(&check);
     }
 
     root.parent = NULL;
@@ -128,7 +129,7 @@ ngx_http_jelou_check(ngx_http_jelou_event_t *event,
  */
 
 static ngx_uint_t
-ngx_http_jelou_is_turn(ngx_http_jelou_check_t *check)
+ngx_http_jelou_is_conversation_event(ngx_http_jelou_check_t *check)
 {
     ngx_int_t                rc;
     ngx_str_t                name;
@@ -161,7 +162,7 @@ ngx_http_jelou_is_turn(ngx_http_jelou_check_t *check)
  */
 
 static void
-ngx_http_jelou_check_turn(ngx_http_jelou_check_t *check)
+ngx_http_jelou_check_conversation(ngx_http_jelou_check_t *check)
 {
     ngx_uint_t                      i, k;
     ngx_http_jelou_path_t           root;

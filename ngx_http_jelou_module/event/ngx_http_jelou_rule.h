@@ -37,7 +37,7 @@ enum {
 };
 
 
-/* An identifier: 1 to 256 bytes, no control character, not white space alone. */
+/* An identifier: 1 to 256 bytes, no control character, and not only spaces. */
 const ngx_str_t *ngx_http_jelou_rule_id(ngx_str_t *value,
     const ngx_http_jelou_member_t *member,
     const ngx_http_jelou_schema_t *schema);
@@ -65,7 +65,7 @@ const ngx_str_t *ngx_http_jelou_rule_timestamp(ngx_str_t *value,
     const ngx_http_jelou_member_t *member,
     const ngx_http_jelou_schema_t *schema);
 
-/* The names of the conversation events that are known; the last one is empty. */
+/* The names of the known conversation events; the last one is empty. */
 extern const ngx_str_t  ngx_http_jelou_conversations[];
 
 /* "conversation." and a name, or one of them, as the schema has it. */
@@ -97,8 +97,8 @@ const ngx_str_t *ngx_http_jelou_rule_description(ngx_str_t *value,
     const ngx_http_jelou_schema_t *schema);
 
 /*
- * Takes the next code point of [*p, last).  Returns what it is, or 0: nothing of
- * these.
+ * Takes the next code point of [*p, last).  Returns what it is, or 0: nothing
+ * of these.
  */
 ngx_uint_t ngx_http_jelou_char(u_char **p, u_char *last);
 

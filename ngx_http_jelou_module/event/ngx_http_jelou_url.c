@@ -253,6 +253,7 @@ ngx_http_jelou_is_scheme(ngx_str_t *scheme)
         }
     }
 
-    return scheme->len
-           && (scheme->data[0] | 0x20) >= 'a' && (scheme->data[0] | 0x20) <= 'z';
+    ch = scheme->len ? scheme->data[0] | 0x20 : 0;
+
+    return ch >= 'a' && ch <= 'z';
 }
