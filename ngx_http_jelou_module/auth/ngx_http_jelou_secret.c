@@ -258,21 +258,6 @@ ngx_http_jelou_secret_dummy(ngx_conf_t *cf, ngx_http_jelou_secrets_t *secrets)
 }
 
 
-ngx_http_jelou_key_t *
-ngx_http_jelou_secrets_constant(ngx_http_jelou_secrets_t *secrets)
-{
-    ngx_http_jelou_secret_t  *s;
-
-    if (secrets->buckets || secrets->secrets.nelts == 0) {
-        return NULL;
-    }
-
-    s = secrets->secrets.elts;
-
-    return s[secrets->secrets.nelts - 1].key;
-}
-
-
 ngx_int_t
 ngx_http_jelou_secrets_verify(ngx_http_request_t *r,
     ngx_http_jelou_secrets_t *secrets, ngx_str_t *project, ngx_chain_t *body,

@@ -140,11 +140,5 @@ ngx_int_t ngx_http_jelou_secrets_sign(ngx_http_request_t *r,
     ngx_http_jelou_secrets_t *secrets, ngx_str_t *project, ngx_chain_t *body,
     u_char *digest);
 
-/*
- * The key that signs for every project, or NULL if that depends on the request.
- */
-ngx_http_jelou_key_t *ngx_http_jelou_secrets_constant(
-    ngx_http_jelou_secrets_t *secrets);
-
 
 #endif /* _NGX_HTTP_JELOU_SECRET_H_INCLUDED_ */

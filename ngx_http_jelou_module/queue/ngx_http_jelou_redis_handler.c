@@ -106,7 +106,8 @@ ngx_http_jelou_redis_choose(ngx_http_jelou_redis_ctx_t *ctx)
         if (uscf == NULL) {
             ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
                           "jelou: \"jelou_redis_pass\" has become \"%V\", "
-                          "which is no upstream and no address", &name);
+                          "which is no upstream and no address, nor a name "
+                          "that a \"resolver\" is there for", &name);
             ctx->jelou->quiet = 1;
             return NULL;
         }

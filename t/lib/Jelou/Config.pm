@@ -226,6 +226,7 @@ sub here {
                              jelou_upstream_secret_file
                              auth_basic_user_file
                              jelou_redis_auth_file
+                             jelou_redis_sentinel_auth_file
                              jelou_redis_ssl_password_file);
 
     $text =~ s/^\s*(?:pid|error_log|user)\s[^;]*;$//mg;
