@@ -47,6 +47,8 @@ typedef struct {
     ngx_shm_zone_t              *status_zone;    /* NULL: nothing is counted */
     ngx_array_t                  dedup_zones;    /* of ngx_shm_zone_t *, all
                                                     that are declared */
+    ngx_array_t                  parts;          /* of what status pages
+                                                    show, see metrics.h */
     ngx_array_t                  endpoints;      /* of where they are */
 } ngx_http_jelou_main_conf_t;
 

@@ -306,6 +306,9 @@ ngx_http_jelou_create_main_conf(ngx_conf_t *cf)
         != NGX_OK
         || ngx_array_init(&conf->endpoints, cf->pool, 4,
                           sizeof(ngx_http_jelou_endpoint_at_t))
+           != NGX_OK
+        || ngx_array_init(&conf->parts, cf->pool, 2,
+                          sizeof(ngx_http_jelou_part_t *))
            != NGX_OK)
     {
         return NULL;

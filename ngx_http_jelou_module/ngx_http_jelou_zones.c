@@ -151,6 +151,7 @@ ngx_http_jelou_set_status_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     zone->secrets = secrets;
+    zone->parts = &jmcf->parts;
 
     jmcf->status_zone->init = ngx_http_jelou_status_init_zone;
     jmcf->status_zone->data = zone;

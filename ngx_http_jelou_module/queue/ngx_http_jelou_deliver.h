@@ -209,6 +209,9 @@ struct ngx_http_jelou_deliver_stream_s {
     ngx_msec_t                           failed; /* when a call had no reply */
     ngx_msec_t                           stopping;   /* since when */
 
+    struct ngx_http_jelou_queue_delivery_s  *status; /* NULL: nothing is
+                                                    counted */
+
     uint32_t                             said;   /* what, by its hash */
     time_t                               said_at;
 
@@ -314,6 +317,10 @@ u_char *ngx_http_jelou_deliver_id(u_char *p, uint64_t ms, uint64_t seq);
 
 
 /* ngx_http_jelou_deliver_event.c: the delivery of an entry */
+
+/* The names of the reasons; that of none is empty. */
+extern ngx_str_t
+    ngx_http_jelou_deliver_reasons[NGX_HTTP_JELOU_DELIVER_NREASONS];
 
 /* Begins it, for the first entry of a busy room. */
 void ngx_http_jelou_deliver_event(ngx_http_jelou_deliver_room_t *room);

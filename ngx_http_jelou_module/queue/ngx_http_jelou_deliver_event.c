@@ -5,7 +5,7 @@
  */
 
 
-#include "ngx_http_jelou_deliver.h"
+#include "ngx_http_jelou_queue_status.h"
 
 
 /* a request on its way, with the texts of its fields */
@@ -51,7 +51,7 @@ static void ngx_http_jelou_deliver_died(ngx_http_jelou_deliver_stream_t *s,
 static uint64_t ngx_http_jelou_deliver_now(void);
 
 
-static ngx_str_t
+ngx_str_t
     ngx_http_jelou_deliver_reasons[NGX_HTTP_JELOU_DELIVER_NREASONS] =
 {
     ngx_null_string,
@@ -332,6 +332,7 @@ ngx_http_jelou_deliver_outcome(ngx_http_jelou_deliver_room_t *room,
     e = ngx_http_jelou_deliver_entry(room);
 
     if (status >= 200 && status < 300) {
+        ngx_http_jelou_queue_delivered(s, e, ngx_http_jelou_deliver_now());
         ngx_http_jelou_deliver_ack(s, e);
         ngx_http_jelou_deliver_room_done(room);
         return;
@@ -399,6 +400,8 @@ ngx_http_jelou_deliver_failed_event(ngx_http_jelou_deliver_room_t *room,
     words[1].len = ngx_sprintf(text, "%uD %uL %uL %ui", e->attempts, e->first,
                                e->last, (ngx_uint_t) e->status)
                    - text;
+
+    ngx_http_jelou_queue_retried(s);
 
     /* if this does not get there, a crash forgets one attempt */
 
@@ -500,6 +503,8 @@ ngx_http_jelou_deliver_died(ngx_http_jelou_deliver_stream_t *s, void *data,
     }
 
     if (reply && ngx_strcmp(word, "ok") == 0) {
+        ngx_http_jelou_queue_dead(s, e->bad);
+
         ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
                       "jelou: entry %uL-%uL of stream \"%V\" is a dead letter: "
                       "%V, status: %ui, attempts: %uD",

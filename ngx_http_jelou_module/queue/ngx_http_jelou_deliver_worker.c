@@ -5,7 +5,7 @@
  */
 
 
-#include "ngx_http_jelou_deliver.h"
+#include "ngx_http_jelou_queue_status.h"
 #include "ngx_http_jelou_id.h"
 
 
@@ -122,6 +122,7 @@ ngx_http_jelou_deliver_create(ngx_cycle_t *cycle,
     }
 
     ngx_str_set(&s->cursor, "0-0");
+    s->status = ngx_http_jelou_queue_delivery(s);
 
     ccf = (ngx_core_conf_t *) ngx_get_conf(cycle->conf_ctx, ngx_core_module);
 

@@ -5,7 +5,7 @@
  */
 
 
-#include "ngx_http_jelou_redis_conn.h"
+#include "ngx_http_jelou_queue_status.h"
 
 
 #define NGX_HTTP_JELOU_REDIS_NSLOTS     16384
@@ -212,6 +212,9 @@ ngx_int_t
 ngx_http_jelou_redis_follow(ngx_http_jelou_redis_target_t *target,
     ngx_http_jelou_redis_conn_t *to, ngx_http_jelou_redis_cmd_t *cmd)
 {
+    ngx_http_jelou_queue_count(cmd->asking ? NGX_HTTP_JELOU_QUEUE_ASKED
+                                           : NGX_HTTP_JELOU_QUEUE_MOVED);
+
     if (!cmd->asking) {
         target->slots[ngx_http_jelou_redis_hash(&cmd->key)] = to;
     }
@@ -231,6 +234,8 @@ ngx_http_jelou_redis_later(ngx_http_jelou_redis_target_t *target,
     {
         return NGX_DECLINED;
     }
+
+    ngx_http_jelou_queue_count(NGX_HTTP_JELOU_QUEUE_TRYAGAIN);
 
     if (!target->again.timer_set) {
         ngx_add_timer(&target->again, NGX_HTTP_JELOU_REDIS_AGAIN);

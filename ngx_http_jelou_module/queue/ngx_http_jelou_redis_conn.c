@@ -4,7 +4,7 @@
  */
 
 
-#include "ngx_http_jelou_redis_conn.h"
+#include "ngx_http_jelou_queue_status.h"
 
 
 #define NGX_HTTP_JELOU_REDIS_READ   (16 * 1024)
@@ -118,6 +118,7 @@ ngx_http_jelou_redis_conn_connect(ngx_http_jelou_redis_conn_t *conn)
         (void) ngx_http_jelou_redis_say(conn->target, &conn->name,
                                         &conn->target->log, ngx_socket_errno,
                                         "connect() to redis failed", NULL);
+        ngx_http_jelou_queue_closed(conn);
         return NGX_ERROR;
     }
 
@@ -470,6 +471,7 @@ ngx_http_jelou_redis_conn_close(ngx_http_jelou_redis_conn_t *conn,
     ngx_http_jelou_redis_result_e result, ngx_uint_t blame)
 {
     conn->closed = 1;
+    ngx_http_jelou_queue_closed(conn);
 
     ngx_queue_remove(&conn->queue);
 

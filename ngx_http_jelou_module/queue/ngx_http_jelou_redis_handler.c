@@ -4,7 +4,7 @@
  */
 
 
-#include "ngx_http_jelou_redis.h"
+#include "ngx_http_jelou_queue_status.h"
 #include "ngx_http_jelou_idempotency.h"
 #include "ngx_http_jelou_answer.h"
 #include "ngx_http_jelou_handover.h"
@@ -67,6 +67,8 @@ ngx_http_jelou_redis_handler(ngx_http_request_t *r)
     rc = ngx_http_jelou_redis_send(ctx->target, &ctx->cmd);
 
     if (rc == NGX_BUSY) {
+        ngx_http_jelou_queue_count(NGX_HTTP_JELOU_QUEUE_BUSY);
+
         return ngx_http_jelou_redis_answer(ctx,
                    ngx_http_jelou_redis_fail(ctx, "too many commands wait for "
                                              "redis", NULL));
@@ -75,6 +77,8 @@ ngx_http_jelou_redis_handler(ngx_http_request_t *r)
     if (rc != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
+
+    ngx_http_jelou_queue_begun();
 
     cln->handler = ngx_http_jelou_redis_cleanup;
     cln->data = ctx;
@@ -127,6 +131,7 @@ ngx_http_jelou_redis_cleanup(void *data)
     ngx_http_jelou_redis_ctx_t *ctx = data;
 
     ngx_http_jelou_redis_cancel(&ctx->cmd);
+    ngx_http_jelou_queue_abandoned();
 }
 
 
@@ -165,6 +170,8 @@ ngx_http_jelou_redis_reply_handler(ngx_http_jelou_redis_cmd_t *cmd,
     default: /* REFUSED, UNREACHABLE, LOST */
         break;
     }
+
+    ngx_http_jelou_queue_ended(ctx, result, rc);
 
     /* what became of a connection has been logged */
 

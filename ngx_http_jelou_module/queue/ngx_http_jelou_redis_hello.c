@@ -4,7 +4,7 @@
  */
 
 
-#include "ngx_http_jelou_redis_conn.h"
+#include "ngx_http_jelou_queue_status.h"
 
 
 #define NGX_HTTP_JELOU_REDIS_NHELLO  3
@@ -93,6 +93,7 @@ ngx_http_jelou_redis_greeted(ngx_http_jelou_redis_conn_t *conn,
 
     if (--conn->hello == 0) {
         conn->ready = 1;
+        ngx_http_jelou_queue_opened(conn);
 
         ngx_del_timer(conn->peer.connection->read);
 

@@ -5,7 +5,7 @@
  */
 
 
-#include "ngx_http_jelou_redis_conn.h"
+#include "ngx_http_jelou_queue_status.h"
 
 
 static void ngx_http_jelou_redis_target_cleanup(void *data);
@@ -405,6 +405,7 @@ ngx_http_jelou_redis_repeat(ngx_http_jelou_redis_target_t *target,
         cmd->repeated = 1;
 
         if (ngx_http_jelou_redis_put(target, cmd) == NGX_OK) {
+            ngx_http_jelou_queue_count(NGX_HTTP_JELOU_QUEUE_RESENT);
             return;
         }
     }
@@ -508,6 +509,7 @@ ngx_http_jelou_redis_go_elsewhere(ngx_http_jelou_redis_conn_t *conn,
     if (cmd->tries++ < target->nservers
         && ngx_http_jelou_redis_put(target, cmd) == NGX_OK)
     {
+        ngx_http_jelou_queue_count(NGX_HTTP_JELOU_QUEUE_ELSEWHERE);
         return NGX_OK;
     }
 
