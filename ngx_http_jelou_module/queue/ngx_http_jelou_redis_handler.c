@@ -6,6 +6,7 @@
 
 #include "ngx_http_jelou_queue_status.h"
 #include "ngx_http_jelou_idempotency.h"
+#include "ngx_http_jelou_answer.h"
 #include "ngx_http_jelou_handover.h"
 
 
@@ -214,8 +215,8 @@ ngx_http_jelou_redis_replied(ngx_http_jelou_redis_ctx_t *ctx,
         break;
 
     case NGX_HTTP_JELOU_REDIS_OTHER:
-        *status = ngx_http_jelou_handler_refuses(ctx->request, ctx->jelou,
-                                          NGX_HTTP_JELOU_MESSAGE_ID_REUSED);
+        *status = ngx_http_jelou_refuse(ctx->request, ctx->jelou,
+                                        NGX_HTTP_JELOU_MESSAGE_ID_REUSED);
         break;
 
     case NGX_HTTP_JELOU_REDIS_FULL:

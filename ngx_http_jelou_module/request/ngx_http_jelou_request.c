@@ -27,6 +27,8 @@ static u_char *ngx_http_jelou_skip_space(u_char *p, u_char *last);
 static ngx_uint_t ngx_http_jelou_token_char(u_char ch);
 static ngx_int_t ngx_http_jelou_copy_body(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx);
+static u_char *ngx_http_jelou_copy_file(ngx_http_request_t *r, u_char *p,
+    ngx_buf_t *b);
 
 
 /* nginx has decoded the path, a "%2F" as well: it ends a segment */
@@ -434,9 +436,6 @@ static ngx_int_t
 ngx_http_jelou_copy_body(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 {
     u_char       *p;
-    size_t        size;
-    ssize_t       n;
-    off_t         offset;
     ngx_buf_t    *b;
     ngx_chain_t  *in;
 
@@ -465,23 +464,9 @@ ngx_http_jelou_copy_body(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
             continue;
         }
 
-        for (offset = b->file_pos; offset < b->file_last; offset += n) {
-            size = (size_t) (b->file_last - offset);
-
-            n = ngx_read_file(b->file, p, size, offset);
-
-            if (n == NGX_ERROR) {
-                return NGX_ERROR;
-            }
-
-            if (n == 0) {
-                ngx_log_error(NGX_LOG_CRIT, r->connection->log, 0,
-                              "jelou: the request body's file \"%V\" "
-                              "is truncated", &b->file->name);
-                return NGX_ERROR;
-            }
-
-            p += n;
+        p = ngx_http_jelou_copy_file(r, p, b);
+        if (p == NULL) {
+            return NGX_ERROR;
         }
     }
 
@@ -494,6 +479,37 @@ ngx_http_jelou_copy_body(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
     ctx->body = &ctx->single;
 
     return NGX_OK;
+}
+
+
+/* Returns the end of what was read, or NULL. */
+
+static u_char *
+ngx_http_jelou_copy_file(ngx_http_request_t *r, u_char *p, ngx_buf_t *b)
+{
+    off_t    offset;
+    ssize_t  n;
+
+    for (offset = b->file_pos; offset < b->file_last; offset += n) {
+
+        n = ngx_read_file(b->file, p, (size_t) (b->file_last - offset),
+                          offset);
+
+        if (n == NGX_ERROR) {
+            return NULL;
+        }
+
+        if (n == 0) {
+            ngx_log_error(NGX_LOG_CRIT, r->connection->log, 0,
+                          "jelou: the request body's file \"%V\" "
+                          "is truncated", &b->file->name);
+            return NULL;
+        }
+
+        p += n;
+    }
+
+    return p;
 }
 
 
