@@ -134,7 +134,9 @@ ngx_http_jelou_header_filter(ngx_http_request_t *r)
 
         if (r->err_status < NGX_HTTP_BAD_REQUEST) {
 
-            /* "return 200", for instance */
+            /* "return 200", for instance; an endpoint is no resource */
+
+            r->disable_not_modified = 1;
 
             return ngx_http_next_header_filter(r);
         }
@@ -247,6 +249,13 @@ ngx_http_jelou_handler_answer(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 
 #endif
 
+    if (r->filter_finalize && ctx->answer == NGX_HTTP_JELOU_ANSWER_PASSED) {
+
+        /* the status is a filter's, which has refused the handler's answer */
+
+        status = NGX_HTTP_BAD_GATEWAY;
+    }
+
     if (ctx->conf->reply == NGX_HTTP_JELOU_REPLY_UPSTREAM && ctx->error == NULL
         && status >= NGX_HTTP_OK && status < NGX_HTTP_SPECIAL_RESPONSE)
     {
@@ -345,6 +354,7 @@ static ngx_int_t
 ngx_http_jelou_page_passes(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 {
     ctx->who = NGX_HTTP_JELOU_BY_PAGE;
+    ctx->answer = NGX_HTTP_JELOU_ANSWER_NONE;
 
     if (ngx_http_jelou_not_delivered(r, ctx, ngx_http_jelou_failed(ctx))
         != NGX_OK)
@@ -383,20 +393,12 @@ ngx_http_jelou_upstream_finalize(ngx_http_request_t *r, ngx_int_t rc)
 
     ctx->finalize(r, rc);
 
-    if (ctx->who != NGX_HTTP_JELOU_BY_HANDLER) {
-        return;
-    }
-
-    if (rc == NGX_DECLINED) {
+    if (rc == NGX_DECLINED && ctx->who == NGX_HTTP_JELOU_BY_HANDLER) {
 
         /* the upstream has named a location */
 
         ctx->named = 1;
         return;
-    }
-
-    if (rc >= NGX_HTTP_BAD_REQUEST) {
-        ctx->failed = rc;
     }
 
     ngx_http_jelou_upstream_ended(r, ctx, rc);
@@ -409,6 +411,17 @@ static void
 ngx_http_jelou_upstream_ended(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx,
     ngx_int_t rc)
 {
+    if (ctx->who != NGX_HTTP_JELOU_BY_HANDLER) {
+
+        /* a page stands in the place of what comes still */
+
+        return;
+    }
+
+    if (rc >= NGX_HTTP_BAD_REQUEST) {
+        ctx->failed = rc;
+    }
+
     if (ctx->answer == NGX_HTTP_JELOU_ANSWER_PASSED) {
 
         if (rc == NGX_OK && !ngx_http_jelou_cut_off(ctx)) {
