@@ -98,7 +98,7 @@ ngx_http_jelou_handler(ngx_http_request_t *r)
 static ngx_int_t
 ngx_http_jelou_begin(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 {
-    if (ctx->who == NGX_HTTP_JELOU_BY_UNKNOWN && !ctx->reading) {
+    if (ctx->who == NGX_HTTP_JELOU_BY_UNKNOWN) {
 
         if (ngx_http_jelou_request_discarded(r)) {
             ctx->error = ngx_http_jelou_error(NGX_HTTP_JELOU_PAYLOAD_TOO_LARGE);
@@ -109,7 +109,8 @@ ngx_http_jelou_begin(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
     }
 
     if (ctx->who == NGX_HTTP_JELOU_BY_PAGE && !ctx->reading
-        && ctx->state == NGX_HTTP_JELOU_CHECKING)
+        && ctx->state == NGX_HTTP_JELOU_CHECKING
+        && !ngx_http_jelou_request_discarded(r))
     {
         /*
          * another endpoint's location has been left before the event was

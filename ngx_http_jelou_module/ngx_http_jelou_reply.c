@@ -136,7 +136,9 @@ ngx_http_jelou_by_who(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 
         if (r->err_status < NGX_HTTP_BAD_REQUEST) {
 
-            /* "return 200", for instance */
+            /* "return 200", for instance; an endpoint is no resource */
+
+            r->disable_not_modified = 1;
 
             return ngx_http_next_header_filter(r);
         }
@@ -244,6 +246,13 @@ ngx_http_jelou_handler_answer(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
     }
 
 #endif
+
+    if (r->filter_finalize && ctx->answer == NGX_HTTP_JELOU_ANSWER_PASSED) {
+
+        /* the status is a filter's, which has refused the handler's answer */
+
+        status = NGX_HTTP_BAD_GATEWAY;
+    }
 
     if (ctx->conf->reply == NGX_HTTP_JELOU_REPLY_UPSTREAM && ctx->error == NULL
         && status >= NGX_HTTP_OK && status < NGX_HTTP_SPECIAL_RESPONSE)
@@ -355,6 +364,7 @@ static ngx_int_t
 ngx_http_jelou_page_passes(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 {
     ctx->who = NGX_HTTP_JELOU_BY_PAGE;
+    ctx->answer = NGX_HTTP_JELOU_ANSWER_NONE;
 
     if (ngx_http_jelou_not_delivered(r, ctx, ngx_http_jelou_failed(ctx))
         != NGX_OK)

@@ -43,20 +43,12 @@ ngx_http_jelou_upstream_finalize(ngx_http_request_t *r, ngx_int_t rc)
 
     ctx->finalize(r, rc);
 
-    if (ctx->who != NGX_HTTP_JELOU_BY_HANDLER) {
-        return;
-    }
-
-    if (rc == NGX_DECLINED) {
+    if (rc == NGX_DECLINED && ctx->who == NGX_HTTP_JELOU_BY_HANDLER) {
 
         /* the upstream has named a location */
 
         ctx->named = 1;
         return;
-    }
-
-    if (rc >= NGX_HTTP_BAD_REQUEST) {
-        ctx->failed = rc;
     }
 
     ngx_http_jelou_upstream_ended(r, ctx, rc);
@@ -67,6 +59,17 @@ void
 ngx_http_jelou_upstream_ended(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx,
     ngx_int_t rc)
 {
+    if (ctx->who != NGX_HTTP_JELOU_BY_HANDLER) {
+
+        /* a page stands in the place of what comes still */
+
+        return;
+    }
+
+    if (rc >= NGX_HTTP_BAD_REQUEST) {
+        ctx->failed = rc;
+    }
+
     if (ctx->answer == NGX_HTTP_JELOU_ANSWER_PASSED) {
 
         if (rc == NGX_OK && !ngx_http_jelou_cut_off(ctx)) {

@@ -243,6 +243,8 @@ END
     return '' if $taker eq 'none';
 
     if ($taker eq 'queue') {
+        return '' if $ENV{JELOU_COMPOSITION_PLAIN};
+
         my $redis = $Jelou::Port{$down ? 'DOWN' : 'PORT_3'};
 
         return "    jelou_redis_pass    127.0.0.1:$redis;\n"
