@@ -376,13 +376,13 @@ subtest errors => sub {
 
     my @said = section($text, 'Violations') =~ /^\| `(.+?)` \|/mg;
     my %text = map { $_ => 1 }
-               "@code{qw(events check items parse rule)}"
+               "@code{qw(events check items parse rule url)}"
                =~ /ngx_string\("((?:must|is|has) [^"]+)"/g;
 
     # those that have a value, or a number
 
     $text{'must be an https or http URL'} = $text{'must be an https URL'} = 1
-        if $code{rule} =~ /"must be an https URL".*"must be an https or http URL"/s;
+        if $code{url} =~ /"must be an https URL".*"must be an https or http URL"/s;
 
     my $varies = qr/^(?:must be "|must be a URL of: |has \d+ members )/;
 
