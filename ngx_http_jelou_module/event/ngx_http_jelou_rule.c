@@ -9,8 +9,7 @@
 #include "ngx_http_jelou_text.h"
 
 
-#define NGX_HTTP_JELOU_CONVERSATION      "conversation."
-#define NGX_HTTP_JELOU_CONVERSATION_MAX  64
+#define NGX_HTTP_JELOU_CONVERSATION  "conversation."
 
 /* milliseconds: March 1973; who counts seconds gets there in the year 5138 */
 

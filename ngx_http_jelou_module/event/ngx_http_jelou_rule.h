@@ -65,6 +65,10 @@ const ngx_str_t *ngx_http_jelou_rule_timestamp(ngx_str_t *value,
     const ngx_http_jelou_member_t *member,
     const ngx_http_jelou_schema_t *schema);
 
+/* so much may stand behind "conversation." */
+
+#define NGX_HTTP_JELOU_CONVERSATION_MAX  64
+
 /* The names of the known conversation events; the last one is empty. */
 extern const ngx_str_t  ngx_http_jelou_conversations[];
 

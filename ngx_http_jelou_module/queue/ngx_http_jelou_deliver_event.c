@@ -317,7 +317,8 @@ ngx_http_jelou_deliver_done(ngx_http_jelou_deliver_t *d)
 
 /*
  * A 2xx answer that has come to its end: the application has the event.  A 4xx
- * answer of its own: it will not take it, but for those that ask for patience.
+ * answer of its own: it will not take it, but for those that ask for patience,
+ * and a 401 to what nginx has signed, which is no word on the event.
  * Anything else, and none, which is 0, says that it could not.
  */
 
@@ -325,6 +326,7 @@ static void
 ngx_http_jelou_deliver_outcome(ngx_http_jelou_deliver_room_t *room,
     ngx_uint_t status, time_t retry_after)
 {
+    ngx_uint_t                        signature;
     ngx_http_jelou_deliver_entry_t   *e;
     ngx_http_jelou_deliver_stream_t  *s;
 
@@ -348,8 +350,15 @@ ngx_http_jelou_deliver_outcome(ngx_http_jelou_deliver_room_t *room,
     e->status = status & 0x3ff;
     e->attempts++;
 
+    signature = (status == NGX_HTTP_UNAUTHORIZED && s->conf->secrets);
+
+    if (signature) {
+        ngx_http_jelou_deliver_say(s, "status 401: the application has another "
+                                   "secret of project ", &e->project);
+    }
+
     if (status >= 400 && status < 500 && status != 408 && status != 425
-        && status != 429)
+        && status != 429 && !signature)
     {
         ngx_http_jelou_deliver_dead(room, NGX_HTTP_JELOU_DELIVER_REJECTED);
 

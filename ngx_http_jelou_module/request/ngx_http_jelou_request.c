@@ -352,10 +352,24 @@ ngx_http_jelou_restore_post(ngx_http_request_t *r)
 ngx_uint_t
 ngx_http_jelou_request_discarded(ngx_http_request_t *r)
 {
-    ngx_table_elt_t  *h;
+    ngx_table_elt_t           *h;
+    ngx_http_core_loc_conf_t  *clcf;
 
     if (!r->internal || r->request_body) {
         return 0;
+    }
+
+    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+
+    if (clcf->client_max_body_size
+        && clcf->client_max_body_size < r->headers_in.content_length_n)
+    {
+        /*
+         * nginx does not look where a name leads to, and in HTTP/3 it throws
+         * nothing away that was too large elsewhere
+         */
+
+        return 1;
     }
 
 #if (NGX_HTTP_V2)
