@@ -307,11 +307,8 @@ ngx_http_jelou_check_form(const ngx_http_jelou_member_t *member,
         return &repeated;
     }
 
-    if (value->type != member->type) {
-        return &ngx_http_jelou_must_be[member->type];
-    }
-
-    return NULL;
+    return value->type == member->type ? NULL
+                                       : &ngx_http_jelou_must_be[member->type];
 }
 
 
