@@ -239,16 +239,26 @@ subtest variables => sub {
 };
 
 
-# Metrics, and the members of the JSON page: both are of one table
+# Metrics, and the members of the JSON page: both are of the same tables
 
 subtest metrics => sub {
     my $text = $doc{'docs/status.md'};
 
-    my ($table) = $code{metrics} =~ /ngx_http_jelou_metrics\[\] = \{(.*?)^\};/ms;
-    my ($scopes) = $code{metrics} =~ /_scope_labels\[\] = \{(.*?)\};/s;
+    my @tables = map { /_family\[\] = \{(.*?)^\};/ms } @code{qw(families queue_families)};
+    my $scopes = join '', map { /_scopes\[\] = \{(.*?)^\};/ms } @code{qw(families queue_families)};
+    my $table  = join '', @tables;
 
-    my %scope;
-    @scope{qw(ENDPOINT ZONE MODULE)} = $scopes =~ /"(\w+)"/g;
+    my (%scope, @top);
+    my @names = qw(ENDPOINT ZONE MODULE QUEUE STREAM GROUP DELIVERY);
+
+    while ($scopes =~ /\{ (?:"(\w+)"|NULL), \w+, \{ (.*?) \} \}/g) {
+        my ($member, $labels) = ($1, $2);
+
+        push @top, $member if defined $member;
+        $scope{ shift @names } = join ' ', $labels =~ /"(\w+)"/g;
+    }
+
+    is_deeply(\@names, [], 'the scopes are found');
 
     my $string = qr/(?:ngx_string\("([^"]*)"\)|ngx_http_jelou_no)/;
     my (%metric, %member);
@@ -258,7 +268,7 @@ subtest metrics => sub {
     {
         my ($name, $help, $label, $member, $scope, $type) = ($1, $2, $3, $4, $5, $6);
 
-        $metric{$name} = join ' ', lc $type, $scope{$scope}, $label // ()
+        $metric{$name} = join ' ', lc $type, grep { length } $scope{$scope}, $label // ()
             if defined $name;
         push @{ $member{$scope} }, $member if defined $member;
 
@@ -271,7 +281,7 @@ subtest metrics => sub {
     my $rows = section($text, 'Metrics');
     my %said;
 
-    $said{$1} = "$2 " . join ' ', map { /`(\w+)`/ } split /, /, $3
+    $said{$1} = join ' ', $2, map { /`(\w+)`/ } split /, /, $3
         while $rows =~ /^\| `(\w+)` \| (\w+) \| (.+?) \| /mg;
 
     is_deeply(\%said, \%metric, 'metrics, their types and labels');
@@ -284,19 +294,20 @@ subtest metrics => sub {
              "$file: no other metric");
     }
 
-    for my $scope (qw(ENDPOINT ZONE)) {
+    for my $scope (qw(ENDPOINT ZONE QUEUE STREAM GROUP DELIVERY)) {
+        my @labels = $scope =~ /^(?:STREAM|GROUP|DELIVERY)$/ ? split / /, $scope{$scope} : ();
         my ($rows) = $text =~ /^\| Member of an? \L$scope\E \|.*\n\|.*\n((?:\|.*\n)+)/m;
 
-        is_deeply([($rows // '') =~ /^\| `(\w+)` \|/mg], $member{$scope},
+        is_deeply([($rows // '') =~ /^\| `(\w+)` \|/mg], [@labels, @{ $member{$scope} }],
                   "JSON: the members of a \L$scope");
     }
 
     my ($top) = $text =~ /^\| Member \|.*\n\|.*\n((?:\|.*\n)+)/m;
     my ($json) = $code{metrics}
-                 =~ /\nngx_http_jelou_write_json\(.*?^\{(.*?)^\}/ms;
+                 =~ /\nngx_http_jelou_metrics_write\(.*?^\{(.*?)^\}/ms;
 
     same([$top =~ /^\| `(\w+)` \|/mg],
-         [keys %{ { map { $_ => 1 } $json =~ /\\"(\w+)\\":/g } }],
+         [keys %{ { map { $_ => 1 } @top, $json =~ /\\"(\w+)\\":/g } }],
          'JSON: the members');
 };
 

@@ -7,11 +7,13 @@ use warnings;
 use lib 't/lib';
 use Jelou 'no_plan';
 use Jelou::Load;
+use Jelou::Redis;
 use Jelou::Server;
 
 use JSON::PP ();
 
 my $port  = $Jelou::Port{SERVER};
+my $redis = Jelou::Redis->start(port => $Jelou::Port{PORT_1}, name => 'queue');
 my $nginx = Jelou::Server->start(name => 'front', level => 'warn', http => <<"END");
 jelou_status_zone  zone=counters:1m;
 jelou_dedup_zone   zone=seen:1m;
@@ -23,6 +25,16 @@ server {
         jelou_endpoint  incoming_message;
         jelou_secret    "$Jelou::Secret";
         jelou_dedup     zone=seen;
+    }
+    location = /queue {
+        jelou_endpoint      incoming_message;
+        jelou_secret        "$Jelou::Secret";
+        jelou_redis_pass    127.0.0.1:$Jelou::Port{PORT_1};
+        jelou_redis_stream  events;
+    }
+    location \@deliver {
+        jelou_deliver  127.0.0.1:$Jelou::Port{PORT_1}  stream=events  group=app;
+        proxy_pass     http://127.0.0.1:$Jelou::Port{DOWN};
     }
     location = /metrics {
         jelou_status  prometheus;
@@ -45,15 +57,18 @@ $nginx->wait_for('the request is counted', sub {
     while ($page =~ /^(nginx_\w+)(?:\{(.*)\})? /mg) {
         my ($name, $labels) = ($1, $2 // '');
 
+        $metric{$name} //= {};
         $metric{$name}{$_} = 1 for $labels =~ /(\w+)="/g;
     }
 
     @results = $page =~ /_requests_total\{.*result="(\w+)"/g;
 
-    return $page =~ /_secret_matches_total\{.*\} 1$/m;
-});
+    return $page =~ /_secret_matches_total\{.*\} 1$/m && $page =~ /_delivery_owned\{/
+        && $page =~ /_group_lag\{/;
+}, 30);
 
 $nginx->stop;
+$redis->stop;
 
 my $text = Jelou::Server::slurp('docs/grafana.json');
 my $json = JSON::PP->new->utf8->decode($text);
@@ -131,13 +146,13 @@ for my $query (@queries, map { $_->{query}{query} // () }
             if !defined $label;
     }
 
-    while ($query =~ /by \(([\w, ]+)\) \((?:rate|increase)\((\w+)/g) {
+    while ($query =~ /by \(([\w, ]+)\) \((?:rate\(|increase\(|(?=nginx))(\w+)/g) {
         my ($by, $name) = ($1, $2);
 
         is_deeply([grep { !$metric{$name}{$_} } split /, /, $by], [], "by $by");
     }
 
-    while ($query =~ /result!?=~?"([^"]+)"/g) {
+    while ($query =~ /_requests_total\{[^}]*result!?=~?"([^"]+)"/g) {
         my $named = $1;
 
         is_deeply([grep { my $r = $_; !grep { $_ eq $r } @results } split /\|/, $named],
