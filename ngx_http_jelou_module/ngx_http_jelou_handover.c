@@ -11,6 +11,7 @@
 #include "ngx_http_jelou_handover.h"
 #include "ngx_http_jelou_reply.h"
 #include "ngx_http_jelou_request.h"
+#include "ngx_http_jelou_upstream.h"
 
 
 static ngx_int_t ngx_http_jelou_enter_handler(ngx_http_request_t *r);
@@ -85,7 +86,7 @@ ngx_http_jelou_enter_handler(ngx_http_request_t *r)
 
     /* a rewrite or a redirect has led here, and nothing is decided yet */
 
-    if (ctx->who == NGX_HTTP_JELOU_BY_NOBODY) {
+    if (ctx->who == NGX_HTTP_JELOU_BY_UNKNOWN) {
         ctx->conf = jlcf->schema.endpoint ? jlcf : NULL;
     }
 
@@ -248,21 +249,6 @@ ngx_http_jelou_handler_answers(ngx_http_request_t *r,
 }
 
 
-ngx_int_t
-ngx_http_jelou_handler_refuses(ngx_http_request_t *r,
-    ngx_http_jelou_ctx_t *ctx, ngx_uint_t refusal)
-{
-    ctx->who = NGX_HTTP_JELOU_BY_MODULE;
-    ctx->state = NGX_HTTP_JELOU_REFUSED;
-    ctx->error = ngx_http_jelou_error(refusal);
-
-    ngx_log_error(ctx->error->level, r->connection->log, 0,
-                  "jelou refused a request: %V", &ctx->error->key);
-
-    return ctx->error->status;
-}
-
-
 static ngx_int_t
 ngx_http_jelou_call(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx,
     ngx_http_handler_pt handler)
@@ -280,7 +266,7 @@ ngx_http_jelou_call(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx,
 
     u = r->upstream;
 
-    if (u && u->cleanup && !u->header_sent && ctx->flight.zone
+    if (u && u->cleanup && !u->header_sent && ctx->attempt.zone
         && ctx->who == NGX_HTTP_JELOU_BY_HANDLER)
     {
         /*

@@ -32,8 +32,8 @@ static ngx_uint_t ngx_http_jelou_lint_local(struct sockaddr *sockaddr);
 
 /*
  * The configuration of another module is its own.  But its table of directives
- * says where a value is, of a type that the function says which sets it; and the
- * first of these directives, where nginx's own structure is.
+ * says where a value is, of a type that the function says which sets it; and
+ * the first of these directives, where nginx's own structure is.
  */
 
 static ngx_str_t  ngx_http_jelou_lint_timeouts[] = {
@@ -262,7 +262,8 @@ ngx_http_jelou_lint_open(ngx_conf_t *cf)
     for (i = 0; i < jmcf->endpoints.nelts; i++) {
         jlcf = at[i].location->loc_conf[ngx_http_jelou_module.ctx_index];
 
-        if (!jlcf->secret_off || jlcf->access == NGX_HTTP_JELOU_ACCESS_ELSEWHERE)
+        if (!jlcf->secret_off
+            || jlcf->access == NGX_HTTP_JELOU_ACCESS_ELSEWHERE)
         {
             continue;
         }
@@ -271,8 +272,8 @@ ngx_http_jelou_lint_open(ngx_conf_t *cf)
 
         if (address) {
             ngx_log_error(NGX_LOG_WARN, cf->log, 0,
-                          "\"jelou_endpoint %V\" takes unsigned events, and its "
-                          "server listens on %V, beyond this machine: say "
+                          "\"jelou_endpoint %V\" takes unsigned events, and "
+                          "its server listens on %V, beyond this machine: say "
                           "\"jelou_access elsewhere\" if something else checks "
                           "who may send, see \"jelou_secret off\" in %s:%ui",
                           &jlcf->schema.endpoint->name, address,

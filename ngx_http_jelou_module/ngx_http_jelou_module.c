@@ -122,7 +122,7 @@ static ngx_command_t  ngx_http_jelou_commands[] = {
     { ngx_string("jelou_dedup_zone"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE12,
       ngx_http_jelou_set_dedup_zone,
-      0,
+      NGX_HTTP_MAIN_CONF_OFFSET,
       0,
       NULL },
 
@@ -306,6 +306,9 @@ ngx_http_jelou_create_main_conf(ngx_conf_t *cf)
         != NGX_OK
         || ngx_array_init(&conf->endpoints, cf->pool, 4,
                           sizeof(ngx_http_jelou_endpoint_at_t))
+           != NGX_OK
+        || ngx_array_init(&conf->parts, cf->pool, 2,
+                          sizeof(ngx_http_jelou_part_t *))
            != NGX_OK)
     {
         return NULL;

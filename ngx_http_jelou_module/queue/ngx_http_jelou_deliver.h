@@ -33,6 +33,11 @@
 
 #define NGX_HTTP_JELOU_DELIVER_ASK     1000
 
+/* the consumer that has the lease; without one, what workers are called by
+   begins with it, and it has what they have given back */
+
+#define NGX_HTTP_JELOU_DELIVER_CONSUMER  "nginx"
+
 /* without a lease: an entry that nobody has renewed for so long is claimed */
 
 #define NGX_HTTP_JELOU_DELIVER_IDLE    60000
@@ -83,7 +88,7 @@ typedef struct {
     ngx_http_jelou_place_t            place;
 
     ngx_http_conf_ctx_t               location;
-    ngx_http_jelou_key_t             *key;       /* of jelou_upstream_secret */
+    ngx_http_jelou_secrets_t         *secrets;   /* NULL: it is not signed */
     off_t                             max_size;
 
     ngx_http_jelou_redis_settings_t   settings;  /* for commands, */
@@ -112,6 +117,7 @@ typedef struct {
     uint64_t                          first;     /* try */
     uint64_t                          last;
     ngx_str_t                         body;      /* data NULL: to be fetched */
+    ngx_str_t                         project;   /* in the same memory */
     uint32_t                          attempts;  /* that have ended */
     unsigned                          status:10; /* of the last one, or 0 */
     unsigned                          cloud:1;   /* a CloudEvent */
@@ -199,7 +205,12 @@ struct ngx_http_jelou_deliver_stream_s {
     ngx_event_t                          again;
     ngx_http_jelou_redis_cmd_t          *bell;   /* that waits for an entry */
     ngx_msec_t                           beaten; /* when, last */
+    ngx_msec_t                           tidied;
+    ngx_msec_t                           failed; /* when a call had no reply */
     ngx_msec_t                           stopping;   /* since when */
+
+    struct ngx_http_jelou_queue_delivery_s  *status; /* NULL: nothing is
+                                                    counted */
 
     uint32_t                             said;   /* what, by its hash */
     time_t                               said_at;
@@ -289,7 +300,10 @@ void ngx_http_jelou_deliver_room_done(ngx_http_jelou_deliver_room_t *room);
 void ngx_http_jelou_deliver_room_wait(ngx_http_jelou_deliver_room_t *room,
     ngx_msec_t delay);
 
-/* Forgets all entries but those on their way, which become lost. */
+/* Forgets all entries but those on their way. */
+void ngx_http_jelou_deliver_rooms_forget(ngx_http_jelou_deliver_stream_t *s);
+
+/* Likewise, and those on their way become lost. */
 void ngx_http_jelou_deliver_rooms_lose(ngx_http_jelou_deliver_stream_t *s);
 
 /* All that wait since an application did not answer need not wait so long. */
@@ -303,6 +317,10 @@ u_char *ngx_http_jelou_deliver_id(u_char *p, uint64_t ms, uint64_t seq);
 
 
 /* ngx_http_jelou_deliver_event.c: the delivery of an entry */
+
+/* The names of the reasons; that of none is empty. */
+extern ngx_str_t
+    ngx_http_jelou_deliver_reasons[NGX_HTTP_JELOU_DELIVER_NREASONS];
 
 /* Begins it, for the first entry of a busy room. */
 void ngx_http_jelou_deliver_event(ngx_http_jelou_deliver_room_t *room);
@@ -350,8 +368,11 @@ void ngx_http_jelou_deliver_say(ngx_http_jelou_deliver_stream_t *s,
 
 /* ngx_http_jelou_deliver_json.c */
 
-/* Whether a text is JSON. */
-ngx_uint_t ngx_http_jelou_deliver_json(u_char *p, u_char *last);
+/*
+ * Whether a text is JSON, an object or an array.  Returns NGX_OK, NGX_DECLINED,
+ * or NGX_ERROR, with a log line, if that could not be found out.
+ */
+ngx_int_t ngx_http_jelou_deliver_json(ngx_str_t *text, ngx_log_t *log);
 
 
 #endif /* _NGX_HTTP_JELOU_DELIVER_H_INCLUDED_ */

@@ -62,9 +62,9 @@ static ngx_int_t ngx_http_jelou_deliver_rung(ngx_http_jelou_redis_cmd_t *cmd,
  *   fail     id, what is kept of it: ok; gone, if somebody has acknowledged it
  *   dead     1 to delete, id, reason, status, attempts, first, last: ok; gone
  *   renew    consumer, ids: ok, those that are another one's or nobody's
- *   give     consumer, ids: lets them be claimed at once: ok
- *   tidy     consumer's prefix, ms: deletes those that are idle and have
- *            nothing: ok
+ *   give     likewise: lets them be claimed at once
+ *   leave    consumer: gives all that it has, and deletes it: ok
+ *   tidy     ms: deletes consumers that are idle and have nothing: ok
  *
  * "lost" is what an operation says whose lease is another one's by now: its
  * number has grown.  What an application has taken is acknowledged without
@@ -78,7 +78,8 @@ static const char  ngx_http_jelou_deliver_lua[] =
     "local stream, hash = KEYS[1], KEYS[2]\n"
     "local op, group, me, fence = ARGV[1], ARGV[2], ARGV[3], ARGV[4]\n"
     "local function bad(r) return type(r) == 'table' and r.err end\n"
-    "local known = { event = 1, room_id = 1, received_at = 1, format = 1 }\n"
+    "local known = { event = 1, room_id = 1, project_id = 1,\n"
+    "                received_at = 1, format = 1 }\n"
     "local e = redis.pcall('HSETNX', hash, 'fence', 0)\n"
     "if bad(e) then return e end\n"
     "local t = redis.call('TIME')\n"
@@ -239,26 +240,50 @@ static const char  ngx_http_jelou_deliver_lua[] =
     "  return { 'ok' }\n"
     "end\n"
 
+    "local function give(id)\n"
+    "  redis.call('XCLAIM', stream, group, '" NGX_HTTP_JELOU_DELIVER_CONSUMER
+                  "', 0, id, 'IDLE', 86400000, 'JUSTID')\n"
+    "end\n"
+
     "if op == 'renew' or op == 'give' then\n"
     "  local lost = {}\n"
     "  for i = 6, #ARGV do\n"
     "    local p = pending(ARGV[i])\n"
-    "    if p and p[2] == ARGV[5] then\n"
-    "      redis.call('XCLAIM', stream, group, ARGV[5], 0, ARGV[i], 'IDLE',\n"
-    "                 op == 'give' and 86400000 or 0, 'JUSTID')\n"
-    "    else\n"
+    "    if not p or p[2] ~= ARGV[5] then\n"
     "      lost[#lost + 1] = ARGV[i]\n"
+    "    elseif op == 'give' then\n"
+    "      give(ARGV[i])\n"
+    "    else\n"
+    "      redis.call('XCLAIM', stream, group, ARGV[5], 0, ARGV[i], 'IDLE',\n"
+    "                 0, 'JUSTID')\n"
     "    end\n"
     "  end\n"
     "  return { 'ok', lost }\n"
     "end\n"
 
+    /* a consumer that is deleted takes with it what is pending */
+
+    "if op == 'leave' then\n"
+    "  for n = 1, 100 do\n"
+    "    local list = redis.pcall('XPENDING', stream, group, '-', '+', 100,\n"
+    "                             ARGV[5])\n"
+    "    if bad(list) then return list end\n"
+    "    if not list[1] then\n"
+    "      redis.call('XGROUP', 'DELCONSUMER', stream, group, ARGV[5])\n"
+    "      break\n"
+    "    end\n"
+    "    for _, p in ipairs(list) do give(p[1]) end\n"
+    "  end\n"
+    "  return { 'ok' }\n"
+    "end\n"
+
     "if op == 'tidy' then\n"
+    "  local prefix = '" NGX_HTTP_JELOU_DELIVER_CONSUMER ":'\n"
     "  for _, c in ipairs(redis.call('XINFO', 'CONSUMERS', stream, group)) do\n"
     "    local v = {}\n"
     "    for i = 1, #c, 2 do v[c[i]] = c[i + 1] end\n"
-    "    if string.sub(v.name, 1, #ARGV[5]) == ARGV[5] and v.pending == 0\n"
-    "       and v.idle > tonumber(ARGV[6])\n"
+    "    if string.sub(v.name, 1, #prefix) == prefix and v.pending == 0\n"
+    "       and v.idle > tonumber(ARGV[5])\n"
     "    then\n"
     "      redis.call('XGROUP', 'DELCONSUMER', stream, group, v.name)\n"
     "    end\n"
@@ -544,6 +569,7 @@ ngx_http_jelou_deliver_failed(ngx_http_jelou_deliver_cmd_t *c,
     ngx_http_jelou_deliver_stream_t  *s;
 
     s = c->stream;
+    s->failed = ngx_current_msec;
 
     switch (result) {
 

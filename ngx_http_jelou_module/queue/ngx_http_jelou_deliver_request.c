@@ -147,6 +147,7 @@ ngx_http_jelou_deliver_request_exit(void)
 ngx_int_t
 ngx_http_jelou_deliver_request(ngx_http_jelou_deliver_t *d)
 {
+    ngx_int_t            rc;
     ngx_connection_t    *c;
     ngx_http_request_t  *r;
     ngx_pool_cleanup_t  *cln;
@@ -171,11 +172,13 @@ ngx_http_jelou_deliver_request(ngx_http_jelou_deliver_t *d)
 
     cln = ngx_pool_cleanup_add(r->pool, 0);
 
-    if (cln == NULL || ngx_http_jelou_deliver_request_fill(r, d) != NGX_OK) {
+    rc = cln ? ngx_http_jelou_deliver_request_fill(r, d) : NGX_ERROR;
+
+    if (rc != NGX_OK) {
         r->logged = 1;
         ngx_http_free_request(r, 0);
         ngx_http_jelou_deliver_disconnect(c);
-        return NGX_ERROR;
+        return rc;
     }
 
     cln->handler = ngx_http_jelou_deliver_ended;
@@ -323,6 +326,7 @@ ngx_http_jelou_deliver_request_fill(ngx_http_request_t *r,
     ngx_http_jelou_deliver_t *d)
 {
     size_t                         len;
+    ngx_int_t                      rc;
     ngx_buf_t                     *b;
     ngx_http_jelou_deliver_mem_t  *m;
 
@@ -366,6 +370,14 @@ ngx_http_jelou_deliver_request_fill(ngx_http_request_t *r,
 
     r->request_body = &m->body;
     r->headers_in.content_length_n = d->body.len;
+
+    if (d->prepare) {
+        rc = d->prepare(r, d);
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+    }
 
     ngx_http_jelou_deliver_headers(r, d, m->fields);
 

@@ -17,7 +17,7 @@ static ngx_int_t ngx_http_jelou_deliver_parse_id(redisReply *reply,
 static uint64_t ngx_http_jelou_deliver_number(u_char **p, u_char *last);
 static ngx_int_t ngx_http_jelou_deliver_fill_body(
     ngx_http_jelou_deliver_stream_t *s, ngx_http_jelou_deliver_entry_t *e,
-    ngx_str_t *body);
+    ngx_str_t *body, ngx_str_t *project);
 static void ngx_http_jelou_deliver_tried(ngx_http_jelou_deliver_entry_t *e,
     ngx_str_t *value);
 static ngx_http_jelou_deliver_room_t *ngx_http_jelou_deliver_room(
@@ -186,7 +186,7 @@ ngx_http_jelou_deliver_fill(ngx_http_jelou_deliver_stream_t *s,
     ngx_http_jelou_deliver_entry_t *e, redisReply *fields, ngx_str_t *room)
 {
     u_char      *p;
-    ngx_str_t    value, body;
+    ngx_str_t    value, body, project;
     ngx_uint_t   i;
     const char  *name;
 
@@ -195,6 +195,7 @@ ngx_http_jelou_deliver_fill(ngx_http_jelou_deliver_stream_t *s,
     }
 
     ngx_str_null(&body);
+    ngx_str_null(&project);
     e->bad = NGX_HTTP_JELOU_DELIVER_NO_EVENT;
 
     for (i = 0; i + 1 < fields->elements; i += 2) {
@@ -225,6 +226,9 @@ ngx_http_jelou_deliver_fill(ngx_http_jelou_deliver_stream_t *s,
         } else if (ngx_strcmp(name, "room_id") == 0) {
             *room = value;
 
+        } else if (ngx_strcmp(name, "project_id") == 0) {
+            project = value;
+
         } else if (ngx_strcmp(name, "received_at") == 0) {
             p = value.data;
             e->received = ngx_http_jelou_deliver_number(&p, p + value.len);
@@ -234,7 +238,7 @@ ngx_http_jelou_deliver_fill(ngx_http_jelou_deliver_stream_t *s,
         }
     }
 
-    return ngx_http_jelou_deliver_fill_body(s, e, &body);
+    return ngx_http_jelou_deliver_fill_body(s, e, &body, &project);
 }
 
 
@@ -242,8 +246,11 @@ ngx_http_jelou_deliver_fill(ngx_http_jelou_deliver_stream_t *s,
 
 static ngx_int_t
 ngx_http_jelou_deliver_fill_body(ngx_http_jelou_deliver_stream_t *s,
-    ngx_http_jelou_deliver_entry_t *e, ngx_str_t *body)
+    ngx_http_jelou_deliver_entry_t *e, ngx_str_t *body, ngx_str_t *project)
 {
+    u_char     *p;
+    ngx_int_t   rc;
+
     if (e->bad != NGX_HTTP_JELOU_DELIVER_GOOD || body->data == NULL) {
         return NGX_OK;
     }
@@ -253,18 +260,31 @@ ngx_http_jelou_deliver_fill_body(ngx_http_jelou_deliver_stream_t *s,
         return NGX_OK;
     }
 
-    if (!ngx_http_jelou_deliver_json(body->data, body->data + body->len)) {
+    rc = ngx_http_jelou_deliver_json(body, ngx_cycle->log);
+
+    if (rc == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    if (rc == NGX_DECLINED) {
         e->bad = NGX_HTTP_JELOU_DELIVER_NOT_JSON;
         return NGX_OK;
     }
 
-    e->body.data = ngx_alloc(body->len, ngx_cycle->log);
-    if (e->body.data == NULL) {
+    p = ngx_alloc(body->len + project->len, ngx_cycle->log);
+    if (p == NULL) {
         return NGX_ERROR;
     }
 
-    ngx_memcpy(e->body.data, body->data, body->len);
+    e->body.data = p;
     e->body.len = body->len;
+
+    p = ngx_cpymem(p, body->data, body->len);
+
+    e->project.data = p;
+    e->project.len = project->len;
+
+    ngx_memcpy(p, project->data, project->len);
 
     s->bytes += body->len;
 
@@ -309,6 +329,7 @@ ngx_http_jelou_deliver_drop(ngx_http_jelou_deliver_stream_t *s,
 
         ngx_free(e->body.data);
         e->body.data = NULL;
+        ngx_str_null(&e->project);
     }
 }
 
@@ -574,17 +595,11 @@ ngx_http_jelou_deliver_rooms_wake(ngx_http_jelou_deliver_stream_t *s)
 }
 
 
-/*
- * A busy room keeps its first entry, under no name: what is read of this room
- * now begins another one.
- */
-
 void
-ngx_http_jelou_deliver_rooms_lose(ngx_http_jelou_deliver_stream_t *s)
+ngx_http_jelou_deliver_rooms_forget(ngx_http_jelou_deliver_stream_t *s)
 {
-    ngx_queue_t                    *q, *next;
-    ngx_rbtree_node_t              *node;
-    ngx_http_jelou_deliver_room_t  *room;
+    ngx_queue_t        *q, *next;
+    ngx_rbtree_node_t  *node;
 
     for (q = ngx_queue_head(&s->ready);
          q != ngx_queue_sentinel(&s->ready);
@@ -607,6 +622,23 @@ ngx_http_jelou_deliver_rooms_lose(ngx_http_jelou_deliver_stream_t *s)
                  ngx_rbtree_data(node, ngx_http_jelou_deliver_room_t, due));
     }
 
+    ngx_http_jelou_deliver_due_set(s);
+}
+
+
+/*
+ * A busy room keeps its first entry, under no name: what is read of this room
+ * now begins another one.
+ */
+
+void
+ngx_http_jelou_deliver_rooms_lose(ngx_http_jelou_deliver_stream_t *s)
+{
+    ngx_queue_t                    *q;
+    ngx_http_jelou_deliver_room_t  *room;
+
+    ngx_http_jelou_deliver_rooms_forget(s);
+
     for (q = ngx_queue_head(&s->busy);
          q != ngx_queue_sentinel(&s->busy);
          q = ngx_queue_next(q))
@@ -626,8 +658,6 @@ ngx_http_jelou_deliver_rooms_lose(ngx_http_jelou_deliver_stream_t *s)
         ngx_http_jelou_deliver_entries_free(room,
                              ngx_queue_next(ngx_queue_head(&room->entries)));
     }
-
-    ngx_http_jelou_deliver_due_set(s);
 }
 
 

@@ -9,8 +9,9 @@
  * the lease nothing new is begun; what is on its way ends, and counts if it was
  * a success.
  *
- * With "order none", all workers read.  Each renews what it has; what nobody has
- * renewed for a minute is claimed by another one.
+ * With "order none", all workers read, each as a consumer of its own.  Each
+ * renews what it has; what nobody has renewed for a minute is claimed by another
+ * one, and at once what was given back.
  */
 
 
@@ -26,10 +27,14 @@
 #define NGX_HTTP_JELOU_DELIVER_NIDS  256
 
 /* a consumer that has had nothing for so long is deleted, and how often it is
-   looked for, both in ms */
+   looked for: it is there after a crash only */
 
-#define NGX_HTTP_JELOU_DELIVER_STALE  3600000
-#define NGX_HTTP_JELOU_DELIVER_TIDY   600000
+#define NGX_HTTP_JELOU_DELIVER_STALE  (2 * NGX_HTTP_JELOU_DELIVER_IDLE)
+#define NGX_HTTP_JELOU_DELIVER_TIDY   NGX_HTTP_JELOU_DELIVER_IDLE
+
+/* after an error, so long nothing is claimed: others could not renew theirs */
+
+#define NGX_HTTP_JELOU_DELIVER_GRACE  (NGX_HTTP_JELOU_DELIVER_IDLE / 4)
 
 /* so long an nginx that exits tries to acknowledge what it has delivered */
 
@@ -205,7 +210,8 @@ ngx_http_jelou_deliver_read(ngx_http_jelou_deliver_stream_t *s)
     ngx_str_t   words[6];
     ngx_uint_t  n;
 
-    if (s->reading || s->again.timer_set || s->nlost || s->bell
+    if (s->reading || s->again.timer_set || s->nlost
+        || (s->bell && s->claimed)
         || !ngx_http_jelou_deliver_may_begin(s))
     {
         return;
@@ -583,6 +589,10 @@ ngx_http_jelou_deliver_join_done(ngx_http_jelou_deliver_stream_t *s,
         return;
     }
 
+    if (reply == NULL) {
+        s->failed = ngx_current_msec;
+    }
+
     if (reply && reply->elements == 2
         && reply->element[1]->type == REDIS_REPLY_INTEGER)
     {
@@ -591,7 +601,10 @@ ngx_http_jelou_deliver_join_done(ngx_http_jelou_deliver_stream_t *s,
 
         /* what others have left; and what this one has is renewed */
 
-        if (!s->exiting) {
+        if (!s->exiting
+            && (ngx_msec_int_t) (ngx_current_msec - s->failed)
+               >= NGX_HTTP_JELOU_DELIVER_GRACE)
+        {
             s->claimed = 0;
         }
 
@@ -756,23 +769,20 @@ static void
 ngx_http_jelou_deliver_tidy(ngx_http_jelou_deliver_stream_t *s)
 {
     u_char     stale[NGX_INT_T_LEN];
-    ngx_str_t  words[2];
+    ngx_str_t  word;
 
-    static ngx_msec_t  last;
-
-    if (last && ngx_current_msec - last < NGX_HTTP_JELOU_DELIVER_TIDY) {
+    if (s->tidied && (ngx_msec_int_t) (ngx_current_msec - s->tidied)
+                     < NGX_HTTP_JELOU_DELIVER_TIDY)
+    {
         return;
     }
 
-    last = ngx_current_msec;
+    s->tidied = ngx_current_msec;
 
-    ngx_str_set(&words[0], "nginx:");
+    word.data = stale;
+    word.len = ngx_sprintf(stale, "%i", NGX_HTTP_JELOU_DELIVER_STALE) - stale;
 
-    words[1].data = stale;
-    words[1].len = ngx_sprintf(stale, "%i", NGX_HTTP_JELOU_DELIVER_STALE)
-                   - stale;
-
-    (void) ngx_http_jelou_deliver_call(s, "tidy", 2, words, NULL, NULL);
+    (void) ngx_http_jelou_deliver_call(s, "tidy", 1, &word, NULL, NULL);
 }
 
 
@@ -926,6 +936,7 @@ ngx_http_jelou_deliver_stop(ngx_http_jelou_deliver_stream_t *s)
 
     if (!ngx_http_jelou_deliver_leased(s)) {
         ngx_http_jelou_deliver_keep(s, "give");
+        ngx_http_jelou_deliver_rooms_forget(s);
     }
 
     /*
@@ -941,24 +952,25 @@ ngx_http_jelou_deliver_stop(ngx_http_jelou_deliver_stream_t *s)
 static void
 ngx_http_jelou_deliver_end(ngx_http_jelou_deliver_stream_t *s)
 {
+    ngx_uint_t  leased;
+
     if (s->nbusy || s->acks->nelts || s->acking->nelts || s->reading
         || s->releasing || s->released)
     {
         return;
     }
 
-    if (!ngx_http_jelou_deliver_leased(s)) {
-        ngx_http_jelou_deliver_keep(s, "give");
-    }
-
-    if (!ngx_http_jelou_deliver_leased(s) || !s->owned) {
+    if (!s->owned) {
         ngx_http_jelou_deliver_released(s, NULL, NULL, NULL);
         return;
     }
 
     s->releasing = 1;
 
-    if (ngx_http_jelou_deliver_call(s, "release", 0, NULL,
+    leased = ngx_http_jelou_deliver_leased(s);
+
+    if (ngx_http_jelou_deliver_call(s, leased ? "release" : "leave",
+                                    leased ? 0 : 1, &s->consumer,
                                     ngx_http_jelou_deliver_released, NULL)
         != NGX_OK)
     {

@@ -4,8 +4,9 @@
  */
 
 
-#include "ngx_http_jelou_redis.h"
+#include "ngx_http_jelou_queue_status.h"
 #include "ngx_http_jelou_idempotency.h"
+#include "ngx_http_jelou_answer.h"
 #include "ngx_http_jelou_handover.h"
 
 
@@ -66,6 +67,8 @@ ngx_http_jelou_redis_handler(ngx_http_request_t *r)
     rc = ngx_http_jelou_redis_send(ctx->target, &ctx->cmd);
 
     if (rc == NGX_BUSY) {
+        ngx_http_jelou_queue_count(NGX_HTTP_JELOU_QUEUE_BUSY);
+
         return ngx_http_jelou_redis_answer(ctx,
                    ngx_http_jelou_redis_fail(ctx, "too many commands wait for "
                                              "redis", NULL));
@@ -74,6 +77,8 @@ ngx_http_jelou_redis_handler(ngx_http_request_t *r)
     if (rc != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
+
+    ngx_http_jelou_queue_begun();
 
     cln->handler = ngx_http_jelou_redis_cleanup;
     cln->data = ctx;
@@ -105,7 +110,8 @@ ngx_http_jelou_redis_choose(ngx_http_jelou_redis_ctx_t *ctx)
         if (uscf == NULL) {
             ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
                           "jelou: \"jelou_redis_pass\" has become \"%V\", "
-                          "which is no upstream and no address", &name);
+                          "which is no upstream and no address, nor a name "
+                          "that a \"resolver\" is there for", &name);
             ctx->jelou->quiet = 1;
             return NULL;
         }
@@ -125,6 +131,7 @@ ngx_http_jelou_redis_cleanup(void *data)
     ngx_http_jelou_redis_ctx_t *ctx = data;
 
     ngx_http_jelou_redis_cancel(&ctx->cmd);
+    ngx_http_jelou_queue_abandoned();
 }
 
 
@@ -163,6 +170,8 @@ ngx_http_jelou_redis_reply_handler(ngx_http_jelou_redis_cmd_t *cmd,
     default: /* REFUSED, UNREACHABLE, LOST */
         break;
     }
+
+    ngx_http_jelou_queue_ended(ctx, result, rc);
 
     /* what became of a connection has been logged */
 
@@ -206,8 +215,8 @@ ngx_http_jelou_redis_replied(ngx_http_jelou_redis_ctx_t *ctx,
         break;
 
     case NGX_HTTP_JELOU_REDIS_OTHER:
-        *status = ngx_http_jelou_handler_refuses(ctx->request, ctx->jelou,
-                                          NGX_HTTP_JELOU_MESSAGE_ID_REUSED);
+        *status = ngx_http_jelou_refuse(ctx->request, ctx->jelou,
+                                        NGX_HTTP_JELOU_MESSAGE_ID_REUSED);
         break;
 
     case NGX_HTTP_JELOU_REDIS_FULL:

@@ -13,6 +13,7 @@
 #if (NGX_HTTP_JELOU_HIREDIS)
 
 #include "ngx_http_jelou_redis_conf.h"
+#include "ngx_http_jelou_queue_status.h"
 
 #define ngx_http_jelou_redis_directive(name, type, set, offset)               \
     { ngx_string(name), type, set, NGX_HTTP_LOC_CONF_OFFSET, offset, NULL }
@@ -74,6 +75,10 @@ static ngx_command_t  ngx_http_jelou_redis_commands[] = {
     ngx_http_jelou_redis_directive("jelou_redis_sentinel",
         NGX_HTTP_JELOU_REDIS_ANYWHERE|NGX_CONF_TAKE1,
         ngx_conf_set_str_slot, ngx_http_jelou_redis_at(sentinel)),
+
+    ngx_http_jelou_redis_directive("jelou_redis_sentinel_auth_file",
+        NGX_HTTP_JELOU_REDIS_ANYWHERE|NGX_CONF_TAKE1,
+        ngx_http_jelou_redis_set_sentinel_auth_file, 0),
 
     ngx_http_jelou_redis_directive("jelou_redis_connect_timeout",
         NGX_HTTP_JELOU_REDIS_ANYWHERE|NGX_CONF_TAKE1,
@@ -165,9 +170,8 @@ static ngx_command_t  ngx_http_jelou_redis_commands[] = {
 
 
 static ngx_http_module_t  ngx_http_jelou_redis_module_ctx = {
-    NULL,                                  /* preconfiguration */
-
 #if (NGX_HTTP_JELOU_HIREDIS)
+    ngx_http_jelou_queue_add,              /* preconfiguration */
     ngx_http_jelou_redis_postconfiguration, /* postconfiguration */
 
     ngx_http_jelou_redis_create_main_conf, /* create main configuration */
@@ -179,7 +183,7 @@ static ngx_http_module_t  ngx_http_jelou_redis_module_ctx = {
     ngx_http_jelou_redis_create_loc_conf,  /* create location configuration */
     ngx_http_jelou_redis_merge_loc_conf    /* merge location configuration */
 #else
-    NULL, NULL, NULL, NULL, NULL, NULL, NULL
+    NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
 #endif
 };
 
@@ -191,7 +195,11 @@ ngx_module_t  ngx_http_jelou_redis_module = {
     NGX_HTTP_MODULE,                       /* module type */
     NULL,                                  /* init master */
     NULL,                                  /* init module */
+#if (NGX_HTTP_JELOU_HIREDIS)
+    ngx_http_jelou_queue_init_process,     /* init process */
+#else
     NULL,                                  /* init process */
+#endif
     NULL,                                  /* init thread */
     NULL,                                  /* exit thread */
     NULL,                                  /* exit process */

@@ -120,6 +120,14 @@ ngx_http_jelou_redis_reader_next(ngx_http_jelou_redis_reader_t *reader,
     /* what is half read goes on as it began */
 
     if (r->ridx == -1) {
+
+        /* later types of the protocol, which nobody has asked for: a newer
+           hiredis would wait for the rest of them */
+
+        if (r->pos < r->len && memchr("+-:$*", r->buf[r->pos], 5) == NULL) {
+            return NGX_DECLINED;
+        }
+
         r->fn = tree ? &ngx_http_jelou_redis_trees
                      : &ngx_http_jelou_redis_functions;
         r->privdata = reader;

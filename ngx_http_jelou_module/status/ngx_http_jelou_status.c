@@ -7,7 +7,7 @@
  */
 
 
-#include "ngx_http_jelou_status.h"
+#include "ngx_http_jelou_metrics.h"
 #include "ngx_http_jelou_rule.h"
 
 
@@ -16,6 +16,8 @@
 #define NGX_HTTP_JELOU_PROBES  128
 
 
+static ngx_int_t ngx_http_jelou_status_parts(ngx_slab_pool_t *shpool,
+    ngx_http_jelou_status_sh_t *sh, ngx_array_t *parts);
 static ngx_int_t ngx_http_jelou_status_log(ngx_http_request_t *r);
 static void ngx_http_jelou_status_count(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx, ngx_http_jelou_status_zone_t *zone,
@@ -25,12 +27,11 @@ static void ngx_http_jelou_status_types(ngx_http_request_t *r,
     ngx_http_jelou_counters_t *c);
 static void ngx_http_jelou_status_secret(ngx_http_jelou_ctx_t *ctx,
     ngx_http_jelou_status_sh_t *sh, ngx_uint_t endpoint);
-static void ngx_http_jelou_status_time(ngx_http_jelou_counters_t *c,
-    ngx_uint_t i, uint64_t from, uint64_t to);
 
 
-#define ngx_http_jelou_add(counter, n)                                        \
-    (void) ngx_atomic_fetch_add(counter, (ngx_atomic_int_t) (n))
+/* what is left of a zone for what parts have to keep, beside their own */
+
+#define NGX_HTTP_JELOU_LEFT    2
 
 
 const uint64_t
@@ -57,6 +58,7 @@ ngx_http_jelou_status_init_zone(ngx_shm_zone_t *shm_zone, void *data)
     ngx_http_jelou_status_zone_t  *old = data;
 
     size_t                         size;
+    ngx_uint_t                     left;
     ngx_slab_pool_t               *shpool;
     ngx_http_jelou_status_sh_t    *sh;
     ngx_http_jelou_status_zone_t  *zone;
@@ -85,9 +87,16 @@ ngx_http_jelou_status_init_zone(ngx_shm_zone_t *shm_zone, void *data)
         return NGX_ERROR;
     }
 
-    /* all the rest is for secrets, or what they need of it */
+    if (ngx_http_jelou_status_parts(shpool, sh, zone->parts) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
-    sh->nmatches = ngx_min(shpool->pfree * ngx_pagesize
+    /* the rest is for secrets, or what they need of it */
+
+    left = zone->parts->nelts ? NGX_HTTP_JELOU_LEFT : 0;
+    left = shpool->pfree > left ? shpool->pfree - left : 0;
+
+    sh->nmatches = ngx_min(left * ngx_pagesize
                            / sizeof(ngx_http_jelou_match_t),
                            zone->secrets);
 
@@ -105,6 +114,68 @@ ngx_http_jelou_status_init_zone(ngx_shm_zone_t *shm_zone, void *data)
     zone->sh = sh;
 
     return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_jelou_status_parts(ngx_slab_pool_t *shpool,
+    ngx_http_jelou_status_sh_t *sh, ngx_array_t *parts)
+{
+    ngx_uint_t                     i;
+    const ngx_http_jelou_part_t  **part;
+
+    part = parts->elts;
+
+    for (i = 0; i < parts->nelts; i++) {
+        sh->parts[i] = ngx_slab_calloc(shpool, part[i]->size);
+
+        if (sh->parts[i] == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_jelou_status_add(ngx_conf_t *cf, const ngx_http_jelou_part_t *part)
+{
+    ngx_http_jelou_main_conf_t    *jmcf;
+    const ngx_http_jelou_part_t  **p;
+
+    jmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_jelou_module);
+
+    p = ngx_array_push(&jmcf->parts);
+
+    if (p == NULL || jmcf->parts.nelts > NGX_HTTP_JELOU_NPARTS) {
+        return NGX_ERROR;
+    }
+
+    *p = part;
+
+    return NGX_OK;
+}
+
+
+void *
+ngx_http_jelou_status_part(ngx_http_jelou_main_conf_t *jmcf,
+    const ngx_http_jelou_part_t *part, ngx_slab_pool_t **shpool)
+{
+    ngx_uint_t                     i;
+    const ngx_http_jelou_part_t  **p;
+
+    if (jmcf->status_zone == NULL) {
+        return NULL;
+    }
+
+    *shpool = (ngx_slab_pool_t *) jmcf->status_zone->shm.addr;
+
+    p = jmcf->parts.elts;
+
+    for (i = 0; p[i] != part; i++) { /* void */ }
+
+    return ngx_http_jelou_status_sh(jmcf)->parts[i];
 }
 
 
@@ -248,8 +319,9 @@ ngx_http_jelou_status_count(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx,
         ngx_http_jelou_status_secret(ctx, sh, endpoint);
     }
 
-    ngx_http_jelou_status_time(c, NGX_HTTP_JELOU_TIME_PROCESSING, ctx->began,
-                               ctx->decided);
+    ngx_http_jelou_status_time(&c->times[NGX_HTTP_JELOU_TIME_PROCESSING],
+                       ngx_http_jelou_bounds[NGX_HTTP_JELOU_TIME_PROCESSING],
+                       ctx->decided - ctx->began);
 
     if (result == NGX_HTTP_JELOU_RESULT_ACCEPTED) {
         ngx_http_jelou_status_types(r, ctx, zone, c);
@@ -260,8 +332,9 @@ ngx_http_jelou_status_count(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx,
 
         ngx_http_jelou_add(&c->bytes[NGX_HTTP_JELOU_BYTES_EVENT],
                            ctx->forwarded.len);
-        ngx_http_jelou_status_time(c, NGX_HTTP_JELOU_TIME_UPSTREAM,
-                                   ctx->decided, ctx->answered);
+        ngx_http_jelou_status_time(&c->times[NGX_HTTP_JELOU_TIME_UPSTREAM],
+                       ngx_http_jelou_bounds[NGX_HTTP_JELOU_TIME_UPSTREAM],
+                       ctx->answered - ctx->decided);
     }
 }
 
@@ -363,18 +436,11 @@ ngx_http_jelou_status_match(ngx_http_jelou_match_t *match,
 }
 
 
-static void
-ngx_http_jelou_status_time(ngx_http_jelou_counters_t *c, ngx_uint_t i,
-    uint64_t from, uint64_t to)
+void
+ngx_http_jelou_status_time(ngx_http_jelou_histogram_t *h,
+    const uint64_t *bounds, uint64_t time)
 {
-    uint64_t                     time;
-    ngx_uint_t                   n;
-    const uint64_t              *bounds;
-    ngx_http_jelou_histogram_t  *h;
-
-    h = &c->times[i];
-    bounds = ngx_http_jelou_bounds[i];
-    time = to - from;
+    ngx_uint_t  n;
 
     for (n = 0; n < NGX_HTTP_JELOU_NBOUNDS; n++) {
         if (time <= bounds[n]) {

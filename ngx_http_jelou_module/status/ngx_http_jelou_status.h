@@ -17,6 +17,10 @@
 
 #define NGX_HTTP_JELOU_NTYPES    36
 
+/* modules above this one that have something to tell */
+
+#define NGX_HTTP_JELOU_NPARTS    2
+
 /* the bounds of a histogram, and one bucket more for what is above them */
 
 #define NGX_HTTP_JELOU_NBOUNDS   13
@@ -64,8 +68,11 @@ typedef struct {
 } ngx_http_jelou_match_t;
 
 
+/* of the module, and of those above it that have something to tell */
+
 typedef struct {
     time_t                        since;
+    void                         *parts[NGX_HTTP_JELOU_NPARTS];
     ngx_uint_t                    nmatches;
     ngx_http_jelou_match_t       *matches;
     ngx_http_jelou_names_t        names;     /* of conversation events */
@@ -77,7 +84,18 @@ typedef struct {
     ngx_http_jelou_status_sh_t   *sh;
     ngx_shmtx_t                  *mutex;     /* for new names */
     ngx_uint_t                    secrets;   /* at most so many rows */
+    ngx_array_t                  *parts;     /* of part_t * */
 } ngx_http_jelou_status_zone_t;
+
+
+typedef struct ngx_http_jelou_part_s  ngx_http_jelou_part_t;
+
+
+#define ngx_http_jelou_status_sh(jmcf)                                        \
+    (((ngx_http_jelou_status_zone_t *) (jmcf)->status_zone->data)->sh)
+
+#define ngx_http_jelou_add(counter, n)                                        \
+    (void) ngx_atomic_fetch_add(counter, (ngx_atomic_int_t) (n))
 
 
 /* bounds of both histograms, in ns, in ascending order */
@@ -100,6 +118,24 @@ ngx_int_t ngx_http_jelou_status_init(ngx_conf_t *cf);
 
 /* The time in ns, for differences, or 0 if nothing is counted. */
 uint64_t ngx_http_jelou_status_clock(ngx_http_request_t *r);
+
+/* Adds a time, in ns, to a histogram that has these bounds. */
+void ngx_http_jelou_status_time(ngx_http_jelou_histogram_t *h,
+    const uint64_t *bounds, uint64_t time);
+
+/*
+ * Adds a part to the pages, before the configuration is read.  Returns NGX_OK
+ * or NGX_ERROR.
+ */
+ngx_int_t ngx_http_jelou_status_add(ngx_conf_t *cf,
+    const ngx_http_jelou_part_t *part);
+
+/*
+ * The shared memory of a part, zeroed at first, and the pool that it is in;
+ * NULL if nothing is counted.
+ */
+void *ngx_http_jelou_status_part(ngx_http_jelou_main_conf_t *jmcf,
+    const ngx_http_jelou_part_t *part, ngx_slab_pool_t **shpool);
 
 /* Notes that the next handler's answer is there; the first time counts. */
 void ngx_http_jelou_status_answered(ngx_http_request_t *r,

@@ -167,7 +167,7 @@ my %syntax = (
     jelou_redis_pass          => 'address',
     jelou_redis_stream        => 'name [limit=number | maxlen=number]',
     jelou_redis_dedup         => 'time [key=string] | off',
-    jelou_redis_auth_file     => 'path | off',
+    (map { ("jelou_redis_$_" => 'path | off') } qw(auth_file sentinel_auth_file)),
     (map { ("jelou_redis_$_" => 'number') } qw(db pending ssl_verify_depth)),
     (map { ("jelou_redis_ssl_$_" => 'path') }
          qw(trusted_certificate crl certificate certificate_key password_file)),

@@ -133,10 +133,16 @@ refused(wrong  => 'AUTH: WRONGPASS');
 is($redis->command('EXISTS', 'jelou:wrong'), 0,
    'nothing is sent before AUTH is answered, for nobody else to execute it');
 
-# Redis 7.0 calls a right that a script lacks ERR, later ones NOPERM.
+# A right that a script lacks is ERR or NOPERM, depending on the server and its
+# version.
 
-my $denied = $redis->command(qw(INFO server)) =~ /^redis_version:[67]\.0/m
-             ? 'the script: ERR' : 'the script: NOPERM';
+$redis->command(qw(ACL SETUSER default -get));
+my ($cause) = $redis->error('EVAL', 'return redis.pcall("GET", KEYS[1])', 1, 'a') =~ /^(\w+)/;
+$redis->command(qw(ACL SETUSER default +get));
+
+like($cause, qr/^(?:ERR|NOPERM)$/, 'a right that a script lacks');
+
+my $denied = "the script: $cause";
 
 is(ask('noget')->{status}, 200, 'noget: a new event');
 refused(noget  => $denied);

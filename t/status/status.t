@@ -30,6 +30,8 @@ Jelou::Server::spew("$dir/secrets", "# one\np-2 $file_secret\n");
 my $errors = Jelou::Server::slurp('docs/errors.md');
 
 my %failure = map { $_ => 1 } qw(upstream_failed upstream_rejected
+                                 upstream_secret_missing
+                                 upstream_signature_refused
                                  internal_error client_closed);
 my %by_status;
 $by_status{$1 eq 'any other 4xx' ? 418 : $1} = lc $2

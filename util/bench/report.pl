@@ -2,9 +2,10 @@
 #
 # Makes tables of what run.sh has measured:
 #
-#     report.pl DIRECTORY [DOCS]
+#     report.pl [--sign] DIRECTORY [DOCS]
 #
-# prints them or, with DOCS, writes benchmarks.md and benchmarks.svg there.
+# prints them or, with DOCS, writes benchmarks.md and benchmarks.svg there.  With
+# --sign, there is nothing but what run.sh --sign has measured.
 
 use strict;
 use utf8;
@@ -12,6 +13,7 @@ use warnings;
 
 use Text::Wrap qw(wrap);
 
+my $sign_only = @ARGV && $ARGV[0] eq '--sign' && shift;
 my ($dir, $docs) = @ARGV;
 
 my @paths = qw(plain jelou raw lua njs);
@@ -152,18 +154,22 @@ sub f { return sprintf "%.$_[0]f", $_[1] }
 sub name {
     my ($path) = @_;
 
-    return $path if $path !~ /raw|dedup|return/;
-    return { raw => 'jelou raw', dedup => 'jelou', return => 'return 401' }
-        ->{$path};
+    return $path if $path !~ /raw|dedup|return|sign/;
+    return { raw => 'jelou raw', dedup => 'jelou', return => 'return 401',
+             sign => 'jelou, signing' }->{$path};
 }
 
+# the ratio is to proxy_pass with BASE
+
 sub time_row {
-    my ($path, $body, $name) = @_;
+    my ($path, $body, $name, $base) = @_;
+
+    $base //= $body =~ /\d/ ? $body : 353;
 
     return [$name, f(1, t($path, $body, 'cpu')),
             f(1, t($path, $body, 'user')) . ' + '
             . f(1, t($path, $body, 'system')),
-            f(2, ratio([$path, $body], ['plain', $body =~ /\d/ ? $body : 353])),
+            f(2, ratio([$path, $body], ['plain', $base])),
             thousands(t($path, $body, 'rate')),
             thousands(t($path, $body, 'p50')),
             thousands(t($path, $body, 'p99')),
@@ -210,7 +216,7 @@ sub instruction_tables {
 }
 
 sub profile_table {
-    my @columns = qw(jelou raw lua njs);
+    my @columns = grep { $instructions{$_} } qw(jelou raw sign lua njs);
     my %most;
 
     for my $name (keys %profile) {
@@ -366,6 +372,22 @@ sub refusal_table {
         } @refusals);
 }
 
+my @sign = (
+    ['plain', 'missing', 'plain, no signature'],
+    ['sign', 'missing', 'jelou, signing'],
+    ['plain', 353, 'plain, with a signature'],
+    ['jelou', 353, 'jelou, verifying'],
+);
+
+sub sign_table {
+    return table(
+        [@time_head, 'instructions'],
+        map {
+            [@{ time_row(@$_, $_->[1]) },
+             thousands($instructions{ $_->[0] }{ $_->[1] })]
+        } @sign);
+}
+
 my @queue = (
     ['jelou', 'jelou, proxy_pass'], ['redis', 'jelou, jelou_redis_pass'],
     ['luaredis', 'lua, a cosocket to Redis'],
@@ -415,6 +437,8 @@ sub goals {
 
     $goal->('353 bytes: processor time, jelou / plain',
             ratio(['jelou', 353], ['plain', 353]), '≤', 1.25);
+    $goal->('353 bytes: processor time, signing / plain',
+            ratio(['sign', 'missing'], ['plain', 'missing']), '≤', 1.25);
     $goal->('353 bytes: processor time, lua / jelou',
             ratio(['lua', 353], ['jelou', 353]), '≥', 1.4);
     $goal->('353 bytes: processor time, njs / jelou',
@@ -546,6 +570,12 @@ END
     return "$svg</svg>\n";
 }
 
+if ($sign_only) {
+    binmode STDOUT, ':utf8';
+    print sign_table(), "\n", profile_table();
+    exit;
+}
+
 my $text = <<"END" =~ s/ +\n/\n/gr;
 # Benchmarks
 
@@ -607,6 +637,13 @@ is mostly `memcpy()`; what LuaJIT has compiled counts as Lua's.
 The message of 353 bytes; the ratio is to `plain` passing it on.
 
 @{[refusal_table()]}
+## A signature of ours
+
+The message of 353 bytes from an application that does not sign: nginx checks it, signs
+what it sends (`jelou_secret off`, `jelou_upstream_secret`, `jelou_reply upstream`), and
+passes the answer on. The ratios are to `plain` with the same request.
+
+@{[sign_table()]}
 ## Into a queue
 
 Each message is a new one, appended to a stream of Redis by a script that looks for its

@@ -37,9 +37,9 @@ core='core/ngx_string core/ngx_palloc core/ngx_list core/ngx_array
       core/ngx_rbtree core/ngx_crc32 core/ngx_murmurhash core/ngx_times
       os/unix/ngx_time'
 
-module='yajl parse check events items value project rule text format id
-        signature secret request pages redis_reply redis_pipeline
-        redis_outcome'
+module='yajl parse violation check type events items value project rule url text
+        format id signature secret secret_file request pages
+        redis_reply redis_pipeline redis_outcome'
 
 # What of the harness has no memory of the module's in its hands: it runs
 # without sanitizers
@@ -49,7 +49,8 @@ plain='heap hmac model mutate output rules steps tree'
 # What has bodies that are changed as trees: to tell libFuzzer what is compared
 # would double the time, and does not find more
 
-trees='yajl parse check events items value project rule text format id'
+trees='yajl parse violation check type events items value project rule url text
+       format id'
 
 
 # compile OBJECT SOURCE FLAG...

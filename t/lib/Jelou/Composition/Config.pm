@@ -461,6 +461,8 @@ sub http {
     my %with  = map { $_ => 1 } @{ $compositions[0]{modules} };
     my $p     = \%Jelou::Port;
     my $h2    = listen_http2($p->{PORT_1});
+    my $h3    = $Jelou::Composition::Client::Http3
+                ? $Jelou::Composition::Client::Http3->listen($p->{SERVER}) : '';
     my $relay = listen_http2($p->{PORT_2});
     my $lua   = $with{lua} ? lua("$dir/record") : '';
     my $early = $Jelou::Composition::Early ? 'early_hints  1;' : '';
@@ -485,6 +487,7 @@ log_subrequest  off;
 server {
     listen  127.0.0.1:$p->{SERVER};
     $h2
+    $h3
 
     access_log            $dir/results result;
     root                  $dir/html;

@@ -345,6 +345,16 @@ sub error {
 }
 
 
+# nginx forgets in HTTP/2 and 3 that it has refused the length, before any module had
+# a turn, and refuses that of the page as well
+
+sub page_refused {
+    my $c = shift;
+
+    return $c->{asks} eq 'large' && $c->{http} =~ /^h[23]/
+           && $c->{goes} !~ /^\@/;
+}
+
 sub page {
     my $try = shift;
 
@@ -356,6 +366,8 @@ sub page {
 
     return if conditional($try) && ($answer->{status} =~ /^(?:206|304)$/
                                     || $answer->{status} >= 400);
+
+    return if page_refused($try->{c}) && $answer->{status} == 413;
 
     return "the operator's page is cut off" unless $answer->{whole};
     return if (decoded($answer) // '') =~ /OPERATORS-PAGE/;
@@ -394,7 +406,8 @@ sub recorded {
 
     my @want = $try->{replay} ? ()
         : grep { my $s = $sites->{$_};
-                 !$silent{$s->{taker}} && $s->{does} ne 'down' }
+                 !$silent{$s->{taker}} && $s->{does} ne 'down'
+                 && !($s->{page} && page_refused($c)) }
           @{ $route->{sites} };
 
     my (@got, @aside, @wrong);
