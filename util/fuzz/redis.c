@@ -29,7 +29,7 @@
 
 /*
  * The types of replies: lines, texts and arrays.  Since 1.0 hiredis reads those
- * of RESP3, which nobody has asked for: they are replies, and the wrong ones.
+ * of RESP3, which nobody has asked for: none is a reply, but parts of it may be.
  */
 
 #if (HIREDIS_MAJOR >= 1)
@@ -260,7 +260,7 @@ read_answer(str_t in, size_t at, unsigned depth)
     }
 
     a.type = in.data[at++];
-    a.verdict = is_one_of(a.type, LINES TEXTS ARRAYS)
+    a.verdict = is_one_of(a.type, depth ? LINES TEXTS ARRAYS : "+-:$*")
                 ? read_line(in, &at, &line) : WRONG;
     a.end = at;
 
