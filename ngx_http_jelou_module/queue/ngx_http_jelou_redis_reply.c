@@ -121,6 +121,12 @@ ngx_http_jelou_redis_reader_next(ngx_http_jelou_redis_reader_t *reader,
 
     if (r->ridx == -1) {
 
+        /* hiredis would begin, and the first byte would come too late */
+
+        if (r->pos == r->len && r->err == 0) {
+            return NGX_AGAIN;
+        }
+
         /* later types of the protocol, which nobody has asked for: a newer
            hiredis would wait for the rest of them */
 

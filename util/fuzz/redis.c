@@ -28,8 +28,8 @@
 #define NESTED     8
 
 /*
- * The types of replies: lines, texts and arrays.  hiredis 1.0 and newer read those
- * of RESP3, which nobody has asked for: they are replies, and the wrong ones.
+ * The types of replies: lines, texts and arrays.  Since 1.0 hiredis reads those
+ * of RESP3, which nobody has asked for: none is a reply, but parts of it may be.
  */
 
 #if (HIREDIS_MAJOR >= 1)
@@ -199,7 +199,9 @@ judge_line(uint8_t type, str_t line)
     }
 
 #if (HIREDIS_MAJOR >= 1)
-    if (memchr(line.data, '\r', line.len) || memchr(line.data, '\n', line.len)) {
+    if (memchr(line.data, '\r', line.len)
+        || memchr(line.data, '\n', line.len))
+    {
         return WRONG;
     }
 #endif
@@ -208,7 +210,7 @@ judge_line(uint8_t type, str_t line)
 }
 
 
-/* A text of n bytes, behind its length.  A verbatim one has its format first. */
+/* A text of n bytes; a verbatim one begins with its format. */
 
 static void
 read_text(str_t in, size_t at, long long n, answer_t *a)
@@ -258,7 +260,7 @@ read_answer(str_t in, size_t at, unsigned depth)
     }
 
     a.type = in.data[at++];
-    a.verdict = is_one_of(a.type, LINES TEXTS ARRAYS)
+    a.verdict = is_one_of(a.type, depth ? LINES TEXTS ARRAYS : "+-:$*")
                 ? read_line(in, &at, &line) : WRONG;
     a.end = at;
 

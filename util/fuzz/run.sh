@@ -44,7 +44,7 @@ module='yajl parse violation check type events items value project rule url text
 # What of the harness has no memory of the module's in its hands: it runs
 # without sanitizers
 
-plain='heap hmac model mutate steps tree'
+plain='heap hmac model mutate output rules steps tree'
 
 # What has bodies that are changed as trees: to tell libFuzzer what is compared
 # would double the time, and does not find more
@@ -151,11 +151,11 @@ compile_module() {
 
 link_target() {
     case $2 in
-        signature) link "$@" hmac model signature ;;
+        signature) link "$@" hmac rules signature ;;
         secrets) link "$1" "$2" "$3 -Wl,--wrap=ngx_http_jelou_hmac" \
                      hmac secrets ;;
         redis) link "$@" redis ;;
-        incoming_message) link "$@" model mutate body ;;
+        incoming_message) link "$@" model mutate output rules body ;;
         *) ln -f "$1/incoming_message" "$1/$2" ;;
     esac
 }
