@@ -2,14 +2,14 @@
 #
 # Makes a section of docs/benchmarks.md of what queue.sh has measured:
 #
-#     queue.pl RESULTS TICKS-A-SECOND [FILE]
+#     queue.pl RESULTS [FILE]
 #
 # Prints it, or puts it into the file, in the place of the one that is there.
 
 use strict;
 use warnings;
 
-my ($results, $ticks, $file) = @ARGV;
+my ($results, $file) = @ARGV;
 my (%of, %instructions);
 
 open my $in, '<', $results or die "$results: $!\n";
@@ -27,7 +27,7 @@ while (<$in>) {
 
     push @{ $of{"$conns/$pause"}{$label} }, {
         rate => $n / $seconds, p50 => $p50, p99 => $p99,
-        worker => 1e6 * $worker / $ticks / $n, redis => 1e6 * $redis / $ticks / $n };
+        worker => $worker / 1e3 / $n, redis => $redis / 1e3 / $n };
 }
 
 sub median { my @v = sort { $a <=> $b } @_; return $v[$#v / 2] }
