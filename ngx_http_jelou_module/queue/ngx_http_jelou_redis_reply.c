@@ -130,7 +130,7 @@ ngx_http_jelou_redis_reader_next(ngx_http_jelou_redis_reader_t *reader,
         /* later types of the protocol, which nobody has asked for: a newer
            hiredis would wait for the rest of them */
 
-        if (r->pos < r->len && memchr("+-:$*", r->buf[r->pos], 5) == NULL) {
+        if (memchr("+-:$*", r->buf[r->pos], 5) == NULL) {
             return NGX_DECLINED;
         }
 

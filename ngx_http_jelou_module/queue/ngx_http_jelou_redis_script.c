@@ -44,7 +44,7 @@ static const char  ngx_http_jelou_redis_lua[] =
     "  end\n"
     "  if set.err then return set end\n"
     "end\n"
-    "local limit, failed, id, n = ARGV[3] ~= '' and tonumber(ARGV[3])\n"
+    "local limit, failed, id, n = tonumber(ARGV[3])\n"
     "if limit and key then\n"
     "  n = call('XLEN', stream)\n"
     "  if type(n) == 'table' then failed = n\n"

@@ -165,6 +165,8 @@ $nginx->wait_for('it names its servers', sub {
 is(ask('cluster', project_id => qq("p-$there"))->{status}, 200, 'the server that is named')
     for 1 .. 3;
 is($cluster[1]->command('XLEN', "jelou:{p-$there}"), 3, 'has them');
+sleep 1.2;                              # longer than the name is valid
+is(ask('cluster', project_id => qq("p-$there"))->{status}, 200, 'and once more');
 is($dns->asked('two.queue.test'), 1, 'asked for once');
 
 is_deeply([log_lines()], [], 'nothing to complain of');

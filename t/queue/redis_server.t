@@ -68,6 +68,12 @@ server {
         jelou_redis_stream  full;
         jelou_redis_dedup   1h;
     }
+    location = /bounded {
+        jelou_endpoint      incoming_message;
+        jelou_redis_pass    127.0.0.1:$Jelou::Port{PORT_1};
+        jelou_redis_stream  bounded  limit=2;
+        jelou_redis_dedup   1h;
+    }
     location = /cluster {
         jelou_endpoint      incoming_message;
         jelou_redis_pass    cluster;
@@ -188,6 +194,24 @@ $redis->command(qw(CONFIG SET maxmemory 0));
 
 is(replayed(ask('full')), $_, "room again, a replay: $_") for 0, 1;
 is($redis->command('XLEN', 'full'), 1, 'one entry');
+
+
+# A stream with a limit, whose consumer deletes what it has acknowledged: there is
+# room for as many as it has finished, and not for those that it has only read.
+
+$redis->command(qw(XGROUP CREATE bounded app 0 MKSTREAM));
+is(ask('bounded', id => qq("b-$_"))->{status}, $_ < 3 ? 200 : 500, "limit: b-$_") for 1 .. 3;
+
+my $read = $redis->command(qw(XREADGROUP GROUP app one COUNT 1 STREAMS bounded >));
+my $first = $read->[0][1][0][0];
+
+is(ask('bounded', id => '"b-3"')->{status}, 500, 'limit: what is read is not finished');
+$redis->command(qw(XACK bounded app), $first);
+$redis->command(qw(XDEL bounded), $first);
+is(ask('bounded', id => '"b-3"')->{status}, 200, 'limit: what is deleted makes room');
+is(ask('bounded', id => '"b-4"')->{status}, 500, 'limit: for one');
+is(replayed(ask('bounded', id => '"b-1"')), 1, 'limit: and is remembered');
+log_lines();
 
 
 # A server that cannot write to its disk, and one that is a replica

@@ -320,12 +320,9 @@ END
 - **redis / jelou.** Of the
   @{[thousands($instructions{redis}{353} - $instructions{jelou}{353})]} instructions
   more, OpenSSL has @{[thousands($profile{OpenSSL}{redis})]}, for the digests of body
-  and key, and hiredis with the C library
-  @{[thousands($profile{hiredis}{redis} + $profile{'the C library'}{redis})]}: its
-  formatter writes the length of each word with `sprintf()`; nginx has
-  @{[thousands(-$profile{nginx}{redis})]} fewer. And one Redis answers
-  more slowly than the origin: a worker that waits for it gets fewer events at a
-  time. With 4 KB the ratio is @{[f(2, ratio(['redis', 4096], ['jelou', 4096]))]}.
+  and key. And one Redis answers more slowly than the origin: a worker that waits for
+  it gets fewer events at a time. With 4 KB the ratio is
+  @{[f(2, ratio(['redis', 4096], ['jelou', 4096]))]}.
 END
 
     push @text, <<"END" if ratio(['jelou', 353], ['plain', 353]) > 1.25;
@@ -392,6 +389,19 @@ my @queue = (
     ['jelou', 'jelou, proxy_pass'], ['redis', 'jelou, jelou_redis_pass'],
     ['luaredis', 'lua, a cosocket to Redis'],
 );
+
+# kept(TITLE): a section that another script writes, as it stands in the page
+
+sub kept {
+    my $title = shift;
+
+    return '' if !defined $docs;
+
+    open my $in, '<:utf8', "$docs/benchmarks.md" or return '';
+    my $page = do { local $/; <$in> };
+
+    return $page =~ /^(## $title\n.*?)(?=^## )/ms ? $1 : '';
+}
 
 sub queue_table {
     return table(
@@ -651,7 +661,7 @@ key, as [redis.md](redis.md) has it; in Lua over a cosocket, with the same scrip
 time is the worker's, without that of Redis.
 
 @{[queue_table()]}
-## Memory
+@{[kept('The queue')]}## Memory
 
 Of the worker, a new one for each, while 200 clients send 512 KB each, 100 MB in
 all, and the origin is slow to answer, so that all of it is there at once;
