@@ -118,6 +118,7 @@ says(0, qr/^\Q$dead[2]\E  \d+-0$/, 'replay', 'jelou:{p-1}', 'app', 'all');
 $until = time + 1;
 $app->tick while time < $until;
 is(scalar @{ $app->{seen} }, 0, 'paused: nothing is delivered');
+says(0, qr/\A(?!.*numeric).*^jelou:\{p-1\}  app  1  .*  \d+ s  .*paused/ms, 'list');
 
 says(0, qr/^\z/, 'resume', 'jelou:{p-1}', 'app');
 is(($app->wait(1))[0]{body}, '{"n":3}', 'resumed: it is');
