@@ -103,12 +103,18 @@ ngx_http_jelou_redis_redirect(ngx_http_jelou_redis_conn_t *conn,
     size_t   len;
     u_char  *p, *last;
 
-    if (reply->tree || cmd->key.len == 0) {
+    if (cmd->key.len == 0) {
         return NGX_DECLINED;
     }
 
-    p = reply->text;
-    len = reply->len;
+    if (reply->tree) {
+        p = (u_char *) reply->tree->str;
+        len = reply->tree->len;
+
+    } else {
+        p = reply->text;
+        len = reply->len;
+    }
 
     if (len > NGX_HTTP_JELOU_REDIS_TEXT) {
         len = NGX_HTTP_JELOU_REDIS_TEXT;

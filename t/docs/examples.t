@@ -746,6 +746,48 @@ subtest 'redis.conf' => sub {
 };
 
 
+subtest 'delivery.conf' => sub {
+    my $port  = $nginx->free_port;
+    my $redis = Jelou::Redis->start(port => $port, dir => $nginx->dir . '/queue');
+
+    $nginx->replace('127.0.0.1:6379', $port);
+    $nginx->replace('127.0.0.1:3000', $app_port);
+    $app->expect;
+    $nginx->start($conf{'docs/examples/delivery.conf'});
+
+    my ($head, $answer) =
+        $nginx->send('https://webhook.example.com/v1/external-support/webhook',
+                     $body{incoming_message}, secret => $secret,
+                     at => $nginx->port('443'));
+
+    is($answer, $answer{incoming_message}, 'the answer');
+
+    my ($got) = $app->requests(1);
+
+    like($got->{head}, qr{^POST /webhook HTTP/1\.1\r\n}, 'the application has a request');
+    like($got->{head}, qr{^X-Jelou-Delivery-Id: \d+-\d+\r$}m, 'that says which entry it is');
+    is($got->{body}, $event{incoming_message}, 'and the event');
+
+    my $until = time + 5;
+    my $left;
+
+    do {
+        select undef, undef, undef, 0.05;
+        $left = grep { $redis->command('XLEN', "jelou:lane:$_") } 0, 1;
+    } while ($left && time < $until);
+
+    is($left, 0, 'it is taken out of the queue');
+
+    $nginx->stop;
+    $redis->stop;
+
+    my ($line) = log_lines('/var/log/nginx/delivery.log');
+
+    is("$line->{status} $line->{attempt} $line->{upstream}", "200 1 127.0.0.1:$app_port",
+       'the log');
+};
+
+
 is(join("\n", Jelou::Reports::alerts(slurp($nginx->log))), '',
    'no alert in the error log');
 
