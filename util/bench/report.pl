@@ -325,6 +325,15 @@ END
   @{[f(2, ratio(['redis', 4096], ['jelou', 4096]))]}.
 END
 
+    push @text, <<"END" if ratio(['sign', 'missing'], ['plain', 'missing']) > 1.25;
+- **signing / plain.** One parse and one HMAC, as to verify: of the
+  @{[thousands($instructions{sign}{missing} - $instructions{plain}{missing})]}
+  instructions over `plain`, OpenSSL and yajl have
+  @{[thousands($profile{OpenSSL}{sign} + $profile{yajl}{sign})]}. To verify takes
+  @{[thousands(added('jelou', 353))]}, and
+  @{[f(2, ratio(['jelou', 353], ['plain', 353]))]} times the processor time.
+END
+
     push @text, <<"END" if ratio(['jelou', 353], ['plain', 353]) > 1.25;
 - **jelou / plain.** The floor alone is @{[f(2, ($plain + $floor) / $plain)]}.
 END
