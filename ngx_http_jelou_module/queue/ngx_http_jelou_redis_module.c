@@ -171,7 +171,7 @@ static ngx_command_t  ngx_http_jelou_redis_commands[] = {
 
 static ngx_http_module_t  ngx_http_jelou_redis_module_ctx = {
 #if (NGX_HTTP_JELOU_HIREDIS)
-    ngx_http_jelou_queue_add,              /* preconfiguration */
+    NULL,                                  /* preconfiguration */
     ngx_http_jelou_redis_postconfiguration, /* postconfiguration */
 
     ngx_http_jelou_redis_create_main_conf, /* create main configuration */

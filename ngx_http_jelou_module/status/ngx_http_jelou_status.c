@@ -68,13 +68,18 @@ ngx_http_jelou_status_init_zone(ngx_shm_zone_t *shm_zone, void *data)
     shpool = (ngx_slab_pool_t *) shm_zone->shm.addr;
     zone->mutex = &shpool->mutex;
 
-    if (old) {
-        zone->sh = old->sh;
-        return NGX_OK;
-    }
+    if (old || shm_zone->shm.exists) {
+        zone->sh = old ? old->sh : shpool->data;
 
-    if (shm_zone->shm.exists) {
-        zone->sh = shpool->data;
+        if (ngx_http_jelou_status_parts(shpool, zone->sh, zone->parts)
+            != NGX_OK)
+        {
+            ngx_log_error(NGX_LOG_WARN, shm_zone->shm.log, 0,
+                          "\"jelou_status_zone\" \"%V\" has no memory left "
+                          "for what this configuration adds",
+                          &shm_zone->shm.name);
+        }
+
         return NGX_OK;
     }
 
@@ -117,6 +122,8 @@ ngx_http_jelou_status_init_zone(ngx_shm_zone_t *shm_zone, void *data)
 }
 
 
+/* Parts that have their memory keep it, and what was counted there. */
+
 static ngx_int_t
 ngx_http_jelou_status_parts(ngx_slab_pool_t *shpool,
     ngx_http_jelou_status_sh_t *sh, ngx_array_t *parts)
@@ -127,7 +134,10 @@ ngx_http_jelou_status_parts(ngx_slab_pool_t *shpool,
     part = parts->elts;
 
     for (i = 0; i < parts->nelts; i++) {
-        sh->parts[i] = ngx_slab_calloc(shpool, part[i]->size);
+
+        if (sh->parts[i] == NULL) {
+            sh->parts[i] = ngx_slab_calloc(shpool, part[i]->size);
+        }
 
         if (sh->parts[i] == NULL) {
             return NGX_ERROR;
