@@ -354,4 +354,9 @@ is_deeply([grep { exists page()->{$_} } qw(queue streams groups deliveries)], []
           'no queue, no member');
 unlike(get('/metrics'), qr/nginx_jelou_(?:queue|stream|group|deliver|dead)/, 'no metric');
 
+# A reload that adds a queue takes memory for it from the zone that is there
+
+$nginx->write(http => config())->reload;
+$nginx->wait_for('the page has a queue', sub { exists page()->{queue} }, 15);
+
 $nginx->stop;
