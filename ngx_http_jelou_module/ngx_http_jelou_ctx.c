@@ -148,7 +148,7 @@ ngx_http_jelou_ctx_unread(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
                 || (rb->chunked
                     && ctx->max_body - r->headers_in.content_length_n
                        < rb->chunked->size)
-#if (NGX_HTTP_V3)
+#ifdef NGX_HTTP_V3
                 || (r->v3_parse
                     && (uint64_t) (ctx->max_body - rb->received)
                        < r->v3_parse->body.length)
