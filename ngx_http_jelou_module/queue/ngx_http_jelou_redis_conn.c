@@ -1,6 +1,6 @@
 
 /*
- * One connection: bytes out, replies in, and its time-outs.
+ * One connection: how it begins and ends, replies in, and its time-outs.
  */
 
 
@@ -22,6 +22,8 @@ static void ngx_http_jelou_redis_conn_connected(
 static ngx_int_t ngx_http_jelou_redis_conn_test(ngx_connection_t *c,
     ngx_err_t *err);
 static void ngx_http_jelou_redis_conn_read(ngx_http_jelou_redis_conn_t *conn);
+static void ngx_http_jelou_redis_conn_ended(ngx_http_jelou_redis_conn_t *conn,
+    ngx_err_t err);
 static ngx_int_t ngx_http_jelou_redis_conn_replies(
     ngx_http_jelou_redis_conn_t *conn);
 static void ngx_http_jelou_redis_conn_rest(ngx_http_jelou_redis_conn_t *conn);
@@ -319,20 +321,7 @@ ngx_http_jelou_redis_conn_read(ngx_http_jelou_redis_conn_t *conn)
     }
 
     if (n == 0 || n == NGX_ERROR) {
-
-        if (conn->ready
-            && ngx_http_jelou_redis_in_flight(&conn->pipeline) == 0)
-        {
-            /* nobody is waiting for it */
-
-            ngx_http_jelou_redis_conn_close(conn, NGX_HTTP_JELOU_REDIS_LOST,
-                                            0);
-            return;
-        }
-
-        ngx_http_jelou_redis_conn_fail(conn, n ? ngx_socket_errno : 0,
-                                       "redis has closed the connection",
-                                       NULL);
+        ngx_http_jelou_redis_conn_ended(conn, n ? ngx_socket_errno : 0);
         return;
     }
 
@@ -342,6 +331,23 @@ ngx_http_jelou_redis_conn_read(ngx_http_jelou_redis_conn_t *conn)
     }
 
     ngx_http_jelou_redis_conn_rest(conn);
+}
+
+
+static void
+ngx_http_jelou_redis_conn_ended(ngx_http_jelou_redis_conn_t *conn,
+    ngx_err_t err)
+{
+    if (conn->ready && ngx_http_jelou_redis_in_flight(&conn->pipeline) == 0) {
+
+        /* nobody is waiting for it */
+
+        ngx_http_jelou_redis_conn_close(conn, NGX_HTTP_JELOU_REDIS_LOST, 0);
+        return;
+    }
+
+    ngx_http_jelou_redis_conn_fail(conn, err, "redis has closed the connection",
+                                   NULL);
 }
 
 

@@ -7,6 +7,10 @@
 #include "ngx_http_jelou_redis_conn.h"
 
 
+static ngx_http_jelou_redis_said_t *ngx_http_jelou_redis_said(
+    ngx_http_jelou_redis_target_t *target, uint32_t hash);
+
+
 ngx_int_t
 ngx_http_jelou_redis_say(ngx_http_jelou_redis_target_t *target,
     ngx_str_t *server, ngx_log_t *log, ngx_err_t err, const char *what,
@@ -15,8 +19,7 @@ ngx_http_jelou_redis_say(ngx_http_jelou_redis_target_t *target,
     u_char                       *p, *last, text[NGX_MAX_ERROR_STR / 4];
     uint32_t                      hash;
     ngx_str_t                     none;
-    ngx_uint_t                    i;
-    ngx_http_jelou_redis_said_t  *said, *s;
+    ngx_http_jelou_redis_said_t  *said;
 
     ngx_str_null(&none);
 
@@ -29,20 +32,7 @@ ngx_http_jelou_redis_say(ngx_http_jelou_redis_target_t *target,
     ngx_crc32_update(&hash, server->data, server->len);
     ngx_crc32_final(hash);
 
-    said = &target->said[0];
-
-    for (i = 0; i < NGX_HTTP_JELOU_REDIS_NCAUSES; i++) {
-        s = &target->said[i];
-
-        if (s->hash == hash) {
-            said = s;
-            break;
-        }
-
-        if (s->sec < said->sec) {
-            said = s;
-        }
-    }
+    said = ngx_http_jelou_redis_said(target, hash);
 
     if (said->hash != hash) {
         said->hash = hash;
@@ -77,6 +67,32 @@ ngx_http_jelou_redis_say(ngx_http_jelou_redis_target_t *target,
     said->more = 0;
 
     return NGX_OK;
+}
+
+
+/* The cause's, or the one that was logged the longest time ago */
+
+static ngx_http_jelou_redis_said_t *
+ngx_http_jelou_redis_said(ngx_http_jelou_redis_target_t *target, uint32_t hash)
+{
+    ngx_uint_t                    i;
+    ngx_http_jelou_redis_said_t  *said, *s;
+
+    said = &target->said[0];
+
+    for (i = 0; i < NGX_HTTP_JELOU_REDIS_NCAUSES; i++) {
+        s = &target->said[i];
+
+        if (s->hash == hash) {
+            return s;
+        }
+
+        if (s->sec < said->sec) {
+            said = s;
+        }
+    }
+
+    return said;
 }
 
 
