@@ -14,6 +14,10 @@
 
 static char *ngx_http_jelou_deliver_set_parameter(ngx_conf_t *cf,
     ngx_http_jelou_deliver_loc_conf_t *dlcf, ngx_str_t *value);
+static char *ngx_http_jelou_deliver_set_stream(
+    ngx_http_jelou_deliver_loc_conf_t *dlcf, ngx_str_t *name);
+static ngx_int_t ngx_http_jelou_deliver_set_more(
+    ngx_http_jelou_deliver_loc_conf_t *dlcf, ngx_str_t *value);
 static char *ngx_http_jelou_deliver_invalid(ngx_conf_t *cf,
     ngx_command_t *cmd, ngx_str_t *value);
 static char *ngx_http_jelou_deliver_merge(ngx_conf_t *cf,
@@ -92,42 +96,13 @@ static char *
 ngx_http_jelou_deliver_set_parameter(ngx_conf_t *cf,
     ngx_http_jelou_deliver_loc_conf_t *dlcf, ngx_str_t *value)
 {
-    ngx_str_t   text, *stream;
-    ngx_uint_t  i;
+    ngx_str_t  text;
 
     if (ngx_strncmp(value->data, "stream=", 7) == 0) {
         text.data = value->data + 7;
         text.len = value->len - 7;
 
-        /*
-         * which streams there are has to be known when nginx starts; a quote
-         * inside a parameter is none to nginx
-         */
-
-        if (text.len == 0 || *text.data == '"' || *text.data == '\''
-            || ngx_strlchr(text.data, text.data + text.len, '$'))
-        {
-            return NGX_CONF_ERROR;
-        }
-
-        stream = dlcf->streams.elts;
-
-        for (i = 0; i < dlcf->streams.nelts; i++) {
-            if (stream[i].len == text.len
-                && ngx_memcmp(stream[i].data, text.data, text.len) == 0)
-            {
-                return NGX_CONF_ERROR;
-            }
-        }
-
-        stream = ngx_array_push(&dlcf->streams);
-        if (stream == NULL) {
-            return NGX_CONF_ERROR;
-        }
-
-        *stream = text;
-
-        return NGX_CONF_OK;
+        return ngx_http_jelou_deliver_set_stream(dlcf, &text);
     }
 
     if (ngx_strncmp(value->data, "group=", 6) == 0) {
@@ -155,6 +130,46 @@ ngx_http_jelou_deliver_set_parameter(ngx_conf_t *cf,
     }
 
     return NGX_CONF_ERROR;
+}
+
+
+/*
+ * Which streams there are has to be known when nginx starts; a quote inside a
+ * parameter is none to nginx.
+ */
+
+static char *
+ngx_http_jelou_deliver_set_stream(ngx_http_jelou_deliver_loc_conf_t *dlcf,
+    ngx_str_t *name)
+{
+    ngx_str_t   *stream;
+    ngx_uint_t   i;
+
+    if (name->len == 0 || *name->data == '"' || *name->data == '\''
+        || ngx_strlchr(name->data, name->data + name->len, '$'))
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    stream = dlcf->streams.elts;
+
+    for (i = 0; i < dlcf->streams.nelts; i++) {
+
+        if (stream[i].len == name->len
+            && ngx_memcmp(stream[i].data, name->data, name->len) == 0)
+        {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    stream = ngx_array_push(&dlcf->streams);
+    if (stream == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    *stream = *name;
+
+    return NGX_CONF_OK;
 }
 
 
@@ -208,8 +223,8 @@ ngx_http_jelou_deliver_set_retry(ngx_conf_t *cf, ngx_command_t *cmd,
 {
     ngx_http_jelou_deliver_loc_conf_t *dlcf = conf;
 
-    ngx_int_t    n, max;
-    ngx_str_t   *value, text;
+    ngx_int_t    n;
+    ngx_str_t   *value;
     ngx_uint_t   i;
 
     if (dlcf->retry != NGX_CONF_UNSET_MSEC) {
@@ -228,31 +243,9 @@ ngx_http_jelou_deliver_set_retry(ngx_conf_t *cf, ngx_command_t *cmd,
 
     for (i = 2; i < cf->args->nelts; i++) {
 
-        if (ngx_strncmp(value[i].data, "max=", 4) == 0
-            && dlcf->retry_max == NGX_CONF_UNSET_MSEC)
-        {
-            text.data = value[i].data + 4;
-            text.len = value[i].len - 4;
-
-            max = ngx_parse_time(&text, 0);
-
-            if (max != NGX_ERROR && max >= n) {
-                dlcf->retry_max = max;
-                continue;
-            }
-
-        } else if (ngx_strncmp(value[i].data, "attempts=", 9) == 0
-                   && dlcf->attempts == NGX_CONF_UNSET_UINT)
-        {
-            max = ngx_atoi(value[i].data + 9, value[i].len - 9);
-
-            if (max != NGX_ERROR && max != 0) {
-                dlcf->attempts = max;
-                continue;
-            }
+        if (ngx_http_jelou_deliver_set_more(dlcf, &value[i]) != NGX_OK) {
+            return ngx_http_jelou_deliver_invalid(cf, cmd, &value[i]);
         }
-
-        return ngx_http_jelou_deliver_invalid(cf, cmd, &value[i]);
     }
 
     /* what is not said is not another level's */
@@ -266,6 +259,48 @@ ngx_http_jelou_deliver_set_retry(ngx_conf_t *cf, ngx_command_t *cmd,
     }
 
     return NGX_CONF_OK;
+}
+
+
+static ngx_int_t
+ngx_http_jelou_deliver_set_more(ngx_http_jelou_deliver_loc_conf_t *dlcf,
+    ngx_str_t *value)
+{
+    ngx_int_t  n;
+    ngx_str_t  text;
+
+    if (ngx_strncmp(value->data, "max=", 4) == 0
+        && dlcf->retry_max == NGX_CONF_UNSET_MSEC)
+    {
+        text.data = value->data + 4;
+        text.len = value->len - 4;
+
+        n = ngx_parse_time(&text, 0);
+
+        if (n == NGX_ERROR || (ngx_msec_t) n < dlcf->retry) {
+            return NGX_ERROR;
+        }
+
+        dlcf->retry_max = n;
+
+        return NGX_OK;
+    }
+
+    if (ngx_strncmp(value->data, "attempts=", 9) == 0
+        && dlcf->attempts == NGX_CONF_UNSET_UINT)
+    {
+        n = ngx_atoi(value->data + 9, value->len - 9);
+
+        if (n == NGX_ERROR || n == 0) {
+            return NGX_ERROR;
+        }
+
+        dlcf->attempts = n;
+
+        return NGX_OK;
+    }
+
+    return NGX_ERROR;
 }
 
 

@@ -40,6 +40,8 @@ static void ngx_http_jelou_deliver_events_init(ngx_connection_t *c);
 static void ngx_http_jelou_deliver_disconnect(ngx_connection_t *c);
 static ngx_int_t ngx_http_jelou_deliver_request_fill(ngx_http_request_t *r,
     ngx_http_jelou_deliver_t *d);
+static void ngx_http_jelou_deliver_body(ngx_http_request_t *r,
+    ngx_http_jelou_deliver_t *d, ngx_http_jelou_deliver_mem_t *m);
 static void ngx_http_jelou_deliver_headers(ngx_http_request_t *r,
     ngx_http_jelou_deliver_t *d, ngx_table_elt_t *h);
 static void ngx_http_jelou_deliver_begin(ngx_http_request_t *r);
@@ -319,7 +321,6 @@ ngx_http_jelou_deliver_request_fill(ngx_http_request_t *r,
 {
     size_t                         len;
     ngx_int_t                      rc;
-    ngx_buf_t                     *b;
     ngx_http_jelou_deliver_mem_t  *m;
 
     len = sizeof("POST  HTTP/1.1") - 1 + d->uri.len;
@@ -347,7 +348,29 @@ ngx_http_jelou_deliver_request_fill(ngx_http_request_t *r,
 
     r->error_page = 1;
 
-    /* it begins at its start: a retry takes it from there */
+    ngx_http_jelou_deliver_body(r, d, m);
+
+    if (d->prepare) {
+        rc = d->prepare(r, d);
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+    }
+
+    ngx_http_jelou_deliver_headers(r, d, m->fields);
+
+    return NGX_OK;
+}
+
+
+/* It begins at its start: a retry takes it from there. */
+
+static void
+ngx_http_jelou_deliver_body(ngx_http_request_t *r,
+    ngx_http_jelou_deliver_t *d, ngx_http_jelou_deliver_mem_t *m)
+{
+    ngx_buf_t  *b;
 
     b = &m->buf;
     b->start = d->body.data;
@@ -362,18 +385,6 @@ ngx_http_jelou_deliver_request_fill(ngx_http_request_t *r,
 
     r->request_body = &m->body;
     r->headers_in.content_length_n = d->body.len;
-
-    if (d->prepare) {
-        rc = d->prepare(r, d);
-
-        if (rc != NGX_OK) {
-            return rc;
-        }
-    }
-
-    ngx_http_jelou_deliver_headers(r, d, m->fields);
-
-    return NGX_OK;
 }
 
 

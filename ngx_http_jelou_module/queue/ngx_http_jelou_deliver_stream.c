@@ -33,6 +33,8 @@ static ngx_uint_t ngx_http_jelou_deliver_wants(
 static void ngx_http_jelou_deliver_read_done(
     ngx_http_jelou_deliver_stream_t *s, void *data, const char *word,
     redisReply *reply);
+static void ngx_http_jelou_deliver_claim_on(
+    ngx_http_jelou_deliver_stream_t *s, redisReply *reply);
 static void ngx_http_jelou_deliver_rung_done(
     ngx_http_jelou_deliver_stream_t *s, void *data, const char *word,
     redisReply *reply);
@@ -220,7 +222,7 @@ ngx_http_jelou_deliver_read_done(ngx_http_jelou_deliver_stream_t *s,
     void *data, const char *word, redisReply *reply)
 {
     ngx_int_t    n;
-    redisReply  *list, *cursor;
+    redisReply  *list;
 
     s->reading = 0;
 
@@ -258,21 +260,7 @@ ngx_http_jelou_deliver_read_done(ngx_http_jelou_deliver_stream_t *s,
     }
 
     if (!s->claimed) {
-        cursor = reply->elements > 2 ? reply->element[2] : NULL;
-
-        if (cursor && cursor->type == REDIS_REPLY_STRING
-            && cursor->len <= sizeof(s->cursor_text)
-            && ngx_strcmp(cursor->str, "0-0") != 0)
-        {
-            ngx_memcpy(s->cursor_text, cursor->str, cursor->len);
-            s->cursor.data = s->cursor_text;
-            s->cursor.len = cursor->len;
-
-        } else {
-            s->claimed = 1;
-            s->empty = 0;
-            ngx_str_set(&s->cursor, "0-0");
-        }
+        ngx_http_jelou_deliver_claim_on(s, reply);
 
     } else if (n == 0) {
         s->empty = 1;
@@ -283,6 +271,32 @@ ngx_http_jelou_deliver_read_done(ngx_http_jelou_deliver_stream_t *s,
     }
 
     ngx_http_jelou_deliver_go(s);
+}
+
+
+/* Where claiming goes on, or that it has come to its end. */
+
+static void
+ngx_http_jelou_deliver_claim_on(ngx_http_jelou_deliver_stream_t *s,
+    redisReply *reply)
+{
+    redisReply  *cursor;
+
+    cursor = reply->elements > 2 ? reply->element[2] : NULL;
+
+    if (cursor && cursor->type == REDIS_REPLY_STRING
+        && cursor->len <= sizeof(s->cursor_text)
+        && ngx_strcmp(cursor->str, "0-0") != 0)
+    {
+        ngx_memcpy(s->cursor_text, cursor->str, cursor->len);
+        s->cursor.data = s->cursor_text;
+        s->cursor.len = cursor->len;
+        return;
+    }
+
+    s->claimed = 1;
+    s->empty = 0;
+    ngx_str_set(&s->cursor, "0-0");
 }
 
 
