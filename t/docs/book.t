@@ -8,6 +8,7 @@ use warnings;
 
 use Cwd qw(abs_path getcwd);
 use File::Basename qw(basename);
+use File::Path qw(make_path);
 use IO::Socket::INET;
 use JSON::PP ();
 use POSIX ();
@@ -198,6 +199,43 @@ subtest 'troubleshooting.md' => sub {
         like($conf =~ s/^        //mgr, qr/^\Q$part\E$/m,
              'a location is that of the example');
     }
+};
+
+
+subtest 'troubleshooting.md: the place to try, where only root can enter' => sub {
+    plan skip_all => 'this is not root' if $>;
+    plan skip_all => 'the module is not a file'
+        if !$ENV{TEST_NGINX_LOAD_MODULES};
+
+    my ($start) = grep { /^nginx /m } map { $_->{text} }
+                  grep { $_->{language} eq 'sh' }
+                  map { @{ $_->[1] } } sections($doc{'troubleshooting.md'});
+
+    my $clone = "$dir/private";
+    my $port  = $nginx->free_port;
+    my $app   = $nginx->free_port;
+
+    make_path("$clone/docs/examples", "$clone/build", "$clone/bin");
+    symlink $ENV{TEST_NGINX_BINARY}, "$clone/bin/nginx" or die "nginx: $!\n";
+    symlink $ENV{TEST_NGINX_LOAD_MODULES},
+            "$clone/build/ngx_http_jelou_module.so" or die "module: $!\n";
+
+    spew("$clone/docs/examples/refusals.conf",
+         slurp('docs/examples/refusals.conf') =~ s/127\.0\.0\.1:8080/127.0.0.1:$port/gr
+                                              =~ s/127\.0\.0\.1:8081/127.0.0.1:$app/gr);
+    chmod 0700, $clone or die "$clone: $!\n";
+
+    my $said = run(<<"END");
+cd '$clone' && umask 077 && PATH='$clone/bin':\$PATH
+$start
+curl -sS -m 10 --noproxy '*' -u client:password -d '' \\
+    -H 'Content-Type: application/json' http://127.0.0.1:$port/v1/rooms/r-1/message |
+    grep -o '"key":"[A-Z_]*"'
+nginx -p "\$PWD" -c build/run/refusals.conf -s stop 2>/dev/null
+rm -r "\$readable"
+END
+
+    is($said, qq("key":"INVALID_JSON"\n), 'nginx lets the client in');
 };
 
 
