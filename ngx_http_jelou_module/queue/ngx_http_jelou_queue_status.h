@@ -158,7 +158,7 @@ extern const uint64_t  ngx_http_jelou_queue_delivery_bounds[];
 
 /* ngx_http_jelou_queue_status.c: counting */
 
-/* The module's callbacks: before the configuration, and of a worker. */
+/* With a configuration that has a queue, and of a worker. */
 ngx_int_t ngx_http_jelou_queue_add(ngx_conf_t *cf);
 ngx_int_t ngx_http_jelou_queue_init_process(ngx_cycle_t *cycle);
 

@@ -5,6 +5,7 @@
 
 
 #include "ngx_http_jelou_redis_conf.h"
+#include "ngx_http_jelou_queue_status.h"
 
 #include <openssl/crypto.h>
 
@@ -645,7 +646,7 @@ ngx_http_jelou_redis_postconfiguration(ngx_conf_t *cf)
         }
     }
 
-    return NGX_OK;
+    return rmcf->passes.nelts ? ngx_http_jelou_queue_add(cf) : NGX_OK;
 }
 
 

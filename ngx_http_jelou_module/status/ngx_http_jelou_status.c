@@ -64,12 +64,17 @@ ngx_http_jelou_status_init_zone(ngx_shm_zone_t *shm_zone, void *data)
 
     zone = shm_zone->data;
 
+    shpool = (ngx_slab_pool_t *) shm_zone->shm.addr;
+
     if (old) {
         zone->sh = old->sh;
+
+        /* a part that is new has what is left; without, it counts nothing */
+
+        (void) ngx_http_jelou_status_parts(shpool, zone->sh, zone->parts);
+
         return NGX_OK;
     }
-
-    shpool = (ngx_slab_pool_t *) shm_zone->shm.addr;
 
     if (shm_zone->shm.exists) {
         zone->sh = shpool->data;
@@ -123,6 +128,11 @@ ngx_http_jelou_status_parts(ngx_slab_pool_t *shpool,
     part = parts->elts;
 
     for (i = 0; i < parts->nelts; i++) {
+
+        if (sh->parts[i]) {
+            continue;
+        }
+
         sh->parts[i] = ngx_slab_calloc(shpool, part[i]->size);
 
         if (sh->parts[i] == NULL) {
