@@ -170,8 +170,9 @@ static ngx_command_t  ngx_http_jelou_redis_commands[] = {
 
 
 static ngx_http_module_t  ngx_http_jelou_redis_module_ctx = {
-#if (NGX_HTTP_JELOU_HIREDIS)
     NULL,                                  /* preconfiguration */
+
+#if (NGX_HTTP_JELOU_HIREDIS)
     ngx_http_jelou_redis_postconfiguration, /* postconfiguration */
 
     ngx_http_jelou_redis_create_main_conf, /* create main configuration */
@@ -183,7 +184,7 @@ static ngx_http_module_t  ngx_http_jelou_redis_module_ctx = {
     ngx_http_jelou_redis_create_loc_conf,  /* create location configuration */
     ngx_http_jelou_redis_merge_loc_conf    /* merge location configuration */
 #else
-    NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+    NULL, NULL, NULL, NULL, NULL, NULL, NULL
 #endif
 };
 

@@ -19,7 +19,7 @@
 
 /* modules above this one that have something to tell */
 
-#define NGX_HTTP_JELOU_NPARTS    2
+#define NGX_HTTP_JELOU_NPARTS    1
 
 /* the bounds of a histogram, and one bucket more for what is above them */
 
@@ -124,8 +124,8 @@ void ngx_http_jelou_status_time(ngx_http_jelou_histogram_t *h,
     const uint64_t *bounds, uint64_t time);
 
 /*
- * Adds a part to the pages, before the configuration is read.  Returns NGX_OK
- * or NGX_ERROR.
+ * Adds a part to the pages, when the configuration has been read.  Returns
+ * NGX_OK or NGX_ERROR.
  */
 ngx_int_t ngx_http_jelou_status_add(ngx_conf_t *cf,
     const ngx_http_jelou_part_t *part);
