@@ -129,9 +129,9 @@ ngx_http_jelou_page_handler(ngx_http_request_t *r)
 
 
 /*
- * The last that happens to a request before the location's handler.  One that the
- * upstream has named and that is no endpoint may have an upstream of its own, whose
- * end has to be known as well.
+ * The last thing before the location's content handler.  A location that the
+ * upstream has named and that is no endpoint may have an upstream of its own,
+ * whose end has to be known as well.
  */
 
 static ngx_int_t
