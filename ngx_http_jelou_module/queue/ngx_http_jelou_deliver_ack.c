@@ -12,6 +12,8 @@
 #define NGX_HTTP_JELOU_DELIVER_LAST  10000
 
 
+static void ngx_http_jelou_deliver_forgotten(
+    ngx_http_jelou_deliver_stream_t *s);
 static u_char *ngx_http_jelou_deliver_acks_write(
     ngx_http_jelou_deliver_stream_t *s, u_char *p, ngx_uint_t n,
     ngx_uint_t *nwords);
@@ -29,15 +31,31 @@ ngx_http_jelou_deliver_ack(ngx_http_jelou_deliver_stream_t *s,
     ack = ngx_array_push(s->acks);
 
     if (ack == NULL) {
-
-        /* it is delivered once more, when somebody claims it */
-
+        ngx_http_jelou_deliver_forgotten(s);
         return;
     }
 
     ack->ms = e->ms;
     ack->seq = e->seq;
     ack->failed = (e->attempts != 0);
+
+    ngx_http_jelou_deliver_go(s);
+}
+
+
+/*
+ * There is no memory to remember what is to be acknowledged: it is delivered
+ * once more.  With the lease, nobody else claims it; without, somebody does.
+ */
+
+static void
+ngx_http_jelou_deliver_forgotten(ngx_http_jelou_deliver_stream_t *s)
+{
+    if (ngx_http_jelou_deliver_leased(s)) {
+        ngx_http_jelou_deliver_rooms_lose(s);
+        s->claimed = 0;
+        ngx_str_set(&s->cursor, "0-0");
+    }
 
     ngx_http_jelou_deliver_go(s);
 }
@@ -142,6 +160,9 @@ ngx_http_jelou_deliver_acks_done(ngx_http_jelou_deliver_stream_t *s,
         if (acks) {
             ngx_memcpy(acks, s->acking->elts,
                        n * sizeof(ngx_http_jelou_deliver_ack_t));
+
+        } else {
+            ngx_http_jelou_deliver_forgotten(s);
         }
 
         if (!s->again.timer_set) {
