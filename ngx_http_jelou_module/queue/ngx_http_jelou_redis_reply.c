@@ -121,10 +121,16 @@ ngx_http_jelou_redis_reader_next(ngx_http_jelou_redis_reader_t *reader,
 
     if (r->ridx == -1) {
 
+        /* behind a reply that was read, hiredis would begin one of no bytes */
+
+        if (r->pos == r->len) {
+            return NGX_AGAIN;
+        }
+
         /* later types of the protocol, which nobody has asked for: a newer
            hiredis would wait for the rest of them */
 
-        if (r->pos < r->len && memchr("+-:$*", r->buf[r->pos], 5) == NULL) {
+        if (memchr("+-:$*", r->buf[r->pos], 5) == NULL) {
             return NGX_DECLINED;
         }
 
