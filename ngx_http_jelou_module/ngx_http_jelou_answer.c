@@ -10,6 +10,8 @@
 #include "ngx_http_jelou_status.h"
 
 
+static void ngx_http_jelou_log_refusal(ngx_http_request_t *r,
+    ngx_http_jelou_ctx_t *ctx);
 static ngx_int_t ngx_http_jelou_signature_refused(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx);
 static ngx_int_t ngx_http_jelou_answer_success(ngx_http_request_t *r,
@@ -27,6 +29,74 @@ static const ngx_str_t  ngx_http_jelou_retry_after =
 static const ngx_str_t  ngx_http_jelou_replayed =
     ngx_string("Idempotent-Replayed");
 static const ngx_str_t  ngx_http_jelou_true = ngx_string("true");
+
+
+ngx_int_t
+ngx_http_jelou_refuse(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx,
+    ngx_int_t rc)
+{
+    if (rc <= 0 || rc >= NGX_HTTP_JELOU_NERRORS) {
+        rc = NGX_HTTP_JELOU_INTERNAL_ERROR;
+    }
+
+    ctx->who = NGX_HTTP_JELOU_BY_MODULE;
+    ctx->state = NGX_HTTP_JELOU_REFUSED;
+    ctx->error = ngx_http_jelou_error(rc);
+
+    if (!ctx->quiet) {
+        ngx_http_jelou_log_refusal(r, ctx);
+    }
+
+    return ctx->error->status;
+}
+
+
+static void
+ngx_http_jelou_log_refusal(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
+{
+    ngx_log_t                   *log;
+    ngx_str_t                    project;
+    ngx_http_jelou_event_t      *event;
+    ngx_http_jelou_violation_t  *v;
+
+    log = r->connection->log;
+    event = &ctx->event;
+
+    if (ctx->error == ngx_http_jelou_error(NGX_HTTP_JELOU_INVALID_JSON)) {
+        ngx_log_error(ctx->error->level, log, 0,
+                      "jelou refused a request: %V: %s at byte %uz of %uz",
+                      &ctx->error->key, event->reason, event->offset,
+                      event->body.len);
+        return;
+    }
+
+    if (event->nviolations
+        && ctx->error == ngx_http_jelou_error(NGX_HTTP_JELOU_INVALID_EVENT))
+    {
+        v = &event->violations[0];
+
+        ngx_log_error(ctx->error->level, log, 0,
+                      "jelou refused a request: %V: %ui violation%s, the first "
+                      "at \"%V\": %V",
+                      &ctx->error->key, event->nviolations,
+                      event->nviolations == 1 ? "" : "s",
+                      &v->pointer, &v->message);
+        return;
+    }
+
+    if (ctx->error
+            == ngx_http_jelou_error(NGX_HTTP_JELOU_UPSTREAM_SECRET_MISSING)
+        && ngx_http_jelou_request_proven(r, ctx, &project) == NGX_OK)
+    {
+        ngx_log_error(ctx->error->level, log, 0,
+                      "jelou refused a request: %V: of project \"%V\"",
+                      &ctx->error->key, &project);
+        return;
+    }
+
+    ngx_log_error(ctx->error->level, log, 0, "jelou refused a request: %V",
+                  &ctx->error->key);
+}
 
 
 ngx_int_t
@@ -63,7 +133,7 @@ ngx_http_jelou_delivered(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 
     ctx->delivered = 1;
 
-    ngx_http_jelou_dedup_done(&ctx->flight, ctx->event.random);
+    ngx_http_jelou_dedup_done(&ctx->attempt, ctx->event.random);
 }
 
 
@@ -75,7 +145,7 @@ ngx_http_jelou_not_delivered(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx,
 
     /* before the sender can see the answer, and send the event once more */
 
-    ngx_http_jelou_dedup_cancel(&ctx->flight);
+    ngx_http_jelou_dedup_cancel(&ctx->attempt);
 
     if (ctx->error) {
         return NGX_OK;

@@ -12,6 +12,14 @@
 
 
 /*
+ * Refuses a request, with a log line, unless its cause has been logged.  An
+ * error is never a verdict: whatever rc is no refusal becomes a 500.  Returns
+ * the status.
+ */
+ngx_int_t ngx_http_jelou_refuse(ngx_http_request_t *r,
+    ngx_http_jelou_ctx_t *ctx, ngx_int_t rc);
+
+/*
  * Puts the answer to a content handler's status into r->headers_out and
  * ctx->reply, and remembers a success; ctx->error, if it is set, is the answer
  * whatever the status is.  Returns NGX_OK, or NGX_ERROR if memory ran out.

@@ -79,7 +79,7 @@ ngx_http_jelou_ctx_redirected(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 {
     switch (ctx->who) {
 
-    case NGX_HTTP_JELOU_BY_NOBODY:
+    case NGX_HTTP_JELOU_BY_UNKNOWN:
 
         if (ctx->reading) {
             ctx->error = ngx_http_jelou_ctx_unread(r, ctx);
@@ -147,7 +147,13 @@ ngx_http_jelou_ctx_unread(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
             && (rb->received > ctx->max_body
                 || (rb->chunked
                     && ctx->max_body - r->headers_in.content_length_n
-                       < rb->chunked->size)))
+                       < rb->chunked->size)
+#if (NGX_HTTP_V3)
+                || (r->v3_parse
+                    && (uint64_t) (ctx->max_body - rb->received)
+                       < r->v3_parse->body.length)
+#endif
+               ))
         {
             status = NGX_HTTP_REQUEST_ENTITY_TOO_LARGE;
         }
@@ -194,7 +200,7 @@ ngx_http_jelou_ctx_cleanup(void *data)
      * that was not delivered until now is not being delivered any more
      */
 
-    ngx_http_jelou_dedup_cancel(&ctx->flight);
+    ngx_http_jelou_dedup_cancel(&ctx->attempt);
 
     if (ctx->waiting) {
         (*ctx->waiting)--;

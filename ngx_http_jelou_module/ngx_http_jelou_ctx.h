@@ -113,7 +113,7 @@ typedef struct {
 /* who answers a request: set where it is decided, never guessed afterwards */
 
 typedef enum {
-    NGX_HTTP_JELOU_BY_NOBODY = 0,            /* that is not decided yet */
+    NGX_HTTP_JELOU_BY_UNKNOWN = 0,            /* that is not decided yet */
     NGX_HTTP_JELOU_BY_MODULE,                /* a refusal, a replay, an endpoint
                                                 without a content handler */
     NGX_HTTP_JELOU_BY_NGINX,                 /* an error before the event */
@@ -156,7 +156,7 @@ typedef struct {
     ngx_int_t                     checked;   /* what checking the event gave */
     ngx_str_t                     forwarded;
     ngx_http_jelou_secret_t      *secret;    /* that matched */
-    ngx_http_jelou_flight_t       flight;
+    ngx_http_jelou_attempt_t      attempt;
 
     const ngx_http_jelou_error_t *error;     /* why it is no success */
     ngx_uint_t                    status;    /* of the handler's answer */

@@ -5,6 +5,7 @@
 
 
 #include "ngx_http_jelou_handler.h"
+#include "ngx_http_jelou_answer.h"
 #include "ngx_http_jelou_forward.h"
 #include "ngx_http_jelou_handover.h"
 #include "ngx_http_jelou_idempotency.h"
@@ -24,10 +25,6 @@ static ngx_int_t ngx_http_jelou_verify(ngx_http_request_t *r,
 static ngx_int_t ngx_http_jelou_allow_types(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx);
 static ngx_int_t ngx_http_jelou_allow_time(ngx_http_request_t *r,
-    ngx_http_jelou_ctx_t *ctx);
-static ngx_int_t ngx_http_jelou_refuse(ngx_http_request_t *r,
-    ngx_http_jelou_ctx_t *ctx, ngx_int_t rc);
-static void ngx_http_jelou_log_refusal(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx);
 
 
@@ -101,7 +98,7 @@ ngx_http_jelou_handler(ngx_http_request_t *r)
 static ngx_int_t
 ngx_http_jelou_begin(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 {
-    if (ctx->who == NGX_HTTP_JELOU_BY_NOBODY && !ctx->reading) {
+    if (ctx->who == NGX_HTTP_JELOU_BY_UNKNOWN) {
 
         if (ngx_http_jelou_request_discarded(r)) {
             ctx->error = ngx_http_jelou_error(NGX_HTTP_JELOU_PAYLOAD_TOO_LARGE);
@@ -112,14 +109,15 @@ ngx_http_jelou_begin(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
     }
 
     if (ctx->who == NGX_HTTP_JELOU_BY_PAGE && !ctx->reading
-        && ctx->state == NGX_HTTP_JELOU_CHECKING)
+        && ctx->state == NGX_HTTP_JELOU_CHECKING
+        && !ngx_http_jelou_request_discarded(r))
     {
         /*
          * another endpoint's location has been left before the event was
          * looked at, because of a limit for instance
          */
 
-        ctx->who = NGX_HTTP_JELOU_BY_NOBODY;
+        ctx->who = NGX_HTTP_JELOU_BY_UNKNOWN;
         ctx->error = NULL;
 
         return NGX_OK;
@@ -296,74 +294,4 @@ ngx_http_jelou_allow_time(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
     }
 
     return NGX_OK;
-}
-
-
-/* An error is never a verdict: whatever is not a refusal is a 500. */
-
-static ngx_int_t
-ngx_http_jelou_refuse(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx,
-    ngx_int_t rc)
-{
-    if (rc <= 0 || rc >= NGX_HTTP_JELOU_NERRORS) {
-        rc = NGX_HTTP_JELOU_INTERNAL_ERROR;
-    }
-
-    ctx->who = NGX_HTTP_JELOU_BY_MODULE;
-    ctx->state = NGX_HTTP_JELOU_REFUSED;
-    ctx->error = ngx_http_jelou_error(rc);
-
-    if (!ctx->quiet) {
-        ngx_http_jelou_log_refusal(r, ctx);
-    }
-
-    return ctx->error->status;
-}
-
-
-static void
-ngx_http_jelou_log_refusal(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
-{
-    ngx_log_t                   *log;
-    ngx_str_t                    project;
-    ngx_http_jelou_event_t      *event;
-    ngx_http_jelou_violation_t  *v;
-
-    log = r->connection->log;
-    event = &ctx->event;
-
-    if (ctx->error == ngx_http_jelou_error(NGX_HTTP_JELOU_INVALID_JSON)) {
-        ngx_log_error(ctx->error->level, log, 0,
-                      "jelou refused a request: %V: %s at byte %uz of %uz",
-                      &ctx->error->key, event->reason, event->offset,
-                      event->body.len);
-        return;
-    }
-
-    if (event->nviolations
-        && ctx->error == ngx_http_jelou_error(NGX_HTTP_JELOU_INVALID_EVENT))
-    {
-        v = &event->violations[0];
-
-        ngx_log_error(ctx->error->level, log, 0,
-                      "jelou refused a request: %V: %ui violation%s, the first "
-                      "at \"%V\": %V",
-                      &ctx->error->key, event->nviolations,
-                      event->nviolations == 1 ? "" : "s",
-                      &v->pointer, &v->message);
-        return;
-    }
-
-    if (ctx->error
-            == ngx_http_jelou_error(NGX_HTTP_JELOU_UPSTREAM_SECRET_MISSING)
-        && ngx_http_jelou_request_proven(r, ctx, &project) == NGX_OK)
-    {
-        ngx_log_error(ctx->error->level, log, 0,
-                      "jelou refused a request: %V: of project \"%V\"",
-                      &ctx->error->key, &project);
-        return;
-    }
-
-    ngx_log_error(ctx->error->level, log, 0, "jelou refused a request: %V",
-                  &ctx->error->key);
 }

@@ -11,6 +11,7 @@
 #include "ngx_http_jelou_handover.h"
 #include "ngx_http_jelou_reply.h"
 #include "ngx_http_jelou_request.h"
+#include "ngx_http_jelou_upstream.h"
 
 
 static ngx_int_t ngx_http_jelou_enter_handler(ngx_http_request_t *r);
@@ -83,9 +84,17 @@ ngx_http_jelou_enter_handler(ngx_http_request_t *r)
         return NGX_DECLINED;
     }
 
+    if (r->filter_finalize && ctx->answer == NGX_HTTP_JELOU_ANSWER_SENT) {
+
+        /* a filter has refused the module's answer, and it stays the answer */
+
+        return ngx_http_jelou_reply(r, ctx, ctx->delivered
+                                            ? NGX_HTTP_OK : ctx->error->status);
+    }
+
     /* a rewrite or a redirect has led here, and nothing is decided yet */
 
-    if (ctx->who == NGX_HTTP_JELOU_BY_NOBODY) {
+    if (ctx->who == NGX_HTTP_JELOU_BY_UNKNOWN) {
         ctx->conf = jlcf->schema.endpoint ? jlcf : NULL;
     }
 
@@ -120,8 +129,9 @@ ngx_http_jelou_page_handler(ngx_http_request_t *r)
 
 
 /*
- * A location that the upstream has named and that is no endpoint may have an
- * upstream of its own, whose end has to be known as well.
+ * The last that happens to a request before the location's handler.  One that the
+ * upstream has named and that is no endpoint may have an upstream of its own, whose
+ * end has to be known as well.
  */
 
 static ngx_int_t
@@ -130,15 +140,32 @@ ngx_http_jelou_delegate_handler(ngx_http_request_t *r)
     ngx_http_jelou_ctx_t       *ctx;
     ngx_http_jelou_loc_conf_t  *jlcf;
 
-    if (r != r->main) {
+    if (r != r->main || r->content_handler == NULL) {
         return NGX_DECLINED;
     }
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_jelou_module);
 
-    if (ctx == NULL || ctx->who != NGX_HTTP_JELOU_BY_HANDLER
-        || !ctx->delegated || r->content_handler == NULL)
-    {
+    if (ctx == NULL) {
+        return NGX_DECLINED;
+    }
+
+    if (r->filter_finalize && ctx->answer == NGX_HTTP_JELOU_ANSWER_PASSED) {
+
+        /*
+         * a filter has refused the handler's answer, and as soon as it returns
+         * nginx gives the connection up: another handler would be too late
+         */
+
+        ctx->who = NGX_HTTP_JELOU_BY_HANDLER;
+
+        ngx_http_finalize_request(r,
+                                  ngx_http_jelou_reply(r, ctx, ctx->delivered
+                                         ? NGX_HTTP_OK : NGX_HTTP_BAD_GATEWAY));
+        return NGX_DONE;
+    }
+
+    if (ctx->who != NGX_HTTP_JELOU_BY_HANDLER || !ctx->delegated) {
         return NGX_DECLINED;
     }
 
@@ -248,21 +275,6 @@ ngx_http_jelou_handler_answers(ngx_http_request_t *r,
 }
 
 
-ngx_int_t
-ngx_http_jelou_handler_refuses(ngx_http_request_t *r,
-    ngx_http_jelou_ctx_t *ctx, ngx_uint_t refusal)
-{
-    ctx->who = NGX_HTTP_JELOU_BY_MODULE;
-    ctx->state = NGX_HTTP_JELOU_REFUSED;
-    ctx->error = ngx_http_jelou_error(refusal);
-
-    ngx_log_error(ctx->error->level, r->connection->log, 0,
-                  "jelou refused a request: %V", &ctx->error->key);
-
-    return ctx->error->status;
-}
-
-
 static ngx_int_t
 ngx_http_jelou_call(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx,
     ngx_http_handler_pt handler)
@@ -280,7 +292,7 @@ ngx_http_jelou_call(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx,
 
     u = r->upstream;
 
-    if (u && u->cleanup && !u->header_sent && ctx->flight.zone
+    if (u && u->cleanup && !u->header_sent && ctx->attempt.zone
         && ctx->who == NGX_HTTP_JELOU_BY_HANDLER)
     {
         /*

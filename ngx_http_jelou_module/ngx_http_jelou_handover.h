@@ -38,14 +38,6 @@ ngx_int_t ngx_http_jelou_handler_answers(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx, ngx_uint_t status);
 
 /*
- * The content handler that the event was handed to refuses it for a reason of
- * the contract's: the request is refused, as if the module had not handed it
- * over.  Returns the status that the handler ends with.
- */
-ngx_int_t ngx_http_jelou_handler_refuses(ngx_http_request_t *r,
-    ngx_http_jelou_ctx_t *ctx, ngx_uint_t refusal);
-
-/*
  * Adds the handlers of the phases in which a request comes to a location.
  * Returns NGX_OK or NGX_ERROR.
  */

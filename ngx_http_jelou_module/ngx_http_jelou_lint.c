@@ -5,6 +5,7 @@
 
 
 #include "ngx_http_jelou_lint.h"
+#include "ngx_http_jelou_text.h"
 
 
 static void ngx_http_jelou_lint_page(ngx_conf_t *cf,
@@ -15,25 +16,58 @@ static ngx_http_core_loc_conf_t *ngx_http_jelou_lint_find_static(
     ngx_http_core_loc_conf_t *clcf, ngx_str_t *uri);
 
 
-#if (NGX_HTTP_CACHE)
-
-static ngx_http_upstream_conf_t *ngx_http_jelou_lint_upstream(ngx_conf_t *cf,
-    ngx_module_t *module);
-
-
 /*
  * The configuration of another module is its own.  But its table of directives
- * says where this one's value is, which is a member of nginx's own structure.
+ * says where a value is, of a type that the function says which sets it; and
+ * the first of these directives, where nginx's own structure is.
  */
 
-static ngx_str_t  ngx_http_jelou_cache_methods[] = {
-    ngx_string("proxy_cache_methods"),
-    ngx_string("fastcgi_cache_methods"),
-    ngx_string("uwsgi_cache_methods"),
-    ngx_string("scgi_cache_methods"),
+static ngx_str_t  ngx_http_jelou_lint_timeouts[] = {
+    ngx_string("proxy_connect_timeout"),
+    ngx_string("fastcgi_connect_timeout"),
+    ngx_string("uwsgi_connect_timeout"),
+    ngx_string("scgi_connect_timeout"),
+    ngx_string("grpc_connect_timeout"),
     ngx_null_string
 };
 
+
+ngx_http_upstream_conf_t *
+ngx_http_jelou_lint_upstream(ngx_conf_t *cf, ngx_module_t *module)
+{
+    u_char               *conf;
+    ngx_str_t            *name;
+    ngx_command_t        *cmd;
+    ngx_http_conf_ctx_t  *ctx;
+
+    if (module->type != NGX_HTTP_MODULE || module->commands == NULL) {
+        return NULL;
+    }
+
+    ctx = cf->ctx;
+    conf = ctx->loc_conf[module->ctx_index];
+
+    for (cmd = module->commands; cmd->name.len; cmd++) {
+
+        if (cmd->set != ngx_conf_set_msec_slot) {
+            continue;
+        }
+
+        for (name = ngx_http_jelou_lint_timeouts; name->len; name++) {
+
+            if (ngx_http_jelou_same(&cmd->name, name)) {
+                return (ngx_http_upstream_conf_t *)
+                       (conf + cmd->offset
+                        - offsetof(ngx_http_upstream_conf_t, connect_timeout));
+            }
+        }
+    }
+
+    return NULL;
+}
+
+
+#if (NGX_HTTP_CACHE)
 
 char *
 ngx_http_jelou_lint_cache(ngx_conf_t *cf, ngx_http_jelou_loc_conf_t *jlcf)
@@ -64,43 +98,6 @@ ngx_http_jelou_lint_cache(ngx_conf_t *cf, ngx_http_jelou_loc_conf_t *jlcf)
     }
 
     return NGX_CONF_OK;
-}
-
-
-static ngx_http_upstream_conf_t *
-ngx_http_jelou_lint_upstream(ngx_conf_t *cf, ngx_module_t *module)
-{
-    u_char               *conf;
-    ngx_str_t            *name;
-    ngx_command_t        *cmd;
-    ngx_http_conf_ctx_t  *ctx;
-
-    if (module->type != NGX_HTTP_MODULE || module->commands == NULL) {
-        return NULL;
-    }
-
-    ctx = cf->ctx;
-    conf = ctx->loc_conf[module->ctx_index];
-
-    for (cmd = module->commands; cmd->name.len; cmd++) {
-
-        if (cmd->set != ngx_conf_set_bitmask_slot) {
-            continue;
-        }
-
-        for (name = ngx_http_jelou_cache_methods; name->len; name++) {
-
-            if (cmd->name.len == name->len
-                && ngx_memcmp(cmd->name.data, name->data, name->len) == 0)
-            {
-                return (ngx_http_upstream_conf_t *)
-                       (conf + cmd->offset
-                        - offsetof(ngx_http_upstream_conf_t, cache_methods));
-            }
-        }
-    }
-
-    return NULL;
 }
 
 #else

@@ -20,6 +20,13 @@ char *ngx_http_jelou_lint_cache(ngx_conf_t *cf,
     ngx_http_jelou_loc_conf_t *jlcf);
 
 /*
+ * What a module passes requests on with in this location, or NULL if it passes
+ * none on.
+ */
+ngx_http_upstream_conf_t *ngx_http_jelou_lint_upstream(ngx_conf_t *cf,
+    ngx_module_t *module);
+
+/*
  * Notes that this location is an endpoint, for the function below.  Returns
  * NGX_OK, or NGX_ERROR if memory ran out.
  */

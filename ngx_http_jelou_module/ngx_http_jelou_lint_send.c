@@ -6,6 +6,8 @@
 
 
 #include "ngx_http_jelou_lint_send.h"
+#include "ngx_http_jelou_lint.h"
+#include "ngx_http_jelou_text.h"
 
 
 typedef struct {
@@ -15,11 +17,8 @@ typedef struct {
 } ngx_http_jelou_change_t;
 
 
-static ngx_http_upstream_conf_t *ngx_http_jelou_lint_passes(ngx_conf_t *cf,
-    ngx_module_t *module);
 static ngx_str_t *ngx_http_jelou_lint_changes(ngx_conf_t *cf,
     ngx_module_t *module);
-static ngx_uint_t ngx_http_jelou_lint_is(ngx_command_t *cmd, ngx_str_t *name);
 static ngx_uint_t ngx_http_jelou_lint_is_off(void *value);
 static ngx_uint_t ngx_http_jelou_lint_is_set(void *value);
 static ngx_uint_t ngx_http_jelou_lint_signs(void *value);
@@ -28,22 +27,6 @@ static ngx_str_t *ngx_http_jelou_lint_listens(ngx_conf_t *cf,
 static ngx_uint_t ngx_http_jelou_lint_serves(ngx_http_conf_addr_t *addr,
     ngx_http_core_srv_conf_t *server);
 static ngx_uint_t ngx_http_jelou_lint_local(struct sockaddr *sockaddr);
-
-
-/*
- * The configuration of another module is its own.  But its table of directives
- * says where a value is, of a type that the function says which sets it; and the
- * first of these directives, where nginx's own structure is.
- */
-
-static ngx_str_t  ngx_http_jelou_lint_timeouts[] = {
-    ngx_string("proxy_connect_timeout"),
-    ngx_string("fastcgi_connect_timeout"),
-    ngx_string("uwsgi_connect_timeout"),
-    ngx_string("scgi_connect_timeout"),
-    ngx_string("grpc_connect_timeout"),
-    ngx_null_string
-};
 
 
 #define ngx_http_jelou_lint_flag(name)                                        \
@@ -86,12 +69,12 @@ ngx_http_jelou_lint_send(ngx_conf_t *cf, ngx_http_jelou_loc_conf_t *jlcf)
     known = 0;
 
     for (i = 0; module[i]; i++) {
-        u = ngx_http_jelou_lint_passes(cf, module[i]);
+        u = ngx_http_jelou_lint_upstream(cf, module[i]);
         known |= (u && u->upstream);
     }
 
     for (i = 0; module[i]; i++) {
-        u = ngx_http_jelou_lint_passes(cf, module[i]);
+        u = ngx_http_jelou_lint_upstream(cf, module[i]);
 
         /*
          * of all modules, the one that this location passes requests to; an
@@ -119,41 +102,6 @@ ngx_http_jelou_lint_send(ngx_conf_t *cf, ngx_http_jelou_loc_conf_t *jlcf)
 }
 
 
-static ngx_http_upstream_conf_t *
-ngx_http_jelou_lint_passes(ngx_conf_t *cf, ngx_module_t *module)
-{
-    u_char               *conf;
-    ngx_str_t            *name;
-    ngx_command_t        *cmd;
-    ngx_http_conf_ctx_t  *ctx;
-
-    if (module->type != NGX_HTTP_MODULE || module->commands == NULL) {
-        return NULL;
-    }
-
-    ctx = cf->ctx;
-    conf = ctx->loc_conf[module->ctx_index];
-
-    for (cmd = module->commands; cmd->name.len; cmd++) {
-
-        if (cmd->set != ngx_conf_set_msec_slot) {
-            continue;
-        }
-
-        for (name = ngx_http_jelou_lint_timeouts; name->len; name++) {
-
-            if (ngx_http_jelou_lint_is(cmd, name)) {
-                return (ngx_http_upstream_conf_t *)
-                       (conf + cmd->offset
-                        - offsetof(ngx_http_upstream_conf_t, connect_timeout));
-            }
-        }
-    }
-
-    return NULL;
-}
-
-
 /* The directive that changes what is sent, or NULL. */
 
 static ngx_str_t *
@@ -172,7 +120,7 @@ ngx_http_jelou_lint_changes(ngx_conf_t *cf, ngx_module_t *module)
         for (change = ngx_http_jelou_lint_table; change->set; change++) {
 
             if (cmd->set == change->set
-                && ngx_http_jelou_lint_is(cmd, &change->name)
+                && ngx_http_jelou_same(&cmd->name, &change->name)
                 && change->changes(conf + cmd->offset))
             {
                 return &change->name;
@@ -181,14 +129,6 @@ ngx_http_jelou_lint_changes(ngx_conf_t *cf, ngx_module_t *module)
     }
 
     return NULL;
-}
-
-
-static ngx_uint_t
-ngx_http_jelou_lint_is(ngx_command_t *cmd, ngx_str_t *name)
-{
-    return cmd->name.len == name->len
-           && ngx_memcmp(cmd->name.data, name->data, name->len) == 0;
 }
 
 
@@ -262,7 +202,8 @@ ngx_http_jelou_lint_open(ngx_conf_t *cf)
     for (i = 0; i < jmcf->endpoints.nelts; i++) {
         jlcf = at[i].location->loc_conf[ngx_http_jelou_module.ctx_index];
 
-        if (!jlcf->secret_off || jlcf->access == NGX_HTTP_JELOU_ACCESS_ELSEWHERE)
+        if (!jlcf->secret_off
+            || jlcf->access == NGX_HTTP_JELOU_ACCESS_ELSEWHERE)
         {
             continue;
         }
@@ -271,8 +212,8 @@ ngx_http_jelou_lint_open(ngx_conf_t *cf)
 
         if (address) {
             ngx_log_error(NGX_LOG_WARN, cf->log, 0,
-                          "\"jelou_endpoint %V\" takes unsigned events, and its "
-                          "server listens on %V, beyond this machine: say "
+                          "\"jelou_endpoint %V\" takes unsigned events, and "
+                          "its server listens on %V, beyond this machine: say "
                           "\"jelou_access elsewhere\" if something else checks "
                           "who may send, see \"jelou_secret off\" in %s:%ui",
                           &jlcf->schema.endpoint->name, address,

@@ -31,6 +31,8 @@ static char *ngx_http_jelou_merge_types(ngx_conf_t *cf,
     ngx_http_jelou_loc_conf_t *conf);
 static char *ngx_http_jelou_merge_fixed(ngx_conf_t *cf,
     ngx_http_jelou_loc_conf_t *prev, ngx_http_jelou_loc_conf_t *conf);
+static char *ngx_http_jelou_merge_texts(ngx_conf_t *cf,
+    ngx_http_jelou_fixed_t *fixed);
 static char *ngx_http_jelou_merge_schemes(ngx_conf_t *cf,
     ngx_http_jelou_loc_conf_t *conf);
 
@@ -84,11 +86,9 @@ ngx_http_jelou_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         conf->endpoint_place = prev->endpoint_place;
     }
 
-    if (ngx_http_jelou_merge_fixed(cf, prev, conf) != NGX_CONF_OK) {
-        return NGX_CONF_ERROR;
-    }
-
-    if (ngx_http_jelou_merge_status(cf, prev, conf) != NGX_CONF_OK) {
+    if (ngx_http_jelou_merge_fixed(cf, prev, conf) != NGX_CONF_OK
+        || ngx_http_jelou_merge_status(cf, prev, conf) != NGX_CONF_OK)
+    {
         return NGX_CONF_ERROR;
     }
 
@@ -104,15 +104,10 @@ ngx_http_jelou_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         conf->schema.text = NGX_HTTP_JELOU_TEXT_BODY;
     }
 
-    if (ngx_http_jelou_merge_schemes(cf, conf) != NGX_CONF_OK) {
-        return NGX_CONF_ERROR;
-    }
-
-    if (ngx_http_jelou_merge_access(cf, conf) != NGX_CONF_OK) {
-        return NGX_CONF_ERROR;
-    }
-
-    if (ngx_http_jelou_merge_handler(cf, prev, conf) != NGX_CONF_OK) {
+    if (ngx_http_jelou_merge_schemes(cf, conf) != NGX_CONF_OK
+        || ngx_http_jelou_merge_access(cf, conf) != NGX_CONF_OK
+        || ngx_http_jelou_merge_handler(cf, prev, conf) != NGX_CONF_OK)
+    {
         return NGX_CONF_ERROR;
     }
 
@@ -120,12 +115,9 @@ ngx_http_jelou_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     if (ngx_http_jelou_lint_cache(cf, conf) != NGX_CONF_OK
         || ngx_http_jelou_lint_send(cf, conf) != NGX_CONF_OK
-        || ngx_http_jelou_lint_add(cf) != NGX_OK)
+        || ngx_http_jelou_lint_add(cf) != NGX_OK
+        || ngx_http_jelou_merge_dedup(cf, conf) != NGX_CONF_OK)
     {
-        return NGX_CONF_ERROR;
-    }
-
-    if (ngx_http_jelou_merge_dedup(cf, conf) != NGX_CONF_OK) {
         return NGX_CONF_ERROR;
     }
 
@@ -161,9 +153,9 @@ ngx_http_jelou_merge_secrets(ngx_conf_t *cf, ngx_http_jelou_loc_conf_t *prev,
 
 
 /*
- * An endpoint that Jelou signs for has a secret, or says that there is none.  Of
- * another one somebody must
- * have said who may send: most of what could check that cannot be seen here.
+ * An endpoint that Jelou signs for has a secret, or says that there is none.
+ * Another one says who looks at who may send: most of what could check that
+ * cannot be seen here.
  */
 
 static char *
@@ -410,14 +402,10 @@ ngx_http_jelou_merge_types(ngx_conf_t *cf, ngx_http_jelou_loc_conf_t *conf)
 }
 
 
-/* The fixed values, and what is said and written of them, made once. */
-
 static char *
 ngx_http_jelou_merge_fixed(ngx_conf_t *cf, ngx_http_jelou_loc_conf_t *prev,
     ngx_http_jelou_loc_conf_t *conf)
 {
-    u_char                  *p;
-    size_t                   len;
     ngx_str_t               *value;
     ngx_uint_t               i;
     ngx_http_jelou_fixed_t  *fixed;
@@ -451,29 +439,44 @@ ngx_http_jelou_merge_fixed(ngx_conf_t *cf, ngx_http_jelou_loc_conf_t *prev,
             fixed->value = conf->schema.endpoint->name;
         }
 
-        len = fixed->value.len
-              + ngx_escape_json(NULL, fixed->value.data, fixed->value.len);
-
-        /* twice escaped, a byte may become 12, as "\\u0000" */
-
-        p = ngx_pnalloc(cf->pool, len + 2 + sizeof("must be ") - 1
-                                  + 2 * (len + 2));
-        if (p == NULL) {
+        if (ngx_http_jelou_merge_texts(cf, fixed) != NGX_CONF_OK) {
             return NGX_CONF_ERROR;
         }
-
-        fixed->json.data = p;
-        *p++ = '"';
-        p = (u_char *) ngx_escape_json(p, fixed->value.data,
-                                       fixed->value.len);
-        *p++ = '"';
-        fixed->json.len = p - fixed->json.data;
-
-        fixed->message.data = p;
-        p = ngx_cpymem(p, "must be ", sizeof("must be ") - 1);
-        p = (u_char *) ngx_escape_json(p, fixed->json.data, fixed->json.len);
-        fixed->message.len = p - fixed->message.data;
     }
+
+    return NGX_CONF_OK;
+}
+
+
+/* What is written and said of a fixed value, made once. */
+
+static char *
+ngx_http_jelou_merge_texts(ngx_conf_t *cf, ngx_http_jelou_fixed_t *fixed)
+{
+    u_char  *p;
+    size_t   len;
+
+    len = fixed->value.len
+          + ngx_escape_json(NULL, fixed->value.data, fixed->value.len);
+
+    /* twice escaped, a byte may become 12, as "\\u0000" */
+
+    p = ngx_pnalloc(cf->pool, len + 2 + sizeof("must be ") - 1
+                              + 2 * (len + 2));
+    if (p == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    fixed->json.data = p;
+    *p++ = '"';
+    p = (u_char *) ngx_escape_json(p, fixed->value.data, fixed->value.len);
+    *p++ = '"';
+    fixed->json.len = p - fixed->json.data;
+
+    fixed->message.data = p;
+    p = ngx_cpymem(p, "must be ", sizeof("must be ") - 1);
+    p = (u_char *) ngx_escape_json(p, fixed->json.data, fixed->json.len);
+    fixed->message.len = p - fixed->message.data;
 
     return NGX_CONF_OK;
 }

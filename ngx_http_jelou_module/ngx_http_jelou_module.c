@@ -122,7 +122,7 @@ static ngx_command_t  ngx_http_jelou_commands[] = {
     { ngx_string("jelou_dedup_zone"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE12,
       ngx_http_jelou_set_dedup_zone,
-      0,
+      NGX_HTTP_MAIN_CONF_OFFSET,
       0,
       NULL },
 

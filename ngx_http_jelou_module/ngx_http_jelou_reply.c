@@ -13,14 +13,19 @@
 #include "ngx_http_jelou_reply.h"
 #include "ngx_http_jelou_answer.h"
 #include "ngx_http_jelou_request.h"
+#include "ngx_http_jelou_upstream.h"
 
 
 static ngx_int_t ngx_http_jelou_header_filter(ngx_http_request_t *r);
 static ngx_int_t ngx_http_jelou_body_filter(ngx_http_request_t *r,
     ngx_chain_t *in);
+static ngx_int_t ngx_http_jelou_by_who(ngx_http_request_t *r,
+    ngx_http_jelou_ctx_t *ctx);
 static ngx_int_t ngx_http_jelou_nginx_error(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx);
 static ngx_int_t ngx_http_jelou_handler_answer(ngx_http_request_t *r,
+    ngx_http_jelou_ctx_t *ctx);
+static ngx_int_t ngx_http_jelou_hold_answer(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx);
 static void ngx_http_jelou_expect(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx);
@@ -30,15 +35,9 @@ static ngx_int_t ngx_http_jelou_page_answer(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx);
 static ngx_int_t ngx_http_jelou_page_passes(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx);
-static void ngx_http_jelou_upstream_finalize(ngx_http_request_t *r,
-    ngx_int_t rc);
-static void ngx_http_jelou_upstream_ended(ngx_http_request_t *r,
-    ngx_http_jelou_ctx_t *ctx, ngx_int_t rc);
 static void ngx_http_jelou_keep_retry_after(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx);
 static ngx_int_t ngx_http_jelou_held(ngx_http_request_t *r,
-    ngx_http_jelou_ctx_t *ctx);
-static void ngx_http_jelou_break_off(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx);
 static ngx_int_t ngx_http_jelou_replace(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx, ngx_uint_t status);
@@ -51,10 +50,6 @@ static ngx_int_t ngx_http_jelou_send_body(ngx_http_request_t *r,
 static ngx_int_t ngx_http_jelou_early_hints_filter(ngx_http_request_t *r);
 #endif
 
-
-/* an answer that is shorter than it says */
-
-#define ngx_http_jelou_cut_off(ctx)  ((ctx)->announced && (ctx)->left > 0)
 
 /* how long an answer may take that is not an upstream's, in ms */
 
@@ -128,13 +123,22 @@ ngx_http_jelou_header_filter(ngx_http_request_t *r)
         return ngx_http_jelou_replace(r, ctx, NGX_HTTP_OK);
     }
 
+    return ngx_http_jelou_by_who(r, ctx);
+}
+
+
+static ngx_int_t
+ngx_http_jelou_by_who(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
+{
     switch (ctx->who) {
 
-    case NGX_HTTP_JELOU_BY_NOBODY:
+    case NGX_HTTP_JELOU_BY_UNKNOWN:
 
         if (r->err_status < NGX_HTTP_BAD_REQUEST) {
 
-            /* "return 200", for instance */
+            /* "return 200", for instance; an endpoint is no resource */
+
+            r->disable_not_modified = 1;
 
             return ngx_http_next_header_filter(r);
         }
@@ -188,10 +192,7 @@ ngx_http_jelou_nginx_error(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
         }
 
         if (rc != NGX_OK) {
-            ctx->error = ngx_http_jelou_error(rc);
-
-            ngx_log_error(ctx->error->level, r->connection->log, 0,
-                          "jelou refused a request: %V", &ctx->error->key);
+            (void) ngx_http_jelou_refuse(r, ctx, rc);
         }
     }
 
@@ -218,8 +219,7 @@ ngx_http_jelou_nginx_error(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 static ngx_int_t
 ngx_http_jelou_handler_answer(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 {
-    ngx_uint_t            status;
-    ngx_http_upstream_t  *u;
+    ngx_uint_t  status;
 
     status = r->headers_out.status;
 
@@ -247,6 +247,13 @@ ngx_http_jelou_handler_answer(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 
 #endif
 
+    if (r->filter_finalize && ctx->answer == NGX_HTTP_JELOU_ANSWER_PASSED) {
+
+        /* the status is a filter's, which has refused the handler's answer */
+
+        status = NGX_HTTP_BAD_GATEWAY;
+    }
+
     if (ctx->conf->reply == NGX_HTTP_JELOU_REPLY_UPSTREAM && ctx->error == NULL
         && status >= NGX_HTTP_OK && status < NGX_HTTP_SPECIAL_RESPONSE)
     {
@@ -257,11 +264,23 @@ ngx_http_jelou_handler_answer(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
         return ngx_http_jelou_replace(r, ctx, status);
     }
 
+    ctx->status = status;
+
+    return ngx_http_jelou_hold_answer(r, ctx);
+}
+
+
+/* What the sender is told is known when the answer is complete. */
+
+static ngx_int_t
+ngx_http_jelou_hold_answer(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
+{
+    ngx_http_upstream_t  *u;
+
     u = r->upstream;
 
     ngx_http_jelou_expect(r, ctx);
 
-    ctx->status = status;
     ctx->answer = NGX_HTTP_JELOU_ANSWER_HELD;
     ctx->held_until = ngx_current_msec
                       + (u ? u->conf->read_timeout : NGX_HTTP_JELOU_HELD_TIME);
@@ -345,6 +364,7 @@ static ngx_int_t
 ngx_http_jelou_page_passes(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 {
     ctx->who = NGX_HTTP_JELOU_BY_PAGE;
+    ctx->answer = NGX_HTTP_JELOU_ANSWER_NONE;
 
     if (ngx_http_jelou_not_delivered(r, ctx, ngx_http_jelou_failed(ctx))
         != NGX_OK)
@@ -353,95 +373,6 @@ ngx_http_jelou_page_passes(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
     }
 
     return ngx_http_next_header_filter(r);
-}
-
-
-/* a finished upstream stays in its place, without a clean-up */
-
-void
-ngx_http_jelou_watch_upstream(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
-{
-    ngx_http_upstream_t  *u;
-
-    u = r->upstream;
-
-    if (u && u->cleanup
-        && u->finalize_request != ngx_http_jelou_upstream_finalize)
-    {
-        ctx->finalize = u->finalize_request;
-        u->finalize_request = ngx_http_jelou_upstream_finalize;
-    }
-}
-
-
-static void
-ngx_http_jelou_upstream_finalize(ngx_http_request_t *r, ngx_int_t rc)
-{
-    ngx_http_jelou_ctx_t  *ctx;
-
-    ctx = ngx_http_jelou_ctx(r);
-
-    ctx->finalize(r, rc);
-
-    if (ctx->who != NGX_HTTP_JELOU_BY_HANDLER) {
-        return;
-    }
-
-    if (rc == NGX_DECLINED) {
-
-        /* the upstream has named a location */
-
-        ctx->named = 1;
-        return;
-    }
-
-    if (rc >= NGX_HTTP_BAD_REQUEST) {
-        ctx->failed = rc;
-    }
-
-    ngx_http_jelou_upstream_ended(r, ctx, rc);
-}
-
-
-/* rc is nginx's: NGX_OK if the answer is complete */
-
-static void
-ngx_http_jelou_upstream_ended(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx,
-    ngx_int_t rc)
-{
-    if (ctx->answer == NGX_HTTP_JELOU_ANSWER_PASSED) {
-
-        if (rc == NGX_OK && !ngx_http_jelou_cut_off(ctx)) {
-            ngx_http_jelou_delivered(r, ctx);
-
-        } else if (!ctx->delivered && !r->connection->error) {
-            ctx->quiet = 1;
-            (void) ngx_http_jelou_not_delivered(r, ctx, NGX_HTTP_BAD_GATEWAY);
-        }
-
-        return;
-    }
-
-    if (ctx->answer != NGX_HTTP_JELOU_ANSWER_HELD || rc == NGX_OK) {
-        return;
-    }
-
-    ctx->status = NGX_HTTP_BAD_GATEWAY;
-    ctx->interrupted = 1;
-
-    if (rc != NGX_ERROR || r->connection->error) {
-
-        /* nginx flushes what it has, or the connection has ended */
-
-        return;
-    }
-
-    /*
-     * What nginx cannot read on, for instance a broken chunk, ends with the
-     * connection and no call of a filter: the last chance to tell the sender.
-     */
-
-    ngx_http_jelou_break_off(r, ctx);
 }
 
 
@@ -557,9 +488,7 @@ ngx_http_jelou_held(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 }
 
 
-/* Says that there is no answer, before nginx closes the connection. */
-
-static void
+void
 ngx_http_jelou_break_off(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 {
     ctx->keepalive = 0;

@@ -25,10 +25,9 @@ ngx_int_t ngx_http_jelou_reply(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx, ngx_uint_t status);
 
 /*
- * Sees to it that the end of the upstream, if one has the request, is known.
+ * Says that there is no answer, before nginx closes the connection.
  */
-void ngx_http_jelou_watch_upstream(ngx_http_request_t *r,
-    ngx_http_jelou_ctx_t *ctx);
+void ngx_http_jelou_break_off(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx);
 
 
 #endif /* _NGX_HTTP_JELOU_REPLY_H_INCLUDED_ */

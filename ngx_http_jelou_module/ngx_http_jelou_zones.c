@@ -23,6 +23,17 @@
 #define NGX_HTTP_JELOU_ZONE_MAX   ((uint64_t) 64 * 1024 * 1024 * 1024)
 
 
+typedef struct {
+    ngx_str_t    name;    /* with its "=" */
+    ngx_str_t   *arg;     /* as written; NULL: it is absent */
+    ngx_str_t    value;
+} ngx_http_jelou_param_t;
+
+
+static char *ngx_http_jelou_params(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_http_jelou_param_t *params);
+static char *ngx_http_jelou_invalid_param(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_str_t *arg);
 static ngx_shm_zone_t *ngx_http_jelou_add_zone(ngx_conf_t *cf,
     ngx_command_t *cmd, ngx_str_t *param, void *tag);
 
@@ -32,57 +43,42 @@ static ngx_shm_zone_t *ngx_http_jelou_add_zone(ngx_conf_t *cf,
 char *
 ngx_http_jelou_set_dedup_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
+    ngx_http_jelou_main_conf_t *jmcf = conf;
+
     ngx_int_t                     ttl;
-    ngx_str_t                    *value, s;
-    ngx_uint_t                    i;
     ngx_shm_zone_t               *shm_zone, **declared;
-    ngx_http_jelou_main_conf_t   *jmcf;
+    ngx_http_jelou_param_t       *p;
     ngx_http_jelou_dedup_zone_t  *zone;
 
-    value = cf->args->elts;
-    shm_zone = NULL;
-    ttl = NGX_HTTP_JELOU_DEDUP_TTL;
+    ngx_http_jelou_param_t  params[] = {
+        { ngx_string("zone="), NULL, ngx_null_string },
+        { ngx_string("ttl="), NULL, ngx_null_string },
+        { ngx_null_string, NULL, ngx_null_string }
+    };
 
-    for (i = 1; i < cf->args->nelts; i++) {
-
-        if (ngx_strncmp(value[i].data, "zone=", 5) == 0 && shm_zone == NULL) {
-            s.data = value[i].data + 5;
-            s.len = value[i].len - 5;
-
-            shm_zone = ngx_http_jelou_add_zone(cf, cmd, &s,
-                                               &ngx_http_jelou_dedup_tag);
-            if (shm_zone == NULL) {
-                return NGX_CONF_ERROR;
-            }
-
-            continue;
-        }
-
-        if (ngx_strncmp(value[i].data, "ttl=", 4) == 0) {
-            s.data = value[i].data + 4;
-            s.len = value[i].len - 4;
-
-            ttl = ngx_parse_time(&s, 1);
-
-            if (ttl > NGX_HTTP_JELOU_TIME_MAX) {
-                return NGX_HTTP_JELOU_TOO_LONG;
-            }
-
-            if (ttl != (ngx_int_t) NGX_ERROR && ttl != 0) {
-                continue;
-            }
-        }
-
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid parameter \"%V\" in \"%V\" directive",
-                           &value[i], &cmd->name);
+    if (ngx_http_jelou_params(cf, cmd, params) != NGX_CONF_OK) {
         return NGX_CONF_ERROR;
     }
 
+    shm_zone = ngx_http_jelou_add_zone(cf, cmd, &params[0].value,
+                                       &ngx_http_jelou_dedup_tag);
     if (shm_zone == NULL) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"%V\" must have \"zone\" parameter", &cmd->name);
         return NGX_CONF_ERROR;
+    }
+
+    ttl = NGX_HTTP_JELOU_DEDUP_TTL;
+    p = &params[1];
+
+    if (p->arg) {
+        ttl = ngx_parse_time(&p->value, 1);
+
+        if (ttl == (ngx_int_t) NGX_ERROR || ttl == 0) {
+            return ngx_http_jelou_invalid_param(cf, cmd, p->arg);
+        }
+
+        if (ttl > NGX_HTTP_JELOU_TIME_MAX) {
+            return NGX_HTTP_JELOU_TOO_LONG;
+        }
     }
 
     zone = ngx_pcalloc(cf->pool, sizeof(ngx_http_jelou_dedup_zone_t));
@@ -95,8 +91,6 @@ ngx_http_jelou_set_dedup_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     shm_zone->init = ngx_http_jelou_dedup_init_zone;
     shm_zone->data = zone;
-
-    jmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_jelou_module);
 
     declared = ngx_array_push(&jmcf->dedup_zones);
     if (declared == NULL) {
@@ -117,42 +111,37 @@ ngx_http_jelou_set_status_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_http_jelou_main_conf_t *jmcf = conf;
 
     ngx_int_t                      secrets;
-    ngx_str_t                     *value, s;
-    ngx_uint_t                     i;
+    ngx_http_jelou_param_t        *p;
     ngx_http_jelou_status_zone_t  *zone;
+
+    ngx_http_jelou_param_t  params[] = {
+        { ngx_string("zone="), NULL, ngx_null_string },
+        { ngx_string("secrets="), NULL, ngx_null_string },
+        { ngx_null_string, NULL, ngx_null_string }
+    };
 
     if (jmcf->status_zone) {
         return "is duplicate";
     }
 
-    value = cf->args->elts;
-    secrets = NGX_HTTP_JELOU_SECRETS;
-    i = 1;
-
-    if (ngx_strncmp(value[1].data, "zone=", 5) != 0) {
-        goto invalid;
+    if (ngx_http_jelou_params(cf, cmd, params) != NGX_CONF_OK) {
+        return NGX_CONF_ERROR;
     }
 
-    s.data = value[1].data + 5;
-    s.len = value[1].len - 5;
-
-    jmcf->status_zone = ngx_http_jelou_add_zone(cf, cmd, &s,
+    jmcf->status_zone = ngx_http_jelou_add_zone(cf, cmd, &params[0].value,
                                                 &ngx_http_jelou_status_tag);
     if (jmcf->status_zone == NULL) {
         return NGX_CONF_ERROR;
     }
 
-    if (cf->args->nelts == 3) {
-        i = 2;
+    secrets = NGX_HTTP_JELOU_SECRETS;
+    p = &params[1];
 
-        if (ngx_strncmp(value[2].data, "secrets=", 8) != 0) {
-            goto invalid;
-        }
-
-        secrets = ngx_atoi(value[2].data + 8, value[2].len - 8);
+    if (p->arg) {
+        secrets = ngx_atoi(p->value.data, p->value.len);
 
         if (secrets == NGX_ERROR || secrets > NGX_HTTP_JELOU_SECRETS_MAX) {
-            goto invalid;
+            return ngx_http_jelou_invalid_param(cf, cmd, p->arg);
         }
     }
 
@@ -168,12 +157,117 @@ ngx_http_jelou_set_status_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     jmcf->status_zone->data = zone;
 
     return NGX_CONF_OK;
+}
 
-invalid:
 
+/* zone=name [key=string], or off */
+
+char *
+ngx_http_jelou_set_dedup(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_jelou_loc_conf_t *jlcf = conf;
+
+    ngx_str_t               *value;
+    ngx_http_jelou_param_t  *p;
+
+    ngx_http_jelou_param_t  params[] = {
+        { ngx_string("zone="), NULL, ngx_null_string },
+        { ngx_string("key="), NULL, ngx_null_string },
+        { ngx_null_string, NULL, ngx_null_string }
+    };
+
+    if (jlcf->dedup_zone != NGX_CONF_UNSET_PTR) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    jlcf->dedup_zone = NULL;
+    ngx_http_jelou_here(cf, &jlcf->dedup_place);
+
+    if (cf->args->nelts == 2 && ngx_strcmp(value[1].data, "off") == 0) {
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_http_jelou_params(cf, cmd, params) != NGX_CONF_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    for (p = params; p->name.len; p++) {
+        if (p->arg && p->value.len == 0) {
+            return ngx_http_jelou_invalid_param(cf, cmd, p->arg);
+        }
+    }
+
+    jlcf->dedup_zone = ngx_shared_memory_add(cf, &params[0].value, 0,
+                                             &ngx_http_jelou_dedup_tag);
+    if (jlcf->dedup_zone == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    if (params[1].arg) {
+        jlcf->dedup_key = ngx_http_jelou_complex_value(cf, &params[1].value);
+        if (jlcf->dedup_key == NULL) {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+/*
+ * Finds the values of a directive's "name=value" arguments.  The first
+ * parameter of the table must be there; none may be there twice.
+ */
+
+static char *
+ngx_http_jelou_params(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_http_jelou_param_t *params)
+{
+    ngx_str_t               *arg;
+    ngx_uint_t               i;
+    ngx_http_jelou_param_t  *p;
+
+    arg = cf->args->elts;
+
+    for (i = 1; i < cf->args->nelts; i++) {
+
+        for (p = params; p->name.len; p++) {
+
+            if (p->arg == NULL
+                && ngx_strncmp(arg[i].data, p->name.data, p->name.len) == 0)
+            {
+                p->arg = &arg[i];
+                p->value.data = arg[i].data + p->name.len;
+                p->value.len = arg[i].len - p->name.len;
+                break;
+            }
+        }
+
+        if (p->name.len == 0) {
+            return ngx_http_jelou_invalid_param(cf, cmd, &arg[i]);
+        }
+    }
+
+    if (params->arg == NULL) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" must have \"%*s\" parameter", &cmd->name,
+                           params->name.len - 1, params->name.data);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_jelou_invalid_param(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_str_t *arg)
+{
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                        "invalid parameter \"%V\" in \"%V\" directive",
-                       &value[i], &cmd->name);
+                       arg, &cmd->name);
 
     return NGX_CONF_ERROR;
 }
@@ -237,76 +331,6 @@ invalid:
                        param, &cmd->name);
 
     return NULL;
-}
-
-
-/* zone=name [key=string], or off */
-
-char *
-ngx_http_jelou_set_dedup(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_http_jelou_loc_conf_t *jlcf = conf;
-
-    ngx_str_t   *value, s;
-    ngx_uint_t   i;
-
-    if (jlcf->dedup_zone != NGX_CONF_UNSET_PTR) {
-        return "is duplicate";
-    }
-
-    value = cf->args->elts;
-
-    jlcf->dedup_zone = NULL;
-    ngx_http_jelou_here(cf, &jlcf->dedup_place);
-
-    if (cf->args->nelts == 2 && ngx_strcmp(value[1].data, "off") == 0) {
-        return NGX_CONF_OK;
-    }
-
-    for (i = 1; i < cf->args->nelts; i++) {
-
-        if (ngx_strncmp(value[i].data, "zone=", 5) == 0
-            && value[i].len > 5 && jlcf->dedup_zone == NULL)
-        {
-            s.data = value[i].data + 5;
-            s.len = value[i].len - 5;
-
-            jlcf->dedup_zone = ngx_shared_memory_add(cf, &s, 0,
-                                                  &ngx_http_jelou_dedup_tag);
-            if (jlcf->dedup_zone == NULL) {
-                return NGX_CONF_ERROR;
-            }
-
-            continue;
-        }
-
-        if (ngx_strncmp(value[i].data, "key=", 4) == 0
-            && value[i].len > 4 && jlcf->dedup_key == NULL)
-        {
-            s.data = value[i].data + 4;
-            s.len = value[i].len - 4;
-
-            jlcf->dedup_key = ngx_http_jelou_complex_value(cf, &s);
-            if (jlcf->dedup_key == NULL) {
-                return NGX_CONF_ERROR;
-            }
-
-            continue;
-        }
-
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid parameter \"%V\" in \"%V\" directive",
-                           &value[i], &cmd->name);
-        return NGX_CONF_ERROR;
-    }
-
-    if (jlcf->dedup_zone == NULL) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"%V\" must have \"zone\" parameter", &cmd->name);
-        return NGX_CONF_ERROR;
-    }
-
-    return NGX_CONF_OK;
 }
 
 

@@ -225,6 +225,7 @@ inputs() {
     dpkg-query -W libyajl-dev libhiredis-dev libssl-dev gcc
     options
     cat "$root/config" "$root/util/build.sh"
+    echo "$root"                        # the makefile has its paths
 }
 
 

@@ -1,12 +1,13 @@
 #!/bin/sh
 #
-# Static checks: the C sources compiled with more warnings than nginx asks for,
-# clang-tidy and cppcheck over them, shellcheck over the scripts, and whether the
-# lines that util/mutate.sh changes are there.
+# Static checks: which headers a file includes, and how long its lines are; the C
+# sources compiled with more warnings than nginx asks for, clang-tidy and cppcheck
+# over them, shellcheck over the scripts, and whether the lines that
+# util/mutate.sh changes are there.
 #
 #     sh util/check.sh
-#     sh util/check.sh gcc clang    only these; also: floors tidy cppcheck shell
-#                                   mutants
+#     sh util/check.sh gcc clang    only these; also: floors width tidy cppcheck
+#                                   shell mutants
 #
 # What the tools are to look for, and what not, is in .clang-tidy and
 # util/cppcheck.supp, each with the reason.
@@ -23,11 +24,14 @@ warnings="-Wall -Wextra -Werror -Wshadow -Wundef -Wvla -Wformat=2
           -Wmissing-prototypes -Wno-unused-parameter"
 
 
-# includes OPTION: nginx's headers, which are not ours to check
+# includes OPTION: nginx's headers, which are not ours to check.  QUIC's came with
+# nginx 1.25.
 
 includes() {
-    for dir in core event event/modules os/unix http http/modules http/v2; do
-        echo "$1$source/$dir"
+    for dir in core event event/modules event/quic os/unix \
+               http http/modules http/v2 http/v3
+    do
+        [ ! -d "$source/$dir" ] || echo "$1$source/$dir"
     done
 
     echo "$1$root/build/nginx"
@@ -116,9 +120,20 @@ floors() {
 }
 
 
+# width: no line of more than 80 columns, as in nginx.  A tab is wrong anyway.
+
+width() {
+    find ngx_http_jelou_module -path '*/queue' -prune -o -name '*.[ch]' \
+        -exec perl -CSD -ne 'chomp; if (length > 80 || /\t/) {
+            print "$ARGV:$.: ", length, " columns, or a tab\n"; $wrong = 1 }
+            close ARGV if eof; END { exit($wrong // 0) }' {} +
+}
+
+
 check() {
     case $1 in
         floors) floors ;;
+        width) width ;;
         gcc | clang) compile "$1" ;;
         tidy) tidy ;;
         cppcheck) run_cppcheck ;;
@@ -129,7 +144,7 @@ check() {
 }
 
 
-[ $# -gt 0 ] || set -- floors gcc clang tidy cppcheck shell mutants
+[ $# -gt 0 ] || set -- floors width gcc clang tidy cppcheck shell mutants
 
 sh "$root/util/build.sh"
 

@@ -7,6 +7,8 @@
 #     PORT=9000 sh util/run.sh    the same, on port 9000, and 9001 for the
 #                                 application behind it
 #     sh util/run.sh stop
+#     sh util/run.sh queue        a queue, and an application that is down for a
+#                                 while: it ends by itself
 #
 # All its files are in build/run/, but for what nginx's workers must read: if root
 # calls this, that is in a directory of its own in /run, since workers are nobody
@@ -161,6 +163,7 @@ show() {
 
 case ${1:-} in
     stop) stop; exit ;;
+    queue) exec sh "$root/util/run-queue.sh" ;;
     ?*) die "no such command: $1" ;;
 esac
 

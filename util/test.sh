@@ -118,6 +118,15 @@ install_modules() {
 }
 
 
+# What t/lib/Jelou/http3.c is made of, where there is something to ask with it
+
+install_http3() {
+    ! "$TEST_NGINX_BINARY" -V 2>&1 | grep -q -- --with-http_v3_module ||
+        need gcc libc6-dev libgnutls28-dev libnghttp3-dev libngtcp2-dev \
+             libngtcp2-crypto-gnutls-dev
+}
+
+
 # valgrind_nginx DIRECTORY: makes a program that runs the nginx there under
 # memcheck, and prints its path.  Reports go where t/lib/Jelou/Reports.pm wants
 # them.  What only looks at a configuration is not worth the time.
@@ -263,6 +272,7 @@ uses() {
 
 ! uses 'Jelou::(Redis|Composition)|redis-server' "$@" || need redis-server
 ! uses 'Jelou::Composition' "$@" || install_modules
+! uses 'Jelou::(Http3|Composition)' "$@" || install_http3
 ! uses 'promtool' "$@" || need prometheus
 ! uses 'Jelou::Browser' "$@" || need chromium
 ! uses "'php'" "$@" || need php-cli

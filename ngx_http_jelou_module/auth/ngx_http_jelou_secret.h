@@ -1,6 +1,6 @@
 
 /*
- * Where signing secrets come from.
+ * Signing secrets: where they come from, and which one holds.
  */
 
 
@@ -13,6 +13,14 @@
 #include <ngx_http.h>
 
 #include "ngx_http_jelou_signature.h"
+
+
+/* a secret of fewer bytes is warned of */
+
+#define NGX_HTTP_JELOU_SECRET_SHORT  16
+
+#define ngx_http_jelou_space(ch)                                              \
+    ((ch) == ' ' || ((ch) >= '\t' && (ch) <= '\r'))
 
 
 typedef struct {
@@ -44,8 +52,8 @@ typedef struct {
     ngx_http_jelou_project_t   **buckets;    /* NULL: no project has own ones */
     ngx_uint_t                   mask;
 
-    ngx_http_jelou_key_t        *nobody;     /* a key that nobody has, and */
-    u_char                       random[32]; /*   its bytes */
+    ngx_http_jelou_key_t        *dummy;      /* a key of random bytes, */
+    u_char                       random[32]; /*   and these bytes */
     ngx_uint_t                   most;       /* the most that any body is
                                                 tried with */
 
@@ -97,6 +105,21 @@ ngx_http_jelou_key_t *ngx_http_jelou_secret_key(ngx_conf_t *cf,
     ngx_str_t *value, const char *directive);
 
 /*
+ * Sees to it that a key is freed, and the secret that it was made of wiped,
+ * with the configuration.  Returns NGX_OK, or NGX_ERROR if memory ran out; the
+ * key is freed then.
+ */
+ngx_int_t ngx_http_jelou_secret_keep(ngx_conf_t *cf, ngx_http_jelou_key_t *key,
+    ngx_str_t *value);
+
+/*
+ * Makes the key that is worked with where there is no secret, to take the time
+ * of one.  Returns NGX_CONF_OK, or NGX_CONF_ERROR with a log line.
+ */
+char *ngx_http_jelou_secret_dummy(ngx_conf_t *cf,
+    ngx_http_jelou_secrets_t *secrets);
+
+/*
  * Looks for a secret with which the body, a chain of buffers in memory, has
  * that digest.  If there are buckets, project is the body's project id, or
  * empty.  Returns NGX_OK and the secret; NGX_DECLINED if there is none, after
@@ -116,12 +139,6 @@ ngx_int_t ngx_http_jelou_secrets_verify(ngx_http_request_t *r,
 ngx_int_t ngx_http_jelou_secrets_sign(ngx_http_request_t *r,
     ngx_http_jelou_secrets_t *secrets, ngx_str_t *project, ngx_chain_t *body,
     u_char *digest);
-
-/*
- * The key that signs for every project, or NULL if that depends on the request.
- */
-ngx_http_jelou_key_t *ngx_http_jelou_secrets_constant(
-    ngx_http_jelou_secrets_t *secrets);
 
 
 #endif /* _NGX_HTTP_JELOU_SECRET_H_INCLUDED_ */

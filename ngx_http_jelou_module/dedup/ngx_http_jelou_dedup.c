@@ -17,7 +17,7 @@
     (NGX_HTTP_JELOU_KEY_LEN - sizeof(ngx_rbtree_key_t))
 
 /*
- * An entry that has been in flight for so many seconds may be that of a dead
+ * An entry that has been in progress for so many seconds may be that of a dead
  * worker: one is asked for, at a system call's cost.
  */
 
@@ -45,7 +45,7 @@ typedef struct {
     u_char                        body[NGX_HTTP_JELOU_KEY_LEN];
 
     union {
-        ngx_pid_t                 pid;       /* while it is in flight */
+        ngx_pid_t                 pid;       /* while it is in progress */
         u_char                    random[NGX_HTTP_JELOU_RANDOM_LEN];
     } u;
 } ngx_http_jelou_entry_t;
@@ -68,7 +68,7 @@ static void ngx_http_jelou_dedup_insert_value(ngx_rbtree_node_t *temp,
 static ngx_http_jelou_entry_t *ngx_http_jelou_dedup_lookup(
     ngx_http_jelou_dedup_zone_t *zone, u_char *key);
 static ngx_http_jelou_entry_t *ngx_http_jelou_dedup_own(
-    ngx_http_jelou_flight_t *flight);
+    ngx_http_jelou_attempt_t *attempt);
 static ngx_http_jelou_dedup_e ngx_http_jelou_dedup_found(
     ngx_http_jelou_entry_t *entry, u_char *body, u_char *random);
 static ngx_uint_t ngx_http_jelou_dedup_expired(ngx_http_jelou_entry_t *entry,
@@ -123,7 +123,7 @@ ngx_http_jelou_dedup_init_zone(ngx_shm_zone_t *shm_zone, void *data)
     ngx_rbtree_init(&zone->sh->rbtree, &zone->sh->sentinel,
                     ngx_http_jelou_dedup_insert_value);
     ngx_queue_init(&zone->sh->done);
-    ngx_queue_init(&zone->sh->flight);
+    ngx_queue_init(&zone->sh->pending);
 
     /* a full zone is no error: the oldest entry goes */
 
@@ -161,8 +161,8 @@ ngx_http_jelou_dedup_capacity(ngx_slab_pool_t *shpool)
 
 ngx_http_jelou_dedup_e
 ngx_http_jelou_dedup_begin(ngx_http_jelou_dedup_zone_t *zone,
-    ngx_http_jelou_flight_t *flight, u_char *key, u_char *body, u_char *random,
-    ngx_log_t *log)
+    ngx_http_jelou_attempt_t *attempt, u_char *key, u_char *body,
+    u_char *random, ngx_log_t *log)
 {
     time_t                   now;
     ngx_uint_t               full;
@@ -197,9 +197,9 @@ ngx_http_jelou_dedup_begin(ngx_http_jelou_dedup_zone_t *zone,
 
     found = NGX_HTTP_JELOU_DEDUP_NEW;
 
-    flight->zone = zone;
-    flight->expires = entry->expires;
-    ngx_memcpy(flight->key, key, NGX_HTTP_JELOU_KEY_LEN);
+    attempt->zone = zone;
+    attempt->expires = entry->expires;
+    ngx_memcpy(attempt->key, key, NGX_HTTP_JELOU_KEY_LEN);
 
 done:
 
@@ -227,7 +227,7 @@ ngx_http_jelou_dedup_found(ngx_http_jelou_entry_t *entry, u_char *body,
     }
 
     if (entry->state == NGX_HTTP_JELOU_FLYING) {
-        return NGX_HTTP_JELOU_DEDUP_IN_FLIGHT;
+        return NGX_HTTP_JELOU_DEDUP_IN_PROGRESS;
     }
 
     ngx_memcpy(random, entry->u.random, NGX_HTTP_JELOU_RANDOM_LEN);
@@ -237,12 +237,12 @@ ngx_http_jelou_dedup_found(ngx_http_jelou_entry_t *entry, u_char *body,
 
 
 void
-ngx_http_jelou_dedup_done(ngx_http_jelou_flight_t *flight, u_char *random)
+ngx_http_jelou_dedup_done(ngx_http_jelou_attempt_t *attempt, u_char *random)
 {
     ngx_http_jelou_entry_t       *entry;
     ngx_http_jelou_dedup_zone_t  *zone;
 
-    zone = flight->zone;
+    zone = attempt->zone;
 
     if (zone == NULL) {
         return;
@@ -250,7 +250,7 @@ ngx_http_jelou_dedup_done(ngx_http_jelou_flight_t *flight, u_char *random)
 
     ngx_shmtx_lock(&zone->shpool->mutex);
 
-    entry = ngx_http_jelou_dedup_own(flight);
+    entry = ngx_http_jelou_dedup_own(attempt);
 
     if (entry) {
         entry->state = NGX_HTTP_JELOU_LANDED;
@@ -266,17 +266,17 @@ ngx_http_jelou_dedup_done(ngx_http_jelou_flight_t *flight, u_char *random)
 
     ngx_shmtx_unlock(&zone->shpool->mutex);
 
-    flight->zone = NULL;
+    attempt->zone = NULL;
 }
 
 
 void
-ngx_http_jelou_dedup_cancel(ngx_http_jelou_flight_t *flight)
+ngx_http_jelou_dedup_cancel(ngx_http_jelou_attempt_t *attempt)
 {
     ngx_http_jelou_entry_t       *entry;
     ngx_http_jelou_dedup_zone_t  *zone;
 
-    zone = flight->zone;
+    zone = attempt->zone;
 
     if (zone == NULL) {
         return;
@@ -284,7 +284,7 @@ ngx_http_jelou_dedup_cancel(ngx_http_jelou_flight_t *flight)
 
     ngx_shmtx_lock(&zone->shpool->mutex);
 
-    entry = ngx_http_jelou_dedup_own(flight);
+    entry = ngx_http_jelou_dedup_own(attempt);
 
     if (entry) {
         ngx_http_jelou_dedup_remove(zone, entry);
@@ -292,22 +292,22 @@ ngx_http_jelou_dedup_cancel(ngx_http_jelou_flight_t *flight)
 
     ngx_shmtx_unlock(&zone->shpool->mutex);
 
-    flight->zone = NULL;
+    attempt->zone = NULL;
 }
 
 
-/* The entry of a flight, unless it has expired and somebody else has it. */
+/* The entry of an attempt, unless it has expired and somebody else has it. */
 
 static ngx_http_jelou_entry_t *
-ngx_http_jelou_dedup_own(ngx_http_jelou_flight_t *flight)
+ngx_http_jelou_dedup_own(ngx_http_jelou_attempt_t *attempt)
 {
     ngx_http_jelou_entry_t  *entry;
 
-    entry = ngx_http_jelou_dedup_lookup(flight->zone, flight->key);
+    entry = ngx_http_jelou_dedup_lookup(attempt->zone, attempt->key);
 
     if (entry == NULL || entry->state != NGX_HTTP_JELOU_FLYING
         || entry->u.pid != ngx_pid
-        || (time_t) entry->expires != flight->expires)
+        || (time_t) entry->expires != attempt->expires)
     {
         return NULL;
     }
@@ -317,7 +317,7 @@ ngx_http_jelou_dedup_own(ngx_http_jelou_flight_t *flight)
 
 
 /*
- * A worker that was killed leaves its entries in flight.  They end with its
+ * A worker that was killed leaves its entries in progress.  They end with its
  * process, which the master has reaped, or after a bounded time.
  */
 
@@ -431,7 +431,7 @@ ngx_http_jelou_dedup_insert(ngx_http_jelou_dedup_zone_t *zone, u_char *key,
     ngx_memcpy(entry->body, body, NGX_HTTP_JELOU_KEY_LEN);
 
     ngx_rbtree_insert(&zone->sh->rbtree, node);
-    ngx_queue_insert_head(&zone->sh->flight, &entry->queue);
+    ngx_queue_insert_head(&zone->sh->pending, &entry->queue);
 
     zone->sh->entries++;
     zone->sh->in_flight++;
@@ -457,7 +457,7 @@ ngx_http_jelou_dedup_alloc(ngx_http_jelou_dedup_zone_t *zone, time_t now)
     sh = zone->sh;
 
     ngx_http_jelou_dedup_reap(zone, &sh->done, now, 2);
-    ngx_http_jelou_dedup_reap(zone, &sh->flight, now, 2);
+    ngx_http_jelou_dedup_reap(zone, &sh->pending, now, 2);
 
     node = ngx_slab_alloc_locked(zone->shpool, ngx_http_jelou_entry_size);
 
@@ -477,7 +477,7 @@ ngx_http_jelou_dedup_alloc(ngx_http_jelou_dedup_zone_t *zone, time_t now)
 
 /*
  * Removes up to max of the oldest entries of a queue that have expired.  Those
- * in flight are by age as well, but not by worker: before one whose worker is
+ * in progress are by age as well, but not by worker: before one whose worker is
  * dead there may be some that are delivered slowly.  For a row of entries of
  * one worker that is alive, the system is asked once.
  */
@@ -538,7 +538,7 @@ ngx_http_jelou_dedup_counts(ngx_http_jelou_dedup_zone_t *zone,
 
     ngx_shmtx_lock(&zone->shpool->mutex);
 
-    ngx_http_jelou_dedup_reap(zone, &zone->sh->flight, now,
+    ngx_http_jelou_dedup_reap(zone, &zone->sh->pending, now,
                               NGX_HTTP_JELOU_REAP);
 
     counts->entries = zone->sh->entries;

@@ -17,7 +17,7 @@
 #define NGX_HTTP_JELOU_KEY_LEN        32     /* of a SHA-256 */
 
 /*
- * How long an entry may be in flight, in seconds, if the worker that made it
+ * How long an entry may be in progress, in seconds, if the worker that made it
  * is not seen to be dead before.
  */
 #define NGX_HTTP_JELOU_FLIGHT_TIME    600
@@ -27,7 +27,7 @@ typedef struct {
     ngx_rbtree_t                  rbtree;
     ngx_rbtree_node_t             sentinel;
     ngx_queue_t                   done;      /* the oldest is the last */
-    ngx_queue_t                   flight;    /* likewise */
+    ngx_queue_t                   pending;   /* likewise */
     ngx_uint_t                    entries;
     ngx_uint_t                    in_flight;
     ngx_uint_t                    evictions;
@@ -51,19 +51,19 @@ typedef struct {
 } ngx_http_jelou_dedup_counts_t;
 
 
-/* an entry that this worker has put in flight */
+/* an entry that this worker has put in progress */
 
 typedef struct {
     ngx_http_jelou_dedup_zone_t  *zone;      /* NULL: none */
     u_char                        key[NGX_HTTP_JELOU_KEY_LEN];
     time_t                        expires;
-} ngx_http_jelou_flight_t;
+} ngx_http_jelou_attempt_t;
 
 
 typedef enum {
-    NGX_HTTP_JELOU_DEDUP_NEW = 0,            /* in flight now */
+    NGX_HTTP_JELOU_DEDUP_NEW = 0,            /* in progress now */
     NGX_HTTP_JELOU_DEDUP_DONE,               /* delivered before */
-    NGX_HTTP_JELOU_DEDUP_IN_FLIGHT,          /* somebody else delivers it */
+    NGX_HTTP_JELOU_DEDUP_IN_PROGRESS,          /* somebody else delivers it */
     NGX_HTTP_JELOU_DEDUP_REUSED,             /* it was another body */
     NGX_HTTP_JELOU_DEDUP_FULL                /* nothing can be evicted */
 } ngx_http_jelou_dedup_e;
@@ -79,27 +79,27 @@ extern ngx_uint_t  ngx_http_jelou_dedup_tag;
 ngx_int_t ngx_http_jelou_dedup_init_zone(ngx_shm_zone_t *shm_zone, void *data);
 
 /*
- * Looks for the key and puts it in flight if it is new, in one critical
+ * Looks for the key and puts it in progress if it is new, in one critical
  * section.  The body is known by its SHA-256.  Returns what was found.  After
- * NEW, flight is to be given to one of the two functions below; after DONE,
+ * NEW, attempt is to be given to one of the two functions below; after DONE,
  * random is what the first delivery has stored.
  */
 ngx_http_jelou_dedup_e ngx_http_jelou_dedup_begin(
-    ngx_http_jelou_dedup_zone_t *zone, ngx_http_jelou_flight_t *flight,
+    ngx_http_jelou_dedup_zone_t *zone, ngx_http_jelou_attempt_t *attempt,
     u_char *key, u_char *body, u_char *random, ngx_log_t *log);
 
 /*
- * Ends a flight that was a success; random is stored with it.  Does nothing
- * if there is no flight.
+ * Ends an attempt that was a success; random is stored with it.  Does nothing
+ * if there is none.
  */
-void ngx_http_jelou_dedup_done(ngx_http_jelou_flight_t *flight,
+void ngx_http_jelou_dedup_done(ngx_http_jelou_attempt_t *attempt,
     u_char *random);
 
-/* Ends a flight that was none, so that the sender's retry is delivered. */
-void ngx_http_jelou_dedup_cancel(ngx_http_jelou_flight_t *flight);
+/* Ends one that was none, so that the sender's retry is delivered. */
+void ngx_http_jelou_dedup_cancel(ngx_http_jelou_attempt_t *attempt);
 
 /*
- * Copies the zone's counts.  What workers that have died left in flight is
+ * Copies the zone's counts.  What workers that have died left in progress is
  * given back before.
  */
 void ngx_http_jelou_dedup_counts(ngx_http_jelou_dedup_zone_t *zone,

@@ -17,8 +17,9 @@ typedef struct {
 } ngx_http_jelou_check_t;
 
 
-static ngx_uint_t ngx_http_jelou_is_turn(ngx_http_jelou_check_t *check);
-static void ngx_http_jelou_check_turn(ngx_http_jelou_check_t *check);
+static ngx_uint_t ngx_http_jelou_is_conversation_event(
+    ngx_http_jelou_check_t *check);
+static void ngx_http_jelou_check_conversation(ngx_http_jelou_check_t *check);
 static void ngx_http_jelou_check_members(ngx_http_jelou_check_t *check,
     const ngx_http_jelou_object_t *object, ngx_http_jelou_value_t *values,
     const ngx_http_jelou_path_t *path);
@@ -37,6 +38,9 @@ static const ngx_str_t *ngx_http_jelou_check_value(
     ngx_http_jelou_value_t *value);
 static void ngx_http_jelou_check_absent(const ngx_http_jelou_member_t *member,
     ngx_http_jelou_value_t *values);
+static const ngx_str_t *ngx_http_jelou_check_fixed(
+    ngx_http_jelou_check_t *check, const ngx_http_jelou_member_t *member,
+    ngx_str_t *text);
 static const ngx_str_t *ngx_http_jelou_check_same(
     ngx_http_jelou_check_t *check, const ngx_http_jelou_member_t *member,
     ngx_str_t *text);
@@ -92,8 +96,8 @@ ngx_http_jelou_check(ngx_http_jelou_event_t *event,
         return rc == NGX_DECLINED ? NGX_HTTP_JELOU_INVALID_JSON : NGX_ERROR;
     }
 
-    if (ngx_http_jelou_is_turn(&check)) {
-        ngx_http_jelou_check_turn(&check);
+    if (ngx_http_jelou_is_conversation_event(&check)) {
+        ngx_http_jelou_check_conversation(&check);
     }
 
     root.parent = NULL;
@@ -125,7 +129,7 @@ ngx_http_jelou_check(ngx_http_jelou_event_t *event,
  */
 
 static ngx_uint_t
-ngx_http_jelou_is_turn(ngx_http_jelou_check_t *check)
+ngx_http_jelou_is_conversation_event(ngx_http_jelou_check_t *check)
 {
     ngx_int_t                rc;
     ngx_str_t                name;
@@ -158,7 +162,7 @@ ngx_http_jelou_is_turn(ngx_http_jelou_check_t *check)
  */
 
 static void
-ngx_http_jelou_check_turn(ngx_http_jelou_check_t *check)
+ngx_http_jelou_check_conversation(ngx_http_jelou_check_t *check)
 {
     ngx_uint_t                      i, k;
     ngx_http_jelou_path_t           root;
@@ -220,10 +224,7 @@ ngx_http_jelou_check_members(ngx_http_jelou_check_t *check,
         if ((m->flags & NGX_HTTP_JELOU_BY_TYPE)
             && !ngx_http_jelou_check_place(check, m, values, &required))
         {
-            if (v->type != NGX_HTTP_JELOU_ABSENT) {
-                ngx_http_jelou_check_foreign(check, m, values, path);
-            }
-
+            ngx_http_jelou_check_foreign(check, m, values, path);
             continue;
         }
 
@@ -264,8 +265,8 @@ ngx_http_jelou_check_members(ngx_http_jelou_check_t *check,
 
 /*
  * Whether a member that is BY_TYPE has a place here, and whether it must be
- * there: the message type decides.  As long as none is known, each that some type has may be
- * there, and is checked.
+ * there: the message type decides.  As long as none is known, each that some
+ * type has may be there, and is checked.
  */
 
 static ngx_uint_t
@@ -273,10 +274,8 @@ ngx_http_jelou_check_place(ngx_http_jelou_check_t *check,
     const ngx_http_jelou_member_t *member, ngx_http_jelou_value_t *values,
     ngx_uint_t *required)
 {
-    uint32_t                          bit;
-    ngx_uint_t                        i;
-    const ngx_http_jelou_variant_t   *t;
-    const ngx_http_jelou_endpoint_t  *endpoint;
+    uint32_t                         bit;
+    const ngx_http_jelou_variant_t  *t;
 
     if (member->flags & NGX_HTTP_JELOU_INSTEAD) {
         return check->schema->conversation
@@ -292,17 +291,7 @@ ngx_http_jelou_check_place(ngx_http_jelou_check_t *check,
         return ((t->required | t->optional) & bit) != 0;
     }
 
-    endpoint = check->schema->endpoint;
-
-    for (i = 0; i < endpoint->nvariants; i++) {
-        t = &endpoint->variants[i];
-
-        if ((t->required | t->optional) & bit) {
-            return 1;
-        }
-    }
-
-    return 0;
+    return ngx_http_jelou_type_any(check->schema->endpoint, bit);
 }
 
 
@@ -318,11 +307,8 @@ ngx_http_jelou_check_form(const ngx_http_jelou_member_t *member,
         return &repeated;
     }
 
-    if (value->type != member->type) {
-        return &ngx_http_jelou_must_be[member->type];
-    }
-
-    return NULL;
+    return value->type == member->type ? NULL
+                                       : &ngx_http_jelou_must_be[member->type];
 }
 
 
@@ -397,9 +383,8 @@ static const ngx_str_t *
 ngx_http_jelou_check_value(ngx_http_jelou_check_t *check,
     const ngx_http_jelou_member_t *member, ngx_http_jelou_value_t *value)
 {
-    ngx_int_t                rc;
-    ngx_str_t                text;
-    ngx_http_jelou_fixed_t  *fixed;
+    ngx_int_t  rc;
+    ngx_str_t  text;
 
     static ngx_str_t  lone = ngx_string("must not have a lone surrogate");
     static ngx_str_t  storable = ngx_string("must not have U+0000 or a lone "
@@ -412,18 +397,18 @@ ngx_http_jelou_check_value(ngx_http_jelou_check_t *check,
         return &storable;
     }
 
-    if (member->rule == NULL
-        && !(member->flags & (NGX_HTTP_JELOU_FIXED|NGX_HTTP_JELOU_TYPE
-                              |NGX_HTTP_JELOU_SAME)))
-    {
-        return NULL;
-    }
-
     if (member->rule && (member->flags & NGX_HTTP_JELOU_RAW)) {
         text.data = value->data;
         text.len = value->len;
 
         return member->rule(&text, member, check->schema);
+    }
+
+    if (member->rule == NULL
+        && !(member->flags & (NGX_HTTP_JELOU_FIXED|NGX_HTTP_JELOU_TYPE
+                              |NGX_HTTP_JELOU_SAME)))
+    {
+        return NULL;
     }
 
     rc = ngx_http_jelou_value_decode(check->event->pool, value, &text);
@@ -442,22 +427,14 @@ ngx_http_jelou_check_value(ngx_http_jelou_check_t *check,
     }
 
     if (member->flags & NGX_HTTP_JELOU_FIXED) {
-        fixed = &check->schema->fixed[member->limit];
-
-        if (text.len == fixed->value.len
-            && ngx_memcmp(text.data, fixed->value.data, text.len) == 0)
-        {
-            return NULL;
-        }
-
-        return &fixed->message;
+        return ngx_http_jelou_check_fixed(check, member, &text);
     }
 
     if (member->flags & NGX_HTTP_JELOU_SAME) {
         return ngx_http_jelou_check_same(check, member, &text);
     }
 
-    return member->rule ? member->rule(&text, member, check->schema) : NULL;
+    return member->rule(&text, member, check->schema);
 }
 
 
@@ -487,6 +464,18 @@ ngx_http_jelou_check_absent(const ngx_http_jelou_member_t *member,
 
 
 static const ngx_str_t *
+ngx_http_jelou_check_fixed(ngx_http_jelou_check_t *check,
+    const ngx_http_jelou_member_t *member, ngx_str_t *text)
+{
+    ngx_http_jelou_fixed_t  *fixed;
+
+    fixed = &check->schema->fixed[member->limit];
+
+    return ngx_http_jelou_same(text, &fixed->value) ? NULL : &fixed->message;
+}
+
+
+static const ngx_str_t *
 ngx_http_jelou_check_same(ngx_http_jelou_check_t *check,
     const ngx_http_jelou_member_t *member, ngx_str_t *text)
 {
@@ -503,13 +492,7 @@ ngx_http_jelou_check_same(ngx_http_jelou_check_t *check,
         return NULL;
     }
 
-    if (text->len == other.len
-        && ngx_memcmp(text->data, other.data, other.len) == 0)
-    {
-        return NULL;
-    }
-
-    return &message;
+    return ngx_http_jelou_same(text, &other) ? NULL : &message;
 }
 
 
@@ -519,7 +502,6 @@ static const ngx_str_t *
 ngx_http_jelou_check_type(ngx_http_jelou_check_t *check, ngx_str_t *name,
     ngx_http_jelou_value_t *value)
 {
-    ngx_uint_t                        i;
     ngx_http_jelou_value_t           *items;
     const ngx_http_jelou_variant_t   *t;
     const ngx_http_jelou_endpoint_t  *endpoint;
@@ -527,25 +509,20 @@ ngx_http_jelou_check_type(ngx_http_jelou_check_t *check, ngx_str_t *name,
     endpoint = check->schema->endpoint;
     items = &check->event->values[NGX_HTTP_JELOU_ITEMS];
 
-    for (i = 0; i < endpoint->nvariants; i++) {
-        t = &endpoint->variants[i];
-
-        if (t->name.len == name->len
-            && ngx_memcmp(t->name.data, name->data, name->len) == 0
-            && (!t->with_items || items->type != NGX_HTTP_JELOU_ABSENT))
-        {
-            check->variant = t;
-            check->event->types |= ngx_http_jelou_bit(i);
-
-            value->data = t->type.data;
-            value->len = (uint32_t) t->type.len;
-            value->escaped = 0;
-
-            return NULL;
-        }
+    t = ngx_http_jelou_type_find(endpoint, name,
+                                 items->type != NGX_HTTP_JELOU_ABSENT);
+    if (t == NULL) {
+        return &endpoint->types;
     }
 
-    return &endpoint->types;
+    check->variant = t;
+    check->event->types |= ngx_http_jelou_bit(t - endpoint->variants);
+
+    value->data = t->type.data;
+    value->len = (uint32_t) t->type.len;
+    value->escaped = 0;
+
+    return NULL;
 }
 
 
@@ -620,35 +597,4 @@ ngx_http_jelou_check_item(ngx_http_jelou_event_t *event,
 
     ngx_memcpy(item, values,
                NGX_HTTP_JELOU_ITEM_NVALUES * sizeof(ngx_http_jelou_value_t));
-}
-
-
-uint32_t
-ngx_http_jelou_type_bit(const ngx_http_jelou_endpoint_t *endpoint,
-    ngx_str_t *name)
-{
-    ngx_uint_t                       i;
-    const ngx_http_jelou_variant_t  *t;
-
-    for (i = 0; i < endpoint->nvariants; i++) {
-        t = &endpoint->variants[i];
-
-        if (t->type.len == name->len
-            && ngx_memcmp(t->type.data, name->data, name->len) == 0)
-        {
-            return ngx_http_jelou_bit(i);
-        }
-    }
-
-    for (i = 0; i < endpoint->nvariants; i++) {
-        t = &endpoint->variants[i];
-
-        if (t->name.len == name->len
-            && ngx_memcmp(t->name.data, name->data, name->len) == 0)
-        {
-            return ngx_http_jelou_bit(i);
-        }
-    }
-
-    return 0;
 }

@@ -346,6 +346,30 @@ static ngx_http_jelou_status_t
 };
 
 
+/* what is composed when it is needed: one body for many statuses */
+
+static const char  ngx_http_jelou_by_status[] = ngx_http_jelou_texts(
+    "Request refused", "%V", "%ui", "%ui.0", "%V",
+    "The request was refused before its event was looked at.",
+    "Check the method, the address and the rate of your requests.",
+    "Revise el método, la dirección y la frecuencia de sus peticiones.",
+    NGX_HTTP_JELOU_NOT_SENT);
+
+static const char  ngx_http_jelou_by_upstream[] = ngx_http_jelou_texts(
+    "Event rejected", "%V", "%ui", "%ui.2", "%V",
+    "The event was valid but the application rejected it.",
+    "Do not send the same event again unchanged.",
+    "No envíe el mismo evento de nuevo sin cambios.",
+    NGX_HTTP_JELOU_NOT_SENT);
+
+static const char  ngx_http_jelou_for_now[] = ngx_http_jelou_texts(
+    "Event rejected", "%V", "%ui", "%ui.2", "%V",
+    "The event was valid but the application rejected it for now.",
+    "Send the same event again later.",
+    "Envíe el mismo evento de nuevo más tarde.",
+    NGX_HTTP_JELOU_TRY_LATER);
+
+
 const ngx_http_jelou_error_t *
 ngx_http_jelou_error(ngx_uint_t refusal)
 {
@@ -380,27 +404,6 @@ ngx_http_jelou_error_compose(ngx_pool_t *pool, ngx_uint_t status,
     ngx_http_jelou_error_t   *e, *refusal;
     ngx_http_jelou_status_t  *s;
 
-    static const char  by_status[] = ngx_http_jelou_texts(
-        "Request refused", "%V", "%ui", "%ui.0", "%V",
-        "The request was refused before its event was looked at.",
-        "Check the method, the address and the rate of your requests.",
-        "Revise el método, la dirección y la frecuencia de sus peticiones.",
-        NGX_HTTP_JELOU_NOT_SENT);
-
-    static const char  by_upstream[] = ngx_http_jelou_texts(
-        "Event rejected", "%V", "%ui", "%ui.2", "%V",
-        "The event was valid but the application rejected it.",
-        "Do not send the same event again unchanged.",
-        "No envíe el mismo evento de nuevo sin cambios.",
-        NGX_HTTP_JELOU_NOT_SENT);
-
-    static const char  for_now[] = ngx_http_jelou_texts(
-        "Event rejected", "%V", "%ui", "%ui.2", "%V",
-        "The event was valid but the application rejected it for now.",
-        "Send the same event again later.",
-        "Envíe el mismo evento de nuevo más tarde.",
-        NGX_HTTP_JELOU_TRY_LATER);
-
     for (s = ngx_http_jelou_statuses; s->status; s++) {
         if (s->status == status) {
             break;
@@ -408,10 +411,11 @@ ngx_http_jelou_error_compose(ngx_pool_t *pool, ngx_uint_t status,
     }
 
     refusal = NULL;
-    format = by_status;
+    format = ngx_http_jelou_by_status;
 
     if (rejected) {
-        format = ngx_http_jelou_error_passes(status) ? for_now : by_upstream;
+        format = ngx_http_jelou_error_passes(status)
+                 ? ngx_http_jelou_for_now : ngx_http_jelou_by_upstream;
         refusal = &ngx_http_jelou_errors[NGX_HTTP_JELOU_UPSTREAM_REJECTED - 1];
 
     } else if (s->refusal) {
@@ -428,8 +432,8 @@ ngx_http_jelou_error_compose(ngx_pool_t *pool, ngx_uint_t status,
     e->key = rejected ? refusal->key : s->key;
     e->result = rejected ? refusal->result : s->result;
 
-    len = sizeof(by_status) + sizeof(for_now) + 2 * NGX_INT_T_LEN
-          + 2 * s->reason.len + e->key.len;
+    len = sizeof(ngx_http_jelou_by_status) + sizeof(ngx_http_jelou_for_now)
+          + 2 * NGX_INT_T_LEN + 2 * s->reason.len + e->key.len;
 
     e->body.data = ngx_pnalloc(pool, len);
     if (e->body.data == NULL) {

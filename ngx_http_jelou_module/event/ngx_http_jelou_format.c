@@ -14,11 +14,22 @@ typedef struct {
 } ngx_http_jelou_format_t;
 
 
+/* how much is written behind a piece's text */
+
+typedef struct {
+    unsigned    value:1;       /* and nothing if its value is absent */
+    unsigned    times:2;       /* the value's length, so many times, */
+    unsigned    length:8;      /*   and so much more */
+} ngx_http_jelou_size_t;
+
+
 static size_t ngx_http_jelou_format_length(ngx_http_jelou_format_t *f,
     const ngx_http_jelou_piece_t *piece, ngx_http_jelou_value_t *values);
 static u_char *ngx_http_jelou_format_write(ngx_http_jelou_format_t *f,
     u_char *dst, const ngx_http_jelou_piece_t *piece,
     ngx_http_jelou_value_t *values);
+static u_char *ngx_http_jelou_format_plain(ngx_http_jelou_format_t *f,
+    u_char *dst, const ngx_http_jelou_piece_t *piece);
 static u_char *ngx_http_jelou_format_value(u_char *dst,
     ngx_http_jelou_value_t *value);
 static u_char *ngx_http_jelou_format_items(ngx_http_jelou_format_t *f,
@@ -29,6 +40,24 @@ static u_char *ngx_http_jelou_format_time(u_char *dst,
     ngx_http_jelou_event_t *event);
 static ngx_http_jelou_value_t *ngx_http_jelou_item_next(ngx_list_part_t **part,
     ngx_uint_t *i);
+
+
+static const ngx_http_jelou_size_t  ngx_http_jelou_sizes[] = {
+    { 0, 0, 0 },                                           /* TEXT */
+    { 1, 0, 0 },                                           /* NOTHING */
+    { 0, 0, 0 },                                           /* FIXED */
+    { 0, 0, 0 },                                           /* FIXED_BARE */
+    { 1, 1, 2 },                                           /* STRING */
+    { 1, 1, 0 },                                           /* BARE */
+    { 1, 1, 0 },                                           /* DECODED */
+    { 1, 3, 0 },                                           /* ESCAPED */
+    { 1, 0, 0 },                                           /* ITEMS */
+    { 0, 0, 0 },                                           /* BODY */
+    { 0, 0, 2 * sizeof(((ngx_http_jelou_event_t *) 0)->digest) },
+                                                           /* DIGEST */
+    { 0, 0, sizeof("1970-01-01T00:00:00.000Z") - 1 },      /* TIME */
+    { 0, 0, 0 }                                            /* EVENT */
+};
 
 
 size_t
@@ -57,30 +86,25 @@ ngx_http_jelou_pieces_write(u_char *dst, const ngx_http_jelou_piece_t *pieces,
 }
 
 
+/* At least what is written: whether a value is there is not looked at. */
+
 static size_t
 ngx_http_jelou_format_length(ngx_http_jelou_format_t *f,
     const ngx_http_jelou_piece_t *piece, ngx_http_jelou_value_t *values)
 {
-    size_t                   n;
-    ngx_uint_t               i;
-    ngx_list_part_t         *part;
-    ngx_http_jelou_value_t  *v;
+    size_t                       n;
+    ngx_uint_t                   i;
+    ngx_list_part_t             *part;
+    ngx_http_jelou_value_t      *v;
+    const ngx_http_jelou_size_t *size;
 
     for (n = 0; piece->what != NGX_HTTP_JELOU_PIECE_END; piece++) {
-        n += piece->text.len;
-        v = &values[piece->slot];
+        size = &ngx_http_jelou_sizes[piece->what];
+
+        n += piece->text.len + size->length
+             + size->times * values[piece->slot].len;
 
         switch (piece->what) {
-
-        case NGX_HTTP_JELOU_PIECE_STRING:
-        case NGX_HTTP_JELOU_PIECE_BARE:
-        case NGX_HTTP_JELOU_PIECE_DECODED:
-            n += v->len + 2;             /* the quotes of a string */
-            break;
-
-        case NGX_HTTP_JELOU_PIECE_ESCAPED:
-            n += 3 * v->len;
-            break;
 
         case NGX_HTTP_JELOU_PIECE_FIXED:
         case NGX_HTTP_JELOU_PIECE_FIXED_BARE:
@@ -106,14 +130,6 @@ ngx_http_jelou_format_length(ngx_http_jelou_format_t *f,
             n += f->event->body.len;
             break;
 
-        case NGX_HTTP_JELOU_PIECE_DIGEST:
-            n += 2 * sizeof(f->event->digest);
-            break;
-
-        case NGX_HTTP_JELOU_PIECE_TIME:
-            n += sizeof("1970-01-01T00:00:00.000Z") - 1;
-            break;
-
         case NGX_HTTP_JELOU_PIECE_EVENT:
             n += ngx_http_jelou_format_length(f, f->event->kind->event,
                                               f->event->values);
@@ -129,25 +145,15 @@ static u_char *
 ngx_http_jelou_format_write(ngx_http_jelou_format_t *f, u_char *dst,
     const ngx_http_jelou_piece_t *piece, ngx_http_jelou_value_t *values)
 {
-    ngx_str_t                json;
     ngx_http_jelou_value_t  *v;
 
     for ( /* void */ ; piece->what != NGX_HTTP_JELOU_PIECE_END; piece++) {
-
         v = &values[piece->slot];
 
-        switch (piece->what) {
-
-        case NGX_HTTP_JELOU_PIECE_NOTHING:
-        case NGX_HTTP_JELOU_PIECE_STRING:
-        case NGX_HTTP_JELOU_PIECE_BARE:
-        case NGX_HTTP_JELOU_PIECE_DECODED:
-        case NGX_HTTP_JELOU_PIECE_ESCAPED:
-        case NGX_HTTP_JELOU_PIECE_ITEMS:
-
-            if (v->type == NGX_HTTP_JELOU_ABSENT) {
-                continue;
-            }
+        if (ngx_http_jelou_sizes[piece->what].value
+            && v->type == NGX_HTTP_JELOU_ABSENT)
+        {
+            continue;
         }
 
         dst = ngx_cpymem(dst, piece->text.data, piece->text.len);
@@ -172,41 +178,57 @@ ngx_http_jelou_format_write(ngx_http_jelou_format_t *f, u_char *dst,
             dst = ngx_http_jelou_format_escaped(dst, v);
             break;
 
-        case NGX_HTTP_JELOU_PIECE_FIXED:
-            json = f->schema->fixed[piece->slot].json;
-            dst = ngx_cpymem(dst, json.data, json.len);
-            break;
-
-        case NGX_HTTP_JELOU_PIECE_FIXED_BARE:
-            json = f->schema->fixed[piece->slot].json;
-            dst = ngx_cpymem(dst, json.data + 1, json.len - 2);
-            break;
-
         case NGX_HTTP_JELOU_PIECE_ITEMS:
             dst = ngx_http_jelou_format_items(f, dst, piece->items);
-            break;
-
-        case NGX_HTTP_JELOU_PIECE_BODY:
-            dst = ngx_http_jelou_text_compact(dst, f->event->body.data,
-                                     f->event->body.data + f->event->body.len);
-            break;
-
-        case NGX_HTTP_JELOU_PIECE_DIGEST:
-            dst = ngx_hex_dump(dst, f->event->digest, sizeof(f->event->digest));
-            break;
-
-        case NGX_HTTP_JELOU_PIECE_TIME:
-            dst = ngx_http_jelou_format_time(dst, f->event);
             break;
 
         case NGX_HTTP_JELOU_PIECE_EVENT:
             dst = ngx_http_jelou_format_write(f, dst, f->event->kind->event,
                                               f->event->values);
             break;
+
+        default:
+            dst = ngx_http_jelou_format_plain(f, dst, piece);
+            break;
         }
     }
 
     return dst;
+}
+
+
+/* What is no value of the event's. */
+
+static u_char *
+ngx_http_jelou_format_plain(ngx_http_jelou_format_t *f, u_char *dst,
+    const ngx_http_jelou_piece_t *piece)
+{
+    ngx_str_t  text;
+
+    switch (piece->what) {
+
+    case NGX_HTTP_JELOU_PIECE_FIXED:
+        text = f->schema->fixed[piece->slot].json;
+        return ngx_cpymem(dst, text.data, text.len);
+
+    case NGX_HTTP_JELOU_PIECE_FIXED_BARE:
+        text = f->schema->fixed[piece->slot].json;
+        return ngx_cpymem(dst, text.data + 1, text.len - 2);
+
+    case NGX_HTTP_JELOU_PIECE_BODY:
+        text = f->event->body;
+        return ngx_http_jelou_text_compact(dst, text.data,
+                                           text.data + text.len);
+
+    case NGX_HTTP_JELOU_PIECE_DIGEST:
+        return ngx_hex_dump(dst, f->event->digest, sizeof(f->event->digest));
+
+    case NGX_HTTP_JELOU_PIECE_TIME:
+        return ngx_http_jelou_format_time(dst, f->event);
+
+    default: /* NGX_HTTP_JELOU_PIECE_TEXT, NGX_HTTP_JELOU_PIECE_NOTHING */
+        return dst;
+    }
 }
 
 

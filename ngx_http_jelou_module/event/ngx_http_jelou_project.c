@@ -121,9 +121,9 @@ ngx_http_jelou_project_id(ngx_http_jelou_event_t *event,
 
 /*
  * Looks for the string that a member of the root has: nothing is kept of the
- * others.  Returns NGX_OK with its value; NGX_DECLINED, as soon as that is sure,
- * if there is none, if it is longer than max bytes, no string or repeated, or if
- * the body is not JSON; NGX_ERROR if memory ran out.
+ * others.  Returns NGX_OK with its value; NGX_DECLINED, as soon as that is
+ * sure, if there is none, if it is longer than max bytes, no string or
+ * repeated, or if the body is not JSON; NGX_ERROR if memory ran out.
  */
 
 static ngx_int_t

@@ -9,22 +9,12 @@
 #include "ngx_http_jelou_text.h"
 
 
-#define NGX_HTTP_JELOU_CONVERSATION      "conversation."
-#define NGX_HTTP_JELOU_CONVERSATION_MAX  64
+#define NGX_HTTP_JELOU_CONVERSATION  "conversation."
 
 /* milliseconds: March 1973; who counts seconds gets there in the year 5138 */
 
 #define NGX_HTTP_JELOU_TIME_MIN  100000000000
 #define NGX_HTTP_JELOU_TIME_MAX  253402300799999
-
-
-/* what a code point is, where it matters to ids and URLs */
-
-enum {
-    NGX_HTTP_JELOU_CHAR_CONTROL = 1,
-    NGX_HTTP_JELOU_CHAR_SPACE,
-    NGX_HTTP_JELOU_CHAR_UNSEEN           /* of no width, or of a direction */
-};
 
 
 typedef struct {
@@ -34,16 +24,7 @@ typedef struct {
 } ngx_http_jelou_range_t;
 
 
-static ngx_uint_t ngx_http_jelou_char(u_char **p, u_char *last);
-static u_char *ngx_http_jelou_url_scheme(ngx_str_t *value,
-    ngx_array_t *schemes);
-static ngx_uint_t ngx_http_jelou_url_authority(u_char *p, u_char *last);
-static ngx_uint_t ngx_http_jelou_url_host(u_char *p, u_char *last);
-static ngx_uint_t ngx_http_jelou_url_literal(u_char *p, u_char *last);
-static ngx_uint_t ngx_http_jelou_url_port(u_char *p, u_char *last);
-static ngx_uint_t ngx_http_jelou_url_chars(u_char *p, u_char *last,
-    const char *more, ngx_uint_t percent);
-static ngx_uint_t ngx_http_jelou_alnum(u_char ch);
+static u_char *ngx_http_jelou_mime_parameter(u_char *p, u_char *last);
 static u_char *ngx_http_jelou_token(u_char *p, u_char *last);
 
 
@@ -77,9 +58,7 @@ static const ngx_http_jelou_range_t  ngx_http_jelou_ranges[] = {
     (sizeof(ngx_http_jelou_ranges) / sizeof(ngx_http_jelou_range_t))
 
 
-/* Takes the next code point.  Returns what it is, or 0: nothing of these. */
-
-static ngx_uint_t
+ngx_uint_t
 ngx_http_jelou_char(u_char **p, u_char *last)
 {
     uint32_t    c;
@@ -144,255 +123,6 @@ ngx_http_jelou_rule_id(ngx_str_t *value, const ngx_http_jelou_member_t *member,
     }
 
     return seen ? NULL : &message;
-}
-
-
-/* RFC 3986: scheme "://" authority, and anything that can be seen behind it */
-
-const ngx_str_t *
-ngx_http_jelou_rule_url(ngx_str_t *value,
-    const ngx_http_jelou_member_t *member,
-    const ngx_http_jelou_schema_t *schema)
-{
-    u_char                      *p, *q, *last;
-    const ngx_http_jelou_url_t  *url;
-
-    url = &schema->urls[member->limit];
-
-    p = ngx_http_jelou_url_scheme(value, url->schemes);
-
-    if (p == NULL) {
-        return &url->message;
-    }
-
-    last = value->data + value->len;
-
-    for (q = p; q < last && *q != '/' && *q != '?' && *q != '#'; q++) {
-        /* void */
-    }
-
-    if (!ngx_http_jelou_url_authority(p, q)) {
-        return &url->message;
-    }
-
-    while (q < last) {
-        if (ngx_http_jelou_char(&q, last)) {
-            return &url->message;
-        }
-    }
-
-    return NULL;
-}
-
-
-/* Returns where the authority begins, or NULL if the scheme is another one. */
-
-static u_char *
-ngx_http_jelou_url_scheme(ngx_str_t *value, ngx_array_t *schemes)
-{
-    size_t      len;
-    ngx_str_t  *scheme;
-    ngx_uint_t  i;
-
-    scheme = schemes->elts;
-
-    for (i = 0; i < schemes->nelts; i++) {
-        len = scheme[i].len;
-
-        if (value->len > len + 3
-            && ngx_strncasecmp(value->data, scheme[i].data, len) == 0
-            && ngx_memcmp(value->data + len, "://", 3) == 0)
-        {
-            return value->data + len + 3;
-        }
-    }
-
-    return NULL;
-}
-
-
-/* section 3.2: [ userinfo "@" ] host [ ":" port ], with a host */
-
-static ngx_uint_t
-ngx_http_jelou_url_authority(u_char *p, u_char *last)
-{
-    u_char  *at, *host;
-
-    host = p;
-
-    for (at = p; at < last; at++) {
-        if (*at == '@') {
-            host = at + 1;
-            break;
-        }
-    }
-
-    if (host != p && !ngx_http_jelou_url_chars(p, host - 1, ":", 1)) {
-        return 0;
-    }
-
-    return host < last && ngx_http_jelou_url_host(host, last);
-}
-
-
-static ngx_uint_t
-ngx_http_jelou_url_host(u_char *p, u_char *last)
-{
-    u_char  *end;
-
-    if (*p == '[') {
-        end = ngx_strlchr(p, last, ']');
-
-        return end && ngx_http_jelou_url_literal(p + 1, end)
-               && ngx_http_jelou_url_port(end + 1, last);
-    }
-
-    end = ngx_strlchr(p, last, ':');
-
-    if (end == NULL) {
-        end = last;
-    }
-
-    return end > p && ngx_http_jelou_url_chars(p, end, "", 1)
-           && ngx_http_jelou_url_port(end, last);
-}
-
-
-/* section 3.2.2: an IPv6 address, or one of a later version */
-
-static ngx_uint_t
-ngx_http_jelou_url_literal(u_char *p, u_char *last)
-{
-    char             text[INET6_ADDRSTRLEN];
-    u_char          *version;
-    struct in6_addr  addr;
-
-    if (p < last && (*p | 0x20) == 'v') {
-
-        for (version = ++p; p < last && ngx_hextoi(p, 1) != NGX_ERROR; p++) {
-            /* void */
-        }
-
-        return p > version && p < last && *p == '.' && p + 1 < last
-               && ngx_http_jelou_url_chars(p + 1, last, ":", 0);
-    }
-
-    if (last - p >= INET6_ADDRSTRLEN
-        || !ngx_http_jelou_url_chars(p, last, ":", 0))
-    {
-        return 0;
-    }
-
-    *ngx_cpymem(text, p, last - p) = '\0';
-
-    return inet_pton(AF_INET6, text, &addr) == 1;
-}
-
-
-/* Nothing, or a colon and a number, which may be left out. */
-
-static ngx_uint_t
-ngx_http_jelou_url_port(u_char *p, u_char *last)
-{
-    ngx_uint_t  port;
-
-    if (p == last) {
-        return 1;
-    }
-
-    if (*p++ != ':') {
-        return 0;
-    }
-
-    for (port = 0; p < last; p++) {
-
-        if (*p < '0' || *p > '9') {
-            return 0;
-        }
-
-        port = port * 10 + (*p - '0');
-
-        if (port > 65535) {
-            return 0;
-        }
-    }
-
-    return 1;
-}
-
-
-/* section 2: unreserved, sub-delims, more and, if asked for, pct-encoded */
-
-static ngx_uint_t
-ngx_http_jelou_url_chars(u_char *p, u_char *last, const char *more,
-    ngx_uint_t percent)
-{
-    for ( /* void */ ; p < last; p++) {
-
-        if (ngx_http_jelou_alnum(*p)) {
-            continue;
-        }
-
-        if (*p == '%' && percent && last - p >= 3
-            && ngx_hextoi(p + 1, 2) != NGX_ERROR)
-        {
-            p += 2;
-            continue;
-        }
-
-        if (*p == '\0'
-            || (ngx_strchr("-._~!$&'()*+,;=", *p) == NULL
-                && ngx_strchr(more, *p) == NULL))
-        {
-            return 0;
-        }
-    }
-
-    return 1;
-}
-
-
-void
-ngx_http_jelou_url_defaults(ngx_http_jelou_url_t *urls)
-{
-    static ngx_str_t    schemes[] = { ngx_string("https"), ngx_string("http") };
-    static ngx_array_t  https = { schemes, 1, sizeof(ngx_str_t), 1, NULL };
-    static ngx_array_t  both = { schemes, 2, sizeof(ngx_str_t), 2, NULL };
-
-    urls[NGX_HTTP_JELOU_URL_CONTENT].schemes = &https;
-    ngx_str_set(&urls[NGX_HTTP_JELOU_URL_CONTENT].message,
-                "must be an https URL");
-
-    urls[NGX_HTTP_JELOU_URL_MEDIA].schemes = &both;
-    ngx_str_set(&urls[NGX_HTTP_JELOU_URL_MEDIA].message,
-                "must be an https or http URL");
-}
-
-
-ngx_uint_t
-ngx_http_jelou_is_scheme(ngx_str_t *scheme)
-{
-    size_t  i;
-    u_char  ch;
-
-    for (i = 0; i < scheme->len; i++) {
-        ch = scheme->data[i];
-
-        if (!ngx_http_jelou_alnum(ch) && ch != '+' && ch != '-' && ch != '.') {
-            return 0;
-        }
-    }
-
-    return scheme->len
-           && (scheme->data[0] | 0x20) >= 'a' && (scheme->data[0] | 0x20) <= 'z';
-}
-
-
-static ngx_uint_t
-ngx_http_jelou_alnum(u_char ch)
-{
-    return (ch >= '0' && ch <= '9')
-           || ((ch | 0x20) >= 'a' && (ch | 0x20) <= 'z');
 }
 
 
@@ -491,9 +221,7 @@ ngx_http_jelou_rule_conversation(ngx_str_t *value,
 
         for (known = ngx_http_jelou_conversations; known->len; known++) {
 
-            if (value->len == known->len
-                && ngx_memcmp(value->data, known->data, known->len) == 0)
-            {
+            if (ngx_http_jelou_same(value, known)) {
                 return NULL;
             }
         }
@@ -631,45 +359,54 @@ ngx_http_jelou_rule_mime_type(ngx_str_t *value,
 
         while (p < last && (*p == ' ' || *p == '\t')) { p++; }
 
-        q = ngx_http_jelou_token(p, last);
+        q = ngx_http_jelou_mime_parameter(p, last);
 
-        if (q == p) {
-            continue;
-        }
-
-        if (q == last || *q++ != '=') {
-            return &message;
-        }
-
-        p = q;
-
-        if (p == last || *p != '"') {
-            q = ngx_http_jelou_token(p, last);
-
-            if (q == p) {
-                return &message;
-            }
-
-            continue;
-        }
-
-        for (q = p + 1; q < last && *q != '"'; q++) {
-
-            if (*q == '\\') {
-                q++;
-            }
-
-            if (q == last || (*q < 0x20 && *q != '\t') || *q == 0x7f) {
-                return &message;
-            }
-        }
-
-        if (q++ == last) {
+        if (q == NULL) {
             return &message;
         }
     }
 
     return NULL;
+}
+
+
+/* section 5.6.6: [ token "=" ( token / quoted-string ) ]; its end, or NULL */
+
+static u_char *
+ngx_http_jelou_mime_parameter(u_char *p, u_char *last)
+{
+    u_char  *q;
+
+    q = ngx_http_jelou_token(p, last);
+
+    if (q == p) {
+        return q;
+    }
+
+    if (q == last || *q++ != '=') {
+        return NULL;
+    }
+
+    p = q;
+
+    if (p == last || *p != '"') {
+        q = ngx_http_jelou_token(p, last);
+
+        return q > p ? q : NULL;
+    }
+
+    for (q = p + 1; q < last && *q != '"'; q++) {
+
+        if (*q == '\\') {
+            q++;
+        }
+
+        if (q == last || (*q < 0x20 && *q != '\t') || *q == 0x7f) {
+            return NULL;
+        }
+    }
+
+    return q < last ? q + 1 : NULL;
 }
 
 

@@ -23,8 +23,21 @@
 
 #define NGX_HTTP_JELOU_ID_MAX  256
 
+#define ngx_http_jelou_alnum(ch)                                              \
+    (((ch) >= '0' && (ch) <= '9')                                             \
+     || (((ch) | 0x20) >= 'a' && ((ch) | 0x20) <= 'z'))
 
-/* An identifier: 1 to 256 bytes, no control character, not white space alone. */
+
+/* what a code point is, where it matters to ids and URLs */
+
+enum {
+    NGX_HTTP_JELOU_CHAR_CONTROL = 1,
+    NGX_HTTP_JELOU_CHAR_SPACE,
+    NGX_HTTP_JELOU_CHAR_UNSEEN           /* of no width, or of a direction */
+};
+
+
+/* An identifier: 1 to 256 bytes, no control character, and not only spaces. */
 const ngx_str_t *ngx_http_jelou_rule_id(ngx_str_t *value,
     const ngx_http_jelou_member_t *member,
     const ngx_http_jelou_schema_t *schema);
@@ -52,7 +65,11 @@ const ngx_str_t *ngx_http_jelou_rule_timestamp(ngx_str_t *value,
     const ngx_http_jelou_member_t *member,
     const ngx_http_jelou_schema_t *schema);
 
-/* The names of the conversation events that are known; the last one is empty. */
+/* so much may stand behind "conversation." */
+
+#define NGX_HTTP_JELOU_CONVERSATION_MAX  64
+
+/* The names of the known conversation events; the last one is empty. */
 extern const ngx_str_t  ngx_http_jelou_conversations[];
 
 /* "conversation." and a name, or one of them, as the schema has it. */
@@ -82,6 +99,12 @@ const ngx_str_t *ngx_http_jelou_rule_title(ngx_str_t *value,
 const ngx_str_t *ngx_http_jelou_rule_description(ngx_str_t *value,
     const ngx_http_jelou_member_t *member,
     const ngx_http_jelou_schema_t *schema);
+
+/*
+ * Takes the next code point of [*p, last).  Returns what it is, or 0: nothing
+ * of these.
+ */
+ngx_uint_t ngx_http_jelou_char(u_char **p, u_char *last);
 
 /* Sets the schemes that are taken if the configuration names none. */
 void ngx_http_jelou_url_defaults(ngx_http_jelou_url_t *urls);

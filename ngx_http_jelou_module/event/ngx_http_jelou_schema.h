@@ -181,6 +181,18 @@ ngx_int_t ngx_http_jelou_check(ngx_http_jelou_event_t *event,
     ngx_http_jelou_schema_t *schema, ngx_log_t *log);
 
 /*
+ * The message type with that name in the request, with or without items; NULL
+ * if the endpoint does not have it.
+ */
+const ngx_http_jelou_variant_t *ngx_http_jelou_type_find(
+    const ngx_http_jelou_endpoint_t *endpoint, ngx_str_t *name,
+    ngx_uint_t items);
+
+/* Whether some message type has a value of these slots. */
+ngx_uint_t ngx_http_jelou_type_any(const ngx_http_jelou_endpoint_t *endpoint,
+    uint32_t bits);
+
+/*
  * The bit of the message type with that name in the event or, if there is
  * none, in the request; 0 if the endpoint does not have it.
  */

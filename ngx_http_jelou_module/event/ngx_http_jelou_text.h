@@ -12,6 +12,13 @@
 #include <ngx_core.h>
 
 
+/* whether two texts, by their addresses, are the same */
+
+#define ngx_http_jelou_same(one, two)                                         \
+    ((one)->len == (two)->len                                                 \
+     && ngx_memcmp((one)->data, (two)->data, (one)->len) == 0)
+
+
 /*
  * Finds the first byte in [p, last) that no JSON text may have: one that does
  * not continue well-formed UTF-8 (RFC 3629: no overlong form, no surrogate,

@@ -119,8 +119,9 @@ ngx_http_jelou_yajl_parse(ngx_http_jelou_yajl_t *yajl,
 
 /*
  * yajl does not look at what its allocator returns.  That there is no room
- * cannot be, see ngx_http_jelou_yajl_size(); if it is all the same, yajl is left
- * where it is, and with it this body alone: all that yajl has is in the arena.
+ * cannot be, see ngx_http_jelou_yajl_size(); if it is all the same, yajl is
+ * left where it is, and with it this body alone: all that yajl has is in the
+ * arena.
  */
 
 static ngx_int_t
@@ -246,8 +247,9 @@ ngx_http_jelou_yajl_free(void *data, void *block)
  * yajl hands strings over as they are in the body, or decoded copies; of those
  * the token is looked for, since yajl does not decode lone surrogates.  It ends
  * before the quote that yajl has read last.  The opening quote is the first
- * behind that of the value's key, if this is a value and the key has no escapes;
- * looking back from the end, it is the first that no backslash precedes.
+ * behind that of the value's key, if this is a value and the key has no
+ * escapes; looking back from the end, it is the first that no backslash
+ * precedes.
  */
 
 void

@@ -33,6 +33,11 @@
 
 #define NGX_HTTP_JELOU_DELIVER_ASK     1000
 
+/* the consumer that has the lease; without one, what workers are called by
+   begins with it, and it has what they have given back */
+
+#define NGX_HTTP_JELOU_DELIVER_CONSUMER  "nginx"
+
 /* without a lease: an entry that nobody has renewed for so long is claimed */
 
 #define NGX_HTTP_JELOU_DELIVER_IDLE    60000
@@ -83,7 +88,7 @@ typedef struct {
     ngx_http_jelou_place_t            place;
 
     ngx_http_conf_ctx_t               location;
-    ngx_http_jelou_key_t             *key;       /* of jelou_upstream_secret */
+    ngx_http_jelou_secrets_t         *secrets;   /* NULL: it is not signed */
     off_t                             max_size;
 
     ngx_http_jelou_redis_settings_t   settings;  /* for commands, */
@@ -112,6 +117,7 @@ typedef struct {
     uint64_t                          first;     /* try */
     uint64_t                          last;
     ngx_str_t                         body;      /* data NULL: to be fetched */
+    ngx_str_t                         project;   /* in the same memory */
     uint32_t                          attempts;  /* that have ended */
     unsigned                          status:10; /* of the last one, or 0 */
     unsigned                          cloud:1;   /* a CloudEvent */
@@ -199,6 +205,8 @@ struct ngx_http_jelou_deliver_stream_s {
     ngx_event_t                          again;
     ngx_http_jelou_redis_cmd_t          *bell;   /* that waits for an entry */
     ngx_msec_t                           beaten; /* when, last */
+    ngx_msec_t                           tidied;
+    ngx_msec_t                           failed; /* when a call had no reply */
     ngx_msec_t                           stopping;   /* since when */
 
     struct ngx_http_jelou_queue_delivery_s  *status; /* NULL: nothing is
@@ -226,6 +234,15 @@ typedef struct {
 } ngx_http_jelou_deliver_ack_t;
 
 
+#define ngx_http_jelou_deliver_leased(s)                                      \
+    ((s)->conf->order == NGX_HTTP_JELOU_DELIVER_ROOM)
+
+/* the room that a word of an id takes in a command */
+
+#define NGX_HTTP_JELOU_DELIVER_WORD                                           \
+    (NGX_HTTP_JELOU_DELIVER_ID_LEN + sizeof("$00" CRLF CRLF))
+
+
 extern ngx_module_t  ngx_http_jelou_deliver_module;
 
 
@@ -247,23 +264,83 @@ void ngx_http_jelou_deliver_start(ngx_http_jelou_deliver_stream_t *s,
 /* Looks once more, at the end of this turn of the event loop. */
 void ngx_http_jelou_deliver_go(ngx_http_jelou_deliver_stream_t *s);
 
-/* The lease, or the group, is no more: so are the entries in hand. */
-void ngx_http_jelou_deliver_lose(ngx_http_jelou_deliver_stream_t *s);
+/* Finishes what has been begun, and gives back what has not. */
+void ngx_http_jelou_deliver_stop(ngx_http_jelou_deliver_stream_t *s);
+
+/* What was read last. */
+void ngx_http_jelou_deliver_last(ngx_http_jelou_deliver_stream_t *s,
+    redisReply *id);
+
+
+/* ngx_http_jelou_deliver_lease.c: whether this worker may read */
+
+/* The handler of the stream's beat. */
+void ngx_http_jelou_deliver_beat_handler(ngx_event_t *ev);
 
 /* Asks for the lease now. */
 void ngx_http_jelou_deliver_ask(ngx_http_jelou_deliver_stream_t *s);
 
-/* Finishes what has been begun, and gives back what has not. */
-void ngx_http_jelou_deliver_stop(ngx_http_jelou_deliver_stream_t *s);
+/* The lease, or the group, is no more: so are the entries in hand. */
+void ngx_http_jelou_deliver_lose(ngx_http_jelou_deliver_stream_t *s);
 
-/* An entry is done with: it is acknowledged with others. */
+
+/* ngx_http_jelou_deliver_keep.c: entries in hand, without a lease */
+
+/* "renew" or "give", of all of them; those on their way are not given. */
+void ngx_http_jelou_deliver_keep(ngx_http_jelou_deliver_stream_t *s,
+    const char *operation);
+
+/* Deletes consumers of workers that have died. */
+void ngx_http_jelou_deliver_tidy(ngx_http_jelou_deliver_stream_t *s);
+
+
+/* ngx_http_jelou_deliver_ack.c: entries that are done with */
+
+/* One is: it is acknowledged with others. */
 void ngx_http_jelou_deliver_ack(ngx_http_jelou_deliver_stream_t *s,
     ngx_http_jelou_deliver_entry_t *e);
+
+/* Sends what is to be acknowledged, if nothing else is on its way. */
+void ngx_http_jelou_deliver_acks(ngx_http_jelou_deliver_stream_t *s);
 
 
 /* ngx_http_jelou_deliver_room.c: entries in hand */
 
 void ngx_http_jelou_deliver_rooms_init(ngx_http_jelou_deliver_stream_t *s);
+
+/*
+ * Puts an entry into the room of that name, or into one of its own.  Returns
+ * NGX_OK; NGX_DECLINED if it is in hand already; NGX_ERROR.
+ */
+ngx_int_t ngx_http_jelou_deliver_room_put(ngx_http_jelou_deliver_stream_t *s,
+    ngx_str_t *name, ngx_http_jelou_deliver_entry_t *e);
+
+/* The next room that is ready becomes busy; NULL: there is none. */
+ngx_http_jelou_deliver_room_t *ngx_http_jelou_deliver_next(
+    ngx_http_jelou_deliver_stream_t *s);
+
+/* The first entry of a busy room is done with. */
+void ngx_http_jelou_deliver_room_done(ngx_http_jelou_deliver_room_t *room);
+
+/* It is not: the room waits. */
+void ngx_http_jelou_deliver_room_wait(ngx_http_jelou_deliver_room_t *room,
+    ngx_msec_t delay);
+
+/* Forgets all entries but those on their way. */
+void ngx_http_jelou_deliver_rooms_forget(ngx_http_jelou_deliver_stream_t *s);
+
+/* Likewise, and those on their way become lost. */
+void ngx_http_jelou_deliver_rooms_lose(ngx_http_jelou_deliver_stream_t *s);
+
+/* All that wait since an application did not answer need not wait so long. */
+void ngx_http_jelou_deliver_rooms_wake(ngx_http_jelou_deliver_stream_t *s);
+
+/* Forgets a room by its name, unless it is busy. */
+void ngx_http_jelou_deliver_room_forget(ngx_http_jelou_deliver_stream_t *s,
+    ngx_str_t *name);
+
+
+/* ngx_http_jelou_deliver_entry.c: entries as Redis has them */
 
 /*
  * Takes entries of a reply, an array of an id and an array of fields and values
@@ -281,26 +358,8 @@ ngx_int_t ngx_http_jelou_deliver_fill(ngx_http_jelou_deliver_stream_t *s,
 void ngx_http_jelou_deliver_drop(ngx_http_jelou_deliver_stream_t *s,
     ngx_http_jelou_deliver_entry_t *e);
 
-/* The next room that is ready becomes busy; NULL: there is none. */
-ngx_http_jelou_deliver_room_t *ngx_http_jelou_deliver_next(
-    ngx_http_jelou_deliver_stream_t *s);
-
-/* The first entry of a busy room is done with. */
-void ngx_http_jelou_deliver_room_done(ngx_http_jelou_deliver_room_t *room);
-
-/* It is not: the room waits. */
-void ngx_http_jelou_deliver_room_wait(ngx_http_jelou_deliver_room_t *room,
-    ngx_msec_t delay);
-
-/* Forgets all entries but those on their way, which become lost. */
-void ngx_http_jelou_deliver_rooms_lose(ngx_http_jelou_deliver_stream_t *s);
-
-/* All that wait since an application did not answer need not wait so long. */
-void ngx_http_jelou_deliver_rooms_wake(ngx_http_jelou_deliver_stream_t *s);
-
-/* Forgets a room by its name, unless it is busy. */
-void ngx_http_jelou_deliver_room_forget(ngx_http_jelou_deliver_stream_t *s,
-    ngx_str_t *name);
+void ngx_http_jelou_deliver_entry_free(ngx_http_jelou_deliver_stream_t *s,
+    ngx_http_jelou_deliver_entry_t *e);
 
 u_char *ngx_http_jelou_deliver_id(u_char *p, uint64_t ms, uint64_t seq);
 
@@ -327,9 +386,6 @@ typedef void (*ngx_http_jelou_deliver_cmd_pt)(
     ngx_http_jelou_deliver_stream_t *s, void *data, const char *word,
     redisReply *reply);
 
-ngx_int_t ngx_http_jelou_deliver_script_init(ngx_conf_t *cf,
-    ngx_http_jelou_deliver_main_conf_t *dmcf);
-
 /*
  * Sends a call of the script: its operation, and up to 8 words.  Returns NGX_OK,
  * and the handler will be called if there is one; or NGX_ERROR.
@@ -343,6 +399,26 @@ ngx_int_t ngx_http_jelou_deliver_call_text(ngx_http_jelou_deliver_stream_t *s,
     const char *operation, ngx_uint_t nwords, ngx_str_t *text,
     ngx_http_jelou_deliver_cmd_pt handler, void *data);
 
+/* Writes a word for such a text; WORD is the room that a short one takes. */
+u_char *ngx_http_jelou_deliver_word(u_char *p, u_char *data, size_t len);
+
+/* Logs why there is no reply of use; what follows from that is done. */
+void ngx_http_jelou_deliver_failed(ngx_http_jelou_deliver_stream_t *s,
+    ngx_http_jelou_redis_result_e result, ngx_http_jelou_redis_reply_t *reply);
+
+/* Logs an error of a stream, the same one once a minute. */
+void ngx_http_jelou_deliver_say(ngx_http_jelou_deliver_stream_t *s,
+    const char *what, ngx_str_t *detail);
+
+
+/* ngx_http_jelou_deliver_script.c: the script that makes each change one step */
+
+ngx_int_t ngx_http_jelou_deliver_script_init(ngx_conf_t *cf,
+    ngx_http_jelou_deliver_main_conf_t *dmcf);
+
+
+/* ngx_http_jelou_deliver_wait.c: what waits for an entry to come */
+
 /* Sends what waits for an entry; its handler is called once. */
 ngx_int_t ngx_http_jelou_deliver_wait(ngx_http_jelou_deliver_stream_t *s,
     ngx_http_jelou_deliver_cmd_pt handler);
@@ -350,15 +426,14 @@ ngx_int_t ngx_http_jelou_deliver_wait(ngx_http_jelou_deliver_stream_t *s,
 /* Ends that waiting, if there is any. */
 void ngx_http_jelou_deliver_wait_end(ngx_http_jelou_deliver_stream_t *s);
 
-/* Logs an error of a stream, the same one once a minute. */
-void ngx_http_jelou_deliver_say(ngx_http_jelou_deliver_stream_t *s,
-    const char *what, ngx_str_t *detail);
-
 
 /* ngx_http_jelou_deliver_json.c */
 
-/* Whether a text is JSON. */
-ngx_uint_t ngx_http_jelou_deliver_json(u_char *p, u_char *last);
+/*
+ * Whether a text is JSON, an object or an array.  Returns NGX_OK, NGX_DECLINED,
+ * or NGX_ERROR, with a log line, if that could not be found out.
+ */
+ngx_int_t ngx_http_jelou_deliver_json(ngx_str_t *text, ngx_log_t *log);
 
 
 #endif /* _NGX_HTTP_JELOU_DELIVER_H_INCLUDED_ */

@@ -1,13 +1,10 @@
 
 /*
- * Commands of the deliverer: one script for all that has to be one step, and
- * what waits for an entry.
+ * Calls of the deliverer's script, and what becomes of their replies.
  */
 
 
 #include "ngx_http_jelou_deliver.h"
-
-#include <ngx_sha1.h>
 
 
 /* the words that each call of the script begins with */
@@ -33,285 +30,6 @@ static ngx_int_t ngx_http_jelou_deliver_replied(
     ngx_http_jelou_redis_cmd_t *cmd, ngx_http_jelou_redis_result_e result,
     ngx_http_jelou_redis_reply_t *reply);
 static ngx_int_t ngx_http_jelou_deliver_is(ngx_str_t *cause, const char *word);
-static void ngx_http_jelou_deliver_failed(ngx_http_jelou_deliver_cmd_t *c,
-    ngx_http_jelou_redis_result_e result,
-    ngx_http_jelou_redis_reply_t *reply);
-static ngx_int_t ngx_http_jelou_deliver_rung(ngx_http_jelou_redis_cmd_t *cmd,
-    ngx_http_jelou_redis_result_e result,
-    ngx_http_jelou_redis_reply_t *reply);
-
-
-/*
- * KEYS  the stream; the hash beside it; for "dead", the dead letters' stream
- * ARGV  the operation, the group, who calls, and the number of the lease
- *       ("fence") that it has, or nothing where there is none; then
- *
- *   own      ms that the lease shall last, the dead letters' stream
- *            held, ms that it is still another one's
- *            own, fence, 1 if paused, the group's last id
- *   join     the dead letters' stream
- *            makes the group, if it is not there: ok, 1 if paused
- *   release  ok
- *   read     consumer, how many, the largest event, bytes of all events
- *            ok, entries; paused
- *   claim    as read, ms that an entry was idle, where to begin
- *            ok, entries, where to go on
- *   get      the largest event, id: ok, entries
- *   done     1 to delete, number of ids, ids, those among them that have failed
- *            ok
- *   fail     id, what is kept of it: ok; gone, if somebody has acknowledged it
- *   dead     1 to delete, id, reason, status, attempts, first, last: ok; gone
- *   renew    consumer, ids: ok, those that are another one's or nobody's
- *   give     consumer, ids: lets them be claimed at once: ok
- *   tidy     consumer's prefix, ms: deletes those that are idle and have
- *            nothing: ok
- *
- * "lost" is what an operation says whose lease is another one's by now: its
- * number has grown.  What an application has taken is acknowledged without
- * asking, for that is so whoever says it.
- *
- * The first call writes, so that a server that may not write says so.  Errors
- * are returned as Redis has them.
- */
-
-static const char  ngx_http_jelou_deliver_lua[] =
-    "local stream, hash = KEYS[1], KEYS[2]\n"
-    "local op, group, me, fence = ARGV[1], ARGV[2], ARGV[3], ARGV[4]\n"
-    "local function bad(r) return type(r) == 'table' and r.err end\n"
-    "local known = { event = 1, room_id = 1, received_at = 1, format = 1 }\n"
-    "local e = redis.pcall('HSETNX', hash, 'fence', 0)\n"
-    "if bad(e) then return e end\n"
-    "local t = redis.call('TIME')\n"
-    "local now = t[1] * 1000 + math.floor(t[2] / 1000)\n"
-
-    /* of entries, the fields that are known; of events, those that fit */
-
-    "local function pack(list, max, bytes)\n"
-    "  local out = {}\n"
-    "  for _, entry in ipairs(list) do\n"
-    "    if entry and entry[2] then\n"
-    "      local f = {}\n"
-    "      for i = 1, #entry[2], 2 do\n"
-    "        local k, v = entry[2][i], entry[2][i + 1]\n"
-    "        if k == 'event' and #v > max then\n"
-    "          k, v = 'jelou_large', ''\n"
-    "        elseif k == 'event' and bytes < #v then\n"
-    "          k, v = 'jelou_later', ''\n"
-    "        elseif k == 'event' then\n"
-    "          bytes = bytes - #v\n"
-    "        elseif not known[k] or #v > 4096 then\n"
-    "          k = nil\n"
-    "        end\n"
-    "        if k then f[#f + 1] = k; f[#f + 1] = v end\n"
-    "      end\n"
-    "      local tried = redis.call('HGET', hash, 'e:' .. entry[1])\n"
-    "      if tried then f[#f + 1] = 'jelou_tried'; f[#f + 1] = tried end\n"
-    "      out[#out + 1] = { entry[1], f }\n"
-    "    end\n"
-    "  end\n"
-    "  return out\n"
-    "end\n"
-
-    "local function join()\n"
-    "  local r = redis.pcall('XGROUP', 'CREATE', stream, group, '0',\n"
-    "                        'MKSTREAM')\n"
-    "  if bad(r) and string.sub(r.err, 1, 9) ~= 'BUSYGROUP' then\n"
-    "    return r\n"
-    "  end\n"
-    "  redis.call('HSET', hash, 'stream', stream, 'group', group,\n"
-    "             'dead', ARGV[#ARGV])\n"
-    "end\n"
-
-    "local function last()\n"
-    "  for _, g in ipairs(redis.call('XINFO', 'GROUPS', stream)) do\n"
-    "    local name, id\n"
-    "    for i = 1, #g, 2 do\n"
-    "      if g[i] == 'name' then name = g[i + 1] end\n"
-    "      if g[i] == 'last-delivered-id' then id = g[i + 1] end\n"
-    "    end\n"
-    "    if name == group then return id end\n"
-    "  end\n"
-    "  return '0-0'\n"
-    "end\n"
-
-    "local function remove(ids)\n"
-    "  if #redis.call('XINFO', 'GROUPS', stream) == 1 then\n"
-    "    redis.call('XDEL', stream, unpack(ids))\n"
-    "  end\n"
-    "end\n"
-
-    "local function pending(id)\n"
-    "  local p = redis.call('XPENDING', stream, group, id, id, 1)\n"
-    "  return p[1]\n"
-    "end\n"
-
-    "local paused = redis.call('HGET', hash, 'paused') and 1 or 0\n"
-    "local lease = redis.call('HMGET', hash, 'owner', 'fence', 'until')\n"
-
-    "if op == 'own' then\n"
-    "  local left = (tonumber(lease[3]) or 0) - now\n"
-    "  if lease[1] and lease[1] ~= me and left > 0 then\n"
-    "    return { 'held', left }\n"
-    "  end\n"
-    "  if lease[1] ~= me or lease[2] ~= fence then\n"
-    "    local r = join()\n"
-    "    if r then return r end\n"
-    "    lease[2] = redis.call('HINCRBY', hash, 'fence', 1)\n"
-    "  end\n"
-    "  redis.call('HSET', hash, 'owner', me, 'until', now + ARGV[5])\n"
-    "  return { 'own', tostring(lease[2]), paused, last() }\n"
-    "end\n"
-
-    "if op == 'join' then\n"
-    "  return join() or { 'ok', paused }\n"
-    "end\n"
-
-    "if op == 'release' then\n"
-    "  if lease[1] == me then redis.call('HDEL', hash, 'owner', 'until') end\n"
-    "  return { 'ok' }\n"
-    "end\n"
-
-    "if op == 'done' then\n"
-    "  local n, ids, failed = tonumber(ARGV[6]), {}, {}\n"
-    "  for i = 7, #ARGV do\n"
-    "    if i < 7 + n then ids[#ids + 1] = ARGV[i]\n"
-    "    else failed[#failed + 1] = 'e:' .. ARGV[i] end\n"
-    "  end\n"
-    "  local r = redis.pcall('XACK', stream, group, unpack(ids))\n"
-    "  if bad(r) then return r end\n"
-    "  if #failed > 0 then redis.call('HDEL', hash, unpack(failed)) end\n"
-    "  if ARGV[5] == '1' then remove(ids) end\n"
-    "  return { 'ok' }\n"
-    "end\n"
-
-    "if fence ~= '' and (lease[1] ~= me or lease[2] ~= fence) then\n"
-    "  return { 'lost' }\n"
-    "end\n"
-
-    "if op == 'read' then\n"
-    "  if paused == 1 then return { 'paused' } end\n"
-    "  local r = redis.pcall('XREADGROUP', 'GROUP', group, ARGV[5], 'COUNT',\n"
-    "                        ARGV[6], 'STREAMS', stream, '>')\n"
-    "  if bad(r) then return r end\n"
-    "  local list = r and r[1] and r[1][2] or {}\n"
-    "  return { 'ok', pack(list, tonumber(ARGV[7]), tonumber(ARGV[8])) }\n"
-    "end\n"
-
-    "if op == 'claim' then\n"
-    "  local r = redis.pcall('XAUTOCLAIM', stream, group, ARGV[5], ARGV[9],\n"
-    "                        ARGV[10], 'COUNT', ARGV[6])\n"
-    "  if bad(r) then return r end\n"
-    "  return { 'ok', pack(r[2], tonumber(ARGV[7]), tonumber(ARGV[8])), r[1] }\n"
-    "end\n"
-
-    "if op == 'get' then\n"
-    "  local r = redis.pcall('XRANGE', stream, ARGV[6], ARGV[6])\n"
-    "  if bad(r) then return r end\n"
-    "  return { 'ok', pack(r, tonumber(ARGV[5]), tonumber(ARGV[5])) }\n"
-    "end\n"
-
-    "if op == 'fail' then\n"
-    "  if not pending(ARGV[5]) then return { 'gone' } end\n"
-    "  redis.call('HSET', hash, 'e:' .. ARGV[5], ARGV[6])\n"
-    "  return { 'ok' }\n"
-    "end\n"
-
-    "if op == 'dead' then\n"
-    "  if not pending(ARGV[6]) then return { 'gone' } end\n"
-    "  local r = redis.call('XRANGE', stream, ARGV[6], ARGV[6])\n"
-    "  local f = {}\n"
-    "  for i = 1, math.min(r[1] and #r[1][2] or 0, 256) do\n"
-    "    f[i] = r[1][2][i]\n"
-    "  end\n"
-    "  local names = { 'dead_id', 'dead_reason', 'dead_status',\n"
-    "                  'dead_attempts', 'dead_first', 'dead_last' }\n"
-    "  for i, name in ipairs(names) do\n"
-    "    f[#f + 1] = name; f[#f + 1] = ARGV[5 + i]\n"
-    "  end\n"
-    "  f[#f + 1] = 'dead_stream'; f[#f + 1] = stream\n"
-    "  f[#f + 1] = 'dead_group'; f[#f + 1] = group\n"
-    "  f[#f + 1] = 'dead_at'; f[#f + 1] = string.format('%.0f', now)\n"
-    "  r = redis.pcall('XADD', KEYS[3], '*', unpack(f))\n"
-    "  if bad(r) then return r end\n"
-    "  redis.call('XACK', stream, group, ARGV[6])\n"
-    "  redis.call('HDEL', hash, 'e:' .. ARGV[6])\n"
-    "  if ARGV[5] == '1' then remove({ ARGV[6] }) end\n"
-    "  return { 'ok' }\n"
-    "end\n"
-
-    "if op == 'renew' or op == 'give' then\n"
-    "  local lost = {}\n"
-    "  for i = 6, #ARGV do\n"
-    "    local p = pending(ARGV[i])\n"
-    "    if p and p[2] == ARGV[5] then\n"
-    "      redis.call('XCLAIM', stream, group, ARGV[5], 0, ARGV[i], 'IDLE',\n"
-    "                 op == 'give' and 86400000 or 0, 'JUSTID')\n"
-    "    else\n"
-    "      lost[#lost + 1] = ARGV[i]\n"
-    "    end\n"
-    "  end\n"
-    "  return { 'ok', lost }\n"
-    "end\n"
-
-    "if op == 'tidy' then\n"
-    "  for _, c in ipairs(redis.call('XINFO', 'CONSUMERS', stream, group)) do\n"
-    "    local v = {}\n"
-    "    for i = 1, #c, 2 do v[c[i]] = c[i + 1] end\n"
-    "    if string.sub(v.name, 1, #ARGV[5]) == ARGV[5] and v.pending == 0\n"
-    "       and v.idle > tonumber(ARGV[6])\n"
-    "    then\n"
-    "      redis.call('XGROUP', 'DELCONSUMER', stream, group, v.name)\n"
-    "    end\n"
-    "  end\n"
-    "  return { 'ok' }\n"
-    "end\n"
-
-    "return redis.error_reply('ERR no such operation')\n";
-
-
-ngx_int_t
-ngx_http_jelou_deliver_script_init(ngx_conf_t *cf,
-    ngx_http_jelou_deliver_main_conf_t *dmcf)
-{
-    u_char      digest[20], sha[NGX_HTTP_JELOU_REDIS_SHA_LEN];
-    size_t      len;
-    ngx_str_t   words[3];
-    ngx_sha1_t  sha1;
-
-    len = sizeof(ngx_http_jelou_deliver_lua) - 1;
-
-    ngx_sha1_init(&sha1);
-    ngx_sha1_update(&sha1, ngx_http_jelou_deliver_lua, len);
-    ngx_sha1_final(digest, &sha1);
-
-    (void) ngx_hex_dump(sha, digest, sizeof(digest));
-
-    ngx_str_set(&words[0], "SCRIPT");
-    ngx_str_set(&words[1], "LOAD");
-
-    words[2].data = (u_char *) ngx_http_jelou_deliver_lua;
-    words[2].len = len;
-
-    dmcf->evalsha.data = ngx_pnalloc(cf->pool, sizeof(sha) + 64);
-    dmcf->eval.data = ngx_pnalloc(cf->pool, len + 64);
-
-    if (dmcf->evalsha.data == NULL || dmcf->eval.data == NULL) {
-        return NGX_ERROR;
-    }
-
-    dmcf->evalsha.len = ngx_sprintf(dmcf->evalsha.data,
-                                    "$7" CRLF "EVALSHA" CRLF
-                                    "$%uz" CRLF "%*s" CRLF,
-                                    sizeof(sha), sizeof(sha), sha)
-                        - dmcf->evalsha.data;
-
-    dmcf->eval.len = ngx_sprintf(dmcf->eval.data,
-                                 "$4" CRLF "EVAL" CRLF "$%uz" CRLF "%*s" CRLF,
-                                 len, len, ngx_http_jelou_deliver_lua)
-                     - dmcf->eval.data;
-
-    return ngx_http_jelou_redis_text(cf->pool, &dmcf->load, 3, words);
-}
 
 
 ngx_int_t
@@ -405,6 +123,13 @@ ngx_http_jelou_deliver_call_text(ngx_http_jelou_deliver_stream_t *s,
     }
 
     return NGX_OK;
+}
+
+
+u_char *
+ngx_http_jelou_deliver_word(u_char *p, u_char *data, size_t len)
+{
+    return ngx_sprintf(p, "$%uz" CRLF "%*s" CRLF, len, len, data);
 }
 
 
@@ -510,7 +235,7 @@ ngx_http_jelou_deliver_replied(ngx_http_jelou_redis_cmd_t *cmd,
 
     } else
     if (word == NULL) {
-        ngx_http_jelou_deliver_failed(c, result, reply);
+        ngx_http_jelou_deliver_failed(s, result, reply);
     }
 
     if (c->handler) {
@@ -536,14 +261,13 @@ ngx_http_jelou_deliver_is(ngx_str_t *cause, const char *word)
  * is not there any more is made again.
  */
 
-static void
-ngx_http_jelou_deliver_failed(ngx_http_jelou_deliver_cmd_t *c,
+void
+ngx_http_jelou_deliver_failed(ngx_http_jelou_deliver_stream_t *s,
     ngx_http_jelou_redis_result_e result, ngx_http_jelou_redis_reply_t *reply)
 {
-    ngx_str_t                         cause;
-    ngx_http_jelou_deliver_stream_t  *s;
+    ngx_str_t  cause;
 
-    s = c->stream;
+    s->failed = ngx_current_msec;
 
     switch (result) {
 
@@ -571,165 +295,6 @@ ngx_http_jelou_deliver_failed(ngx_http_jelou_deliver_cmd_t *c,
     }
 
     ngx_http_jelou_deliver_say(s, "redis refused to deliver: ", &cause);
-}
-
-
-/*
- * With a lease, nobody else reads, so that looking at the stream is enough.
- * Without one, the entry is taken at once, so that one worker only wakes up.
- */
-
-ngx_int_t
-ngx_http_jelou_deliver_wait(ngx_http_jelou_deliver_stream_t *s,
-    ngx_http_jelou_deliver_cmd_pt handler)
-{
-    size_t                         len;
-    u_char                         block[NGX_INT_T_LEN], *p;
-    ngx_uint_t                     i, n;
-    ngx_str_t                      words[12];
-    ngx_http_jelou_redis_cmd_t    *cmd;
-    ngx_http_jelou_deliver_cmd_t  *c;
-    ngx_http_jelou_redis_piece_t   pieces[12];
-
-    n = 0;
-
-    if (s->conf->order == NGX_HTTP_JELOU_DELIVER_ROOM) {
-        ngx_str_set(&words[n], "XREAD");
-        n++;
-
-    } else {
-        ngx_str_set(&words[n], "XREADGROUP");
-        n++;
-        ngx_str_set(&words[n], "GROUP");
-        n++;
-        words[n++] = s->conf->group;
-        words[n++] = s->consumer;
-    }
-
-    ngx_str_set(&words[n], "COUNT");
-    n++;
-    ngx_str_set(&words[n], "1");
-    n++;
-    ngx_str_set(&words[n], "BLOCK");
-    n++;
-
-    words[n].data = block;
-    words[n++].len = ngx_sprintf(block, "%i", NGX_HTTP_JELOU_DELIVER_BLOCK)
-                     - block;
-
-    ngx_str_set(&words[n], "STREAMS");
-    n++;
-    words[n++] = s->name;
-
-    if (s->conf->order == NGX_HTTP_JELOU_DELIVER_ROOM) {
-        words[n++] = s->last;
-
-    } else {
-        ngx_str_set(&words[n], ">");
-        n++;
-    }
-
-    ngx_memzero(pieces, sizeof(pieces));
-
-    for (i = 0; i < n; i++) {
-        pieces[i].data = words[i].data;
-        pieces[i].len = words[i].len;
-    }
-
-    len = ngx_http_jelou_redis_pieces_len(pieces, n);
-
-    c = ngx_http_jelou_deliver_cmd(s, n, len);
-    if (c == NULL) {
-        return NGX_ERROR;
-    }
-
-    p = c->pieces[2].data;
-    (void) ngx_http_jelou_redis_pieces_write(p, pieces, n);
-
-    c->handler = handler;
-
-    /* this is no call of the script */
-
-    c->pieces[1] = c->pieces[2];
-
-    cmd = &c->cmd;
-
-    cmd->pieces = c->pieces;
-    cmd->npieces = 2;
-    cmd->handler = ngx_http_jelou_deliver_rung;
-    cmd->data = c;
-    cmd->key = s->name;
-    cmd->tree = 1;
-
-    if (ngx_http_jelou_redis_send(s->blocking, cmd) != NGX_OK) {
-        ngx_free(c);
-        return NGX_ERROR;
-    }
-
-    s->bell = cmd;
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_jelou_deliver_rung(ngx_http_jelou_redis_cmd_t *cmd,
-    ngx_http_jelou_redis_result_e result, ngx_http_jelou_redis_reply_t *reply)
-{
-    redisReply                       *tree;
-    ngx_http_jelou_deliver_cmd_t     *c;
-    ngx_http_jelou_deliver_stream_t  *s;
-
-    c = cmd->data;
-    s = c->stream;
-    s->bell = NULL;
-
-    tree = NULL;
-
-    if (result == NGX_HTTP_JELOU_REDIS_REPLIED) {
-        tree = reply->tree;
-    }
-
-    if (tree == NULL || (tree->type != REDIS_REPLY_ARRAY
-                         && tree->type != REDIS_REPLY_NIL))
-    {
-        tree = NULL;
-        ngx_http_jelou_deliver_failed(c, result, reply);
-    }
-
-    c->handler(s, NULL, NULL, tree);
-
-    ngx_free(c);
-
-    return NGX_OK;
-}
-
-
-/* Its connection is closed, as nginx closes an idle one. */
-
-void
-ngx_http_jelou_deliver_wait_end(ngx_http_jelou_deliver_stream_t *s)
-{
-    ngx_connection_t             *c;
-    ngx_http_jelou_redis_conn_t  *conn;
-
-    if (s->bell == NULL) {
-        return;
-    }
-
-    conn = s->bell->conn;
-
-    if (conn == NULL) {
-        ngx_http_jelou_redis_cancel(s->bell);
-        ngx_free(s->bell->data);
-        s->bell = NULL;
-        return;
-    }
-
-    c = conn->peer.connection;
-
-    c->close = 1;
-    c->read->handler(c->read);
 }
 
 

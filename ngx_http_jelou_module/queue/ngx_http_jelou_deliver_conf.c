@@ -375,18 +375,7 @@ ngx_http_jelou_deliver_merge(ngx_conf_t *cf,
         return NGX_CONF_ERROR;
     }
 
-    if (jlcf->upstream_secrets) {
-        conf->key = ngx_http_jelou_secrets_constant(jlcf->upstream_secrets);
-
-        if (conf->key == NULL) {
-            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                          "\"jelou_deliver\" signs with a constant "
-                          "\"jelou_upstream_secret\" only, in %s:%ui",
-                          conf->place.file, conf->place.line);
-            return NGX_CONF_ERROR;
-        }
-    }
-
+    conf->secrets = jlcf->upstream_secrets;
     conf->max_size = clcf->client_max_body_size;
 
     if (conf->max_size == 0) {

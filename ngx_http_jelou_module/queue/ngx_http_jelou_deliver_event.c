@@ -32,14 +32,15 @@ static void ngx_http_jelou_deliver_send_event(
     ngx_http_jelou_deliver_room_t *room);
 static void ngx_http_jelou_deliver_fields(ngx_http_jelou_deliver_flight_t *f,
     ngx_http_jelou_deliver_entry_t *e);
-static ngx_int_t ngx_http_jelou_deliver_sign(
-    ngx_http_jelou_deliver_flight_t *f, ngx_http_jelou_deliver_entry_t *e,
-    ngx_http_jelou_key_t *key);
+static ngx_int_t ngx_http_jelou_deliver_sign(ngx_http_request_t *r,
+    ngx_http_jelou_deliver_t *d);
 static void ngx_http_jelou_deliver_done(ngx_http_jelou_deliver_t *d);
+static void ngx_http_jelou_deliver_outcome(
+    ngx_http_jelou_deliver_room_t *room, ngx_uint_t status, time_t retry_after);
 static void ngx_http_jelou_deliver_answered(
     ngx_http_jelou_deliver_stream_t *s, ngx_uint_t answered);
 static void ngx_http_jelou_deliver_failed_event(
-    ngx_http_jelou_deliver_room_t *room, ngx_http_jelou_deliver_t *d);
+    ngx_http_jelou_deliver_room_t *room, time_t retry_after);
 static ngx_msec_t ngx_http_jelou_deliver_delay(
     ngx_http_jelou_deliver_stream_t *s, ngx_http_jelou_deliver_entry_t *e,
     time_t retry_after);
@@ -183,6 +184,7 @@ ngx_http_jelou_deliver_fetched(ngx_http_jelou_deliver_stream_t *s, void *data,
 static void
 ngx_http_jelou_deliver_send_event(ngx_http_jelou_deliver_room_t *room)
 {
+    ngx_int_t                          rc;
     ngx_http_jelou_deliver_entry_t    *e;
     ngx_http_jelou_deliver_flight_t   *f;
     ngx_http_jelou_deliver_stream_t   *s;
@@ -204,18 +206,32 @@ ngx_http_jelou_deliver_send_event(ngx_http_jelou_deliver_room_t *room)
     f->deliver.location = &s->conf->location;
     f->deliver.uri = s->conf->uri;
     f->deliver.body = e->body;
+    f->deliver.project = e->project;
+    f->deliver.prepare = s->conf->secrets ? ngx_http_jelou_deliver_sign : NULL;
     f->deliver.handler = ngx_http_jelou_deliver_done;
     f->deliver.data = f;
 
     ngx_http_jelou_deliver_fields(f, e);
 
-    if ((s->conf->key
-         && ngx_http_jelou_deliver_sign(f, e, s->conf->key) != NGX_OK)
-        || ngx_http_jelou_deliver_request(&f->deliver) != NGX_OK)
-    {
-        ngx_free(f);
+    rc = ngx_http_jelou_deliver_request(&f->deliver);
+
+    if (rc == NGX_OK) {
+        return;
+    }
+
+    if (rc == NGX_DECLINED) {
+
+        /* it does not go on unsigned; a reload may bring the secret */
+
+        ngx_http_jelou_deliver_say(s, "there is no secret for project ",
+                                   &e->project);
+        ngx_http_jelou_deliver_outcome(room, 0, -1);
+
+    } else {
         ngx_http_jelou_deliver_room_wait(room, NGX_HTTP_JELOU_DELIVER_AGAIN);
     }
+
+    ngx_free(f);
 }
 
 
@@ -256,30 +272,25 @@ ngx_http_jelou_deliver_fields(ngx_http_jelou_deliver_flight_t *f,
 
 
 static ngx_int_t
-ngx_http_jelou_deliver_sign(ngx_http_jelou_deliver_flight_t *f,
-    ngx_http_jelou_deliver_entry_t *e, ngx_http_jelou_key_t *key)
+ngx_http_jelou_deliver_sign(ngx_http_request_t *r, ngx_http_jelou_deliver_t *d)
 {
-    u_char        digest[NGX_HTTP_JELOU_DIGEST_LEN];
-    ngx_buf_t     b;
-    ngx_chain_t   cl;
-    ngx_str_t    *field;
+    u_char                            digest[NGX_HTTP_JELOU_DIGEST_LEN];
+    ngx_int_t                         rc;
+    ngx_str_t                        *field;
+    ngx_http_jelou_deliver_flight_t  *f;
 
-    ngx_memzero(&b, sizeof(ngx_buf_t));
+    f = d->data;
 
-    b.pos = e->body.data;
-    b.last = e->body.data + e->body.len;
-    b.memory = 1;
-
-    cl.buf = &b;
-    cl.next = NULL;
-
-    if (ngx_http_jelou_hmac(key, &cl, digest, ngx_cycle->log) != NGX_OK) {
-        return NGX_ERROR;
+    rc = ngx_http_jelou_secrets_sign(r, f->room->stream->conf->secrets,
+                                     &d->project, r->request_body->bufs,
+                                     digest);
+    if (rc != NGX_OK) {
+        return rc;
     }
 
     ngx_http_jelou_signature_write(f->signature, digest);
 
-    field = &f->deliver.fields[NGX_HTTP_JELOU_DELIVER_SIGNATURE];
+    field = &d->fields[NGX_HTTP_JELOU_DELIVER_SIGNATURE];
     field->data = f->signature;
     field->len = NGX_HTTP_JELOU_SIGNATURE_LEN;
 
@@ -287,59 +298,76 @@ ngx_http_jelou_deliver_sign(ngx_http_jelou_deliver_flight_t *f,
 }
 
 
-/*
- * A 2xx answer that has come to its end: the application has the event.  A 4xx
- * answer of its own: it will not take it, but for those that ask for patience.
- * Anything else says that it could not.
- */
-
 static void
 ngx_http_jelou_deliver_done(ngx_http_jelou_deliver_t *d)
 {
-    ngx_uint_t                        status, own;
-    ngx_http_jelou_deliver_room_t    *room;
-    ngx_http_jelou_deliver_entry_t   *e;
+    ngx_uint_t                        own;
     ngx_http_jelou_deliver_flight_t  *f;
-    ngx_http_jelou_deliver_stream_t  *s;
 
     f = d->data;
-    room = f->room;
+    own = (d->whole && !d->refused);
+
+    ngx_http_jelou_deliver_answered(f->room->stream, own);
+
+    ngx_http_jelou_deliver_outcome(f->room, own ? d->status : 0,
+                                   d->retry_after);
+    ngx_free(f);
+}
+
+
+/*
+ * A 2xx answer that has come to its end: the application has the event.  A 4xx
+ * answer of its own: it will not take it, but for those that ask for patience,
+ * and a 401 to what nginx has signed, which is no word on the event.
+ * Anything else, and none, which is 0, says that it could not.
+ */
+
+static void
+ngx_http_jelou_deliver_outcome(ngx_http_jelou_deliver_room_t *room,
+    ngx_uint_t status, time_t retry_after)
+{
+    ngx_uint_t                        signature;
+    ngx_http_jelou_deliver_entry_t   *e;
+    ngx_http_jelou_deliver_stream_t  *s;
+
     s = room->stream;
     e = ngx_http_jelou_deliver_entry(room);
-
-    own = (d->whole && !d->refused);
-    status = own ? d->status : 0;
-
-    ngx_http_jelou_deliver_answered(s, own);
 
     if (status >= 200 && status < 300) {
         ngx_http_jelou_queue_delivered(s, e, ngx_http_jelou_deliver_now());
         ngx_http_jelou_deliver_ack(s, e);
         ngx_http_jelou_deliver_room_done(room);
-
-    } else if (room->lost) {
-        ngx_http_jelou_deliver_room_done(room);
-
-    } else {
-        e->last = ngx_http_jelou_deliver_now();
-        e->first = e->first ? e->first : e->last;
-        e->status = status & 0x3ff;
-        e->attempts++;
-
-        if (status >= 400 && status < 500 && status != 408 && status != 425
-            && status != 429)
-        {
-            ngx_http_jelou_deliver_dead(room, NGX_HTTP_JELOU_DELIVER_REJECTED);
-
-        } else if (e->attempts >= s->conf->attempts) {
-            ngx_http_jelou_deliver_dead(room, NGX_HTTP_JELOU_DELIVER_ATTEMPTS);
-
-        } else {
-            ngx_http_jelou_deliver_failed_event(room, d);
-        }
+        return;
     }
 
-    ngx_free(f);
+    if (room->lost) {
+        ngx_http_jelou_deliver_room_done(room);
+        return;
+    }
+
+    e->last = ngx_http_jelou_deliver_now();
+    e->first = e->first ? e->first : e->last;
+    e->status = status & 0x3ff;
+    e->attempts++;
+
+    signature = (status == NGX_HTTP_UNAUTHORIZED && s->conf->secrets);
+
+    if (signature) {
+        ngx_http_jelou_deliver_say(s, "status 401: the application has another "
+                                   "secret of project ", &e->project);
+    }
+
+    if (status >= 400 && status < 500 && status != 408 && status != 425
+        && status != 429 && !signature)
+    {
+        ngx_http_jelou_deliver_dead(room, NGX_HTTP_JELOU_DELIVER_REJECTED);
+
+    } else if (e->attempts >= s->conf->attempts) {
+        ngx_http_jelou_deliver_dead(room, NGX_HTTP_JELOU_DELIVER_ATTEMPTS);
+
+    } else {
+        ngx_http_jelou_deliver_failed_event(room, retry_after);
+    }
 }
 
 
@@ -363,7 +391,7 @@ ngx_http_jelou_deliver_answered(ngx_http_jelou_deliver_stream_t *s,
 
 static void
 ngx_http_jelou_deliver_failed_event(ngx_http_jelou_deliver_room_t *room,
-    ngx_http_jelou_deliver_t *d)
+    time_t retry_after)
 {
     u_char                            id[NGX_HTTP_JELOU_DELIVER_ID_LEN];
     u_char                            text[4 * (NGX_INT64_LEN + 1)];
@@ -389,7 +417,7 @@ ngx_http_jelou_deliver_failed_event(ngx_http_jelou_deliver_room_t *room,
     (void) ngx_http_jelou_deliver_call(s, "fail", 2, words, NULL, NULL);
 
     ngx_http_jelou_deliver_room_wait(room,
-                        ngx_http_jelou_deliver_delay(s, e, d->retry_after));
+                        ngx_http_jelou_deliver_delay(s, e, retry_after));
 }
 
 

@@ -53,10 +53,6 @@ static ssize_t ngx_http_jelou_deliver_send(ngx_connection_t *c, u_char *buf,
     size_t size);
 static ngx_chain_t *ngx_http_jelou_deliver_send_chain(ngx_connection_t *c,
     ngx_chain_t *in, off_t limit);
-static ngx_int_t ngx_http_jelou_deliver_header_filter(ngx_http_request_t *r);
-static time_t ngx_http_jelou_deliver_retry_after(ngx_http_request_t *r);
-static ngx_int_t ngx_http_jelou_deliver_body_filter(ngx_http_request_t *r,
-    ngx_chain_t *in);
 
 
 static struct {
@@ -87,10 +83,6 @@ static struct sockaddr  ngx_http_jelou_deliver_sockaddr = {
 static ngx_str_t  ngx_http_jelou_deliver_address = ngx_string("unix:");
 static ngx_str_t  ngx_http_jelou_deliver_post = ngx_string("POST");
 static ngx_str_t  ngx_http_jelou_deliver_protocol = ngx_string("HTTP/1.1");
-
-
-static ngx_http_output_header_filter_pt  ngx_http_next_header_filter;
-static ngx_http_output_body_filter_pt    ngx_http_next_body_filter;
 
 
 ngx_int_t
@@ -147,6 +139,7 @@ ngx_http_jelou_deliver_request_exit(void)
 ngx_int_t
 ngx_http_jelou_deliver_request(ngx_http_jelou_deliver_t *d)
 {
+    ngx_int_t            rc;
     ngx_connection_t    *c;
     ngx_http_request_t  *r;
     ngx_pool_cleanup_t  *cln;
@@ -171,11 +164,13 @@ ngx_http_jelou_deliver_request(ngx_http_jelou_deliver_t *d)
 
     cln = ngx_pool_cleanup_add(r->pool, 0);
 
-    if (cln == NULL || ngx_http_jelou_deliver_request_fill(r, d) != NGX_OK) {
+    rc = cln ? ngx_http_jelou_deliver_request_fill(r, d) : NGX_ERROR;
+
+    if (rc != NGX_OK) {
         r->logged = 1;
         ngx_http_free_request(r, 0);
         ngx_http_jelou_deliver_disconnect(c);
-        return NGX_ERROR;
+        return rc;
     }
 
     cln->handler = ngx_http_jelou_deliver_ended;
@@ -323,6 +318,7 @@ ngx_http_jelou_deliver_request_fill(ngx_http_request_t *r,
     ngx_http_jelou_deliver_t *d)
 {
     size_t                         len;
+    ngx_int_t                      rc;
     ngx_buf_t                     *b;
     ngx_http_jelou_deliver_mem_t  *m;
 
@@ -366,6 +362,14 @@ ngx_http_jelou_deliver_request_fill(ngx_http_request_t *r,
 
     r->request_body = &m->body;
     r->headers_in.content_length_n = d->body.len;
+
+    if (d->prepare) {
+        rc = d->prepare(r, d);
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+    }
 
     ngx_http_jelou_deliver_headers(r, d, m->fields);
 
@@ -559,115 +563,4 @@ ngx_http_jelou_deliver_get(ngx_http_request_t *r)
     }
 
     return ((ngx_http_jelou_deliver_conn_t *) r->http_connection)->deliver;
-}
-
-
-void
-ngx_http_jelou_deliver_filters(void)
-{
-    ngx_http_next_header_filter = ngx_http_top_header_filter;
-    ngx_http_top_header_filter = ngx_http_jelou_deliver_header_filter;
-
-    ngx_http_next_body_filter = ngx_http_top_body_filter;
-    ngx_http_top_body_filter = ngx_http_jelou_deliver_body_filter;
-}
-
-
-/*
- * The answer's header goes nowhere, so nothing is made of it.  What is no
- * answer of the application's: an error that nginx ends the request with.
- */
-
-static ngx_int_t
-ngx_http_jelou_deliver_header_filter(ngx_http_request_t *r)
-{
-    ngx_http_upstream_t       *u;
-    ngx_http_jelou_deliver_t  *d;
-
-    d = (r == r->main) ? ngx_http_jelou_deliver_get(r) : NULL;
-
-    if (d == NULL) {
-        return ngx_http_next_header_filter(r);
-    }
-
-    u = r->upstream;
-
-    d->status = r->headers_out.status;
-    d->refused = (r->err_status
-                  && (u == NULL || u->headers_in.status_n != d->status));
-    d->retry_after = ngx_http_jelou_deliver_retry_after(r);
-
-    r->header_sent = 1;
-
-    return NGX_OK;
-}
-
-
-/* Seconds, or a date. */
-
-static time_t
-ngx_http_jelou_deliver_retry_after(ngx_http_request_t *r)
-{
-    time_t            t;
-    ngx_uint_t        i;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *h;
-
-    for (part = &r->headers_out.headers.part; part; part = part->next) {
-        h = part->elts;
-
-        for (i = 0; i < part->nelts; i++) {
-
-            if (h[i].hash == 0 || h[i].key.len != sizeof("Retry-After") - 1
-                || ngx_strncasecmp(h[i].key.data, (u_char *) "Retry-After",
-                                   sizeof("Retry-After") - 1)
-                   != 0)
-            {
-                continue;
-            }
-
-            t = ngx_atotm(h[i].value.data, h[i].value.len);
-
-            if (t == NGX_ERROR) {
-                t = ngx_parse_http_time(h[i].value.data, h[i].value.len);
-
-                if (t != NGX_ERROR) {
-                    t = ngx_max(t - ngx_time(), 0);
-                }
-            }
-
-            return t;
-        }
-    }
-
-    return -1;
-}
-
-
-static ngx_int_t
-ngx_http_jelou_deliver_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
-{
-    ngx_buf_t                 *b;
-    ngx_http_jelou_deliver_t  *d;
-
-    d = (r == r->main) ? ngx_http_jelou_deliver_get(r) : NULL;
-
-    if (d == NULL) {
-        return ngx_http_next_body_filter(r, in);
-    }
-
-    for ( /* void */ ; in; in = in->next) {
-        b = in->buf;
-
-        if (b->last_buf) {
-            d->whole = 1;
-        }
-
-        r->connection->sent += ngx_buf_size(b);
-
-        b->pos = b->last;
-        b->file_pos = b->file_last;
-    }
-
-    return NGX_OK;
 }

@@ -40,6 +40,14 @@ typedef struct ngx_http_jelou_deliver_s  ngx_http_jelou_deliver_t;
  */
 typedef void (*ngx_http_jelou_deliver_pt)(ngx_http_jelou_deliver_t *d);
 
+/*
+ * Called with the request that is about to begin, of which variables can be
+ * asked already, to set the fields that depend on it.  It begins only if this
+ * returns NGX_OK.
+ */
+typedef ngx_int_t (*ngx_http_jelou_deliver_prepare_pt)(ngx_http_request_t *r,
+    ngx_http_jelou_deliver_t *d);
+
 
 struct ngx_http_jelou_deliver_s {
 
@@ -50,6 +58,8 @@ struct ngx_http_jelou_deliver_s {
     ngx_str_t                   body;
     ngx_str_t                   fields[NGX_HTTP_JELOU_DELIVER_NFIELDS];
                                              /* an empty one is not sent */
+    ngx_str_t                   project;     /* of the event, or empty */
+    ngx_http_jelou_deliver_prepare_pt  prepare;  /* or NULL */
     ngx_http_jelou_deliver_pt   handler;
     void                       *data;
 
@@ -74,8 +84,8 @@ ngx_connection_t *ngx_http_jelou_deliver_connection(ngx_log_t *log);
 
 /*
  * Begins a request.  Returns NGX_OK, and its handler will be called, at the
- * earliest before this call returns; or NGX_ERROR, with a log line, if there
- * is no connection or no memory for it.
+ * earliest before this call returns; NGX_ERROR, with a log line, if there is
+ * no connection or no memory for it; or what its prepare() has returned.
  */
 ngx_int_t ngx_http_jelou_deliver_request(ngx_http_jelou_deliver_t *d);
 

@@ -10,28 +10,14 @@
 #include "ngx_http_jelou_deliver.h"
 
 
-static ngx_int_t ngx_http_jelou_deliver_take_one(
-    ngx_http_jelou_deliver_stream_t *s, redisReply *entry);
-static ngx_int_t ngx_http_jelou_deliver_parse_id(redisReply *reply,
-    ngx_http_jelou_deliver_entry_t *e);
-static uint64_t ngx_http_jelou_deliver_number(u_char **p, u_char *last);
-static ngx_int_t ngx_http_jelou_deliver_fill_body(
-    ngx_http_jelou_deliver_stream_t *s, ngx_http_jelou_deliver_entry_t *e,
-    ngx_str_t *body);
-static void ngx_http_jelou_deliver_tried(ngx_http_jelou_deliver_entry_t *e,
-    ngx_str_t *value);
 static ngx_http_jelou_deliver_room_t *ngx_http_jelou_deliver_room(
     ngx_http_jelou_deliver_stream_t *s, ngx_str_t *name);
 static void ngx_http_jelou_deliver_room_ready(
-    ngx_http_jelou_deliver_room_t *room);
-static void ngx_http_jelou_deliver_room_begin(
     ngx_http_jelou_deliver_room_t *room);
 static void ngx_http_jelou_deliver_room_free(
     ngx_http_jelou_deliver_room_t *room);
 static void ngx_http_jelou_deliver_entries_free(
     ngx_http_jelou_deliver_room_t *room, ngx_queue_t *q);
-static void ngx_http_jelou_deliver_entry_free(
-    ngx_http_jelou_deliver_stream_t *s, ngx_http_jelou_deliver_entry_t *e);
 static ngx_http_jelou_deliver_entry_t *ngx_http_jelou_deliver_first(
     ngx_http_jelou_deliver_room_t *room);
 static void ngx_http_jelou_deliver_due_handler(ngx_event_t *ev);
@@ -57,259 +43,33 @@ ngx_http_jelou_deliver_rooms_init(ngx_http_jelou_deliver_stream_t *s)
 
 
 ngx_int_t
-ngx_http_jelou_deliver_take(ngx_http_jelou_deliver_stream_t *s,
-    redisReply *entries)
+ngx_http_jelou_deliver_room_put(ngx_http_jelou_deliver_stream_t *s,
+    ngx_str_t *name, ngx_http_jelou_deliver_entry_t *e)
 {
-    ngx_uint_t  i;
+    ngx_http_jelou_deliver_room_t  *room;
 
-    if (entries->type != REDIS_REPLY_ARRAY) {
-        return NGX_ERROR;
-    }
-
-    for (i = 0; i < entries->elements; i++) {
-
-        if (ngx_http_jelou_deliver_take_one(s, entries->element[i]) != NGX_OK) {
-            return NGX_ERROR;
-        }
-    }
-
-    return entries->elements;
-}
-
-
-static ngx_int_t
-ngx_http_jelou_deliver_take_one(ngx_http_jelou_deliver_stream_t *s,
-    redisReply *entry)
-{
-    u_char                           id[NGX_HTTP_JELOU_DELIVER_ID_LEN];
-    ngx_str_t                        name;
-    ngx_http_jelou_deliver_room_t   *room;
-    ngx_http_jelou_deliver_entry_t  *e;
-
-    e = ngx_calloc(sizeof(ngx_http_jelou_deliver_entry_t), ngx_cycle->log);
-    if (e == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_str_null(&name);
-
-    if (entry->type != REDIS_REPLY_ARRAY || entry->elements != 2
-        || ngx_http_jelou_deliver_parse_id(entry->element[0], e) != NGX_OK
-        || ngx_http_jelou_deliver_fill(s, e, entry->element[1], &name)
-           != NGX_OK)
-    {
-        ngx_http_jelou_deliver_entry_free(s, e);
-        return NGX_ERROR;
-    }
-
-    if (s->conf->order == NGX_HTTP_JELOU_DELIVER_NONE) {
-        name.data = id;
-        name.len = ngx_http_jelou_deliver_id(id, e->ms, e->seq) - id;
-    }
-
-    room = ngx_http_jelou_deliver_room(s, &name);
+    room = ngx_http_jelou_deliver_room(s, name);
 
     if (room == NULL) {
-        ngx_http_jelou_deliver_entry_free(s, e);
         return NGX_ERROR;
     }
 
-    if (s->conf->order == NGX_HTTP_JELOU_DELIVER_NONE
-        && !ngx_queue_empty(&room->entries))
-    {
+    if (!ngx_http_jelou_deliver_leased(s) && !ngx_queue_empty(&room->entries)) {
+
         /* it is in hand: whoever wanted to renew it could not */
 
-        ngx_http_jelou_deliver_entry_free(s, e);
-        return NGX_OK;
+        return NGX_DECLINED;
     }
 
     ngx_queue_insert_tail(&room->entries, &e->queue);
     s->nentries++;
 
     if (ngx_queue_head(&room->entries) == &e->queue) {
-        ngx_http_jelou_deliver_room_begin(room);
+        ngx_http_jelou_deliver_room_ready(room);
+        ngx_http_jelou_deliver_go(s);
     }
 
     return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_jelou_deliver_parse_id(redisReply *reply,
-    ngx_http_jelou_deliver_entry_t *e)
-{
-    u_char  *p, *last;
-
-    if (reply->type != REDIS_REPLY_STRING) {
-        return NGX_ERROR;
-    }
-
-    p = (u_char *) reply->str;
-    last = p + reply->len;
-
-    e->ms = ngx_http_jelou_deliver_number(&p, last);
-
-    if (p == last || *p++ != '-' || p == last) {
-        return NGX_ERROR;
-    }
-
-    e->seq = ngx_http_jelou_deliver_number(&p, last);
-
-    return p == last ? NGX_OK : NGX_ERROR;
-}
-
-
-/* Both halves of an id take 64 bits, without a sign. */
-
-static uint64_t
-ngx_http_jelou_deliver_number(u_char **p, u_char *last)
-{
-    uint64_t  n;
-
-    for (n = 0; *p < last && **p >= '0' && **p <= '9'; (*p)++) {
-        n = n * 10 + (**p - '0');
-    }
-
-    return n;
-}
-
-
-u_char *
-ngx_http_jelou_deliver_id(u_char *p, uint64_t ms, uint64_t seq)
-{
-    return ngx_sprintf(p, "%uL-%uL", ms, seq);
-}
-
-
-ngx_int_t
-ngx_http_jelou_deliver_fill(ngx_http_jelou_deliver_stream_t *s,
-    ngx_http_jelou_deliver_entry_t *e, redisReply *fields, ngx_str_t *room)
-{
-    u_char      *p;
-    ngx_str_t    value, body;
-    ngx_uint_t   i;
-    const char  *name;
-
-    if (fields->type != REDIS_REPLY_ARRAY) {
-        return NGX_ERROR;
-    }
-
-    ngx_str_null(&body);
-    e->bad = NGX_HTTP_JELOU_DELIVER_NO_EVENT;
-
-    for (i = 0; i + 1 < fields->elements; i += 2) {
-
-        if (fields->element[i]->type != REDIS_REPLY_STRING
-            || fields->element[i + 1]->type != REDIS_REPLY_STRING)
-        {
-            return NGX_ERROR;
-        }
-
-        name = fields->element[i]->str;
-        value.data = (u_char *) fields->element[i + 1]->str;
-        value.len = fields->element[i + 1]->len;
-
-        if (ngx_strcmp(name, "event") == 0) {
-            body = value;
-            e->bad = NGX_HTTP_JELOU_DELIVER_GOOD;
-
-        } else if (ngx_strcmp(name, "jelou_large") == 0) {
-            e->bad = NGX_HTTP_JELOU_DELIVER_TOO_LARGE;
-
-        } else if (ngx_strcmp(name, "jelou_later") == 0) {
-            e->bad = NGX_HTTP_JELOU_DELIVER_GOOD;
-
-        } else if (ngx_strcmp(name, "jelou_tried") == 0) {
-            ngx_http_jelou_deliver_tried(e, &value);
-
-        } else if (ngx_strcmp(name, "room_id") == 0) {
-            *room = value;
-
-        } else if (ngx_strcmp(name, "received_at") == 0) {
-            p = value.data;
-            e->received = ngx_http_jelou_deliver_number(&p, p + value.len);
-
-        } else if (ngx_strcmp(name, "format") == 0) {
-            e->cloud = (ngx_strcmp(value.data, "cloudevents") == 0);
-        }
-    }
-
-    return ngx_http_jelou_deliver_fill_body(s, e, &body);
-}
-
-
-/* What is no event is found here, and has no body. */
-
-static ngx_int_t
-ngx_http_jelou_deliver_fill_body(ngx_http_jelou_deliver_stream_t *s,
-    ngx_http_jelou_deliver_entry_t *e, ngx_str_t *body)
-{
-    if (e->bad != NGX_HTTP_JELOU_DELIVER_GOOD || body->data == NULL) {
-        return NGX_OK;
-    }
-
-    if ((off_t) body->len > s->conf->max_size) {
-        e->bad = NGX_HTTP_JELOU_DELIVER_TOO_LARGE;
-        return NGX_OK;
-    }
-
-    if (!ngx_http_jelou_deliver_json(body->data, body->data + body->len)) {
-        e->bad = NGX_HTTP_JELOU_DELIVER_NOT_JSON;
-        return NGX_OK;
-    }
-
-    e->body.data = ngx_alloc(body->len, ngx_cycle->log);
-    if (e->body.data == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_memcpy(e->body.data, body->data, body->len);
-    e->body.len = body->len;
-
-    s->bytes += body->len;
-
-    return NGX_OK;
-}
-
-
-/* "attempts first last status", as "fail" has it */
-
-static void
-ngx_http_jelou_deliver_tried(ngx_http_jelou_deliver_entry_t *e,
-    ngx_str_t *value)
-{
-    u_char      *p, *last;
-    uint64_t     numbers[4];
-    ngx_uint_t   i;
-
-    p = value->data;
-    last = p + value->len;
-
-    for (i = 0; i < 4; i++) {
-        numbers[i] = ngx_http_jelou_deliver_number(&p, last);
-
-        if (p < last) {
-            p++;
-        }
-    }
-
-    e->attempts = (uint32_t) numbers[0];
-    e->first = numbers[1];
-    e->last = numbers[2];
-    e->status = numbers[3] & 0x3ff;
-}
-
-
-void
-ngx_http_jelou_deliver_drop(ngx_http_jelou_deliver_stream_t *s,
-    ngx_http_jelou_deliver_entry_t *e)
-{
-    if (e->body.data) {
-        s->bytes -= e->body.len;
-
-        ngx_free(e->body.data);
-        e->body.data = NULL;
-    }
 }
 
 
@@ -377,17 +137,6 @@ ngx_http_jelou_deliver_room_ready(ngx_http_jelou_deliver_room_t *room)
     room->stream->nready++;
 
     ngx_queue_insert_tail(&room->stream->ready, &room->queue);
-}
-
-
-/* The first entry of a room that had none: it may have failed before. */
-
-static void
-ngx_http_jelou_deliver_room_begin(ngx_http_jelou_deliver_room_t *room)
-{
-    ngx_http_jelou_deliver_room_ready(room);
-
-    ngx_http_jelou_deliver_go(room->stream);
 }
 
 
@@ -574,17 +323,11 @@ ngx_http_jelou_deliver_rooms_wake(ngx_http_jelou_deliver_stream_t *s)
 }
 
 
-/*
- * A busy room keeps its first entry, under no name: what is read of this room
- * now begins another one.
- */
-
 void
-ngx_http_jelou_deliver_rooms_lose(ngx_http_jelou_deliver_stream_t *s)
+ngx_http_jelou_deliver_rooms_forget(ngx_http_jelou_deliver_stream_t *s)
 {
-    ngx_queue_t                    *q, *next;
-    ngx_rbtree_node_t              *node;
-    ngx_http_jelou_deliver_room_t  *room;
+    ngx_queue_t        *q, *next;
+    ngx_rbtree_node_t  *node;
 
     for (q = ngx_queue_head(&s->ready);
          q != ngx_queue_sentinel(&s->ready);
@@ -607,6 +350,23 @@ ngx_http_jelou_deliver_rooms_lose(ngx_http_jelou_deliver_stream_t *s)
                  ngx_rbtree_data(node, ngx_http_jelou_deliver_room_t, due));
     }
 
+    ngx_http_jelou_deliver_due_set(s);
+}
+
+
+/*
+ * A busy room keeps its first entry, under no name: what is read of this room
+ * now begins another one.
+ */
+
+void
+ngx_http_jelou_deliver_rooms_lose(ngx_http_jelou_deliver_stream_t *s)
+{
+    ngx_queue_t                    *q;
+    ngx_http_jelou_deliver_room_t  *room;
+
+    ngx_http_jelou_deliver_rooms_forget(s);
+
     for (q = ngx_queue_head(&s->busy);
          q != ngx_queue_sentinel(&s->busy);
          q = ngx_queue_next(q))
@@ -626,8 +386,6 @@ ngx_http_jelou_deliver_rooms_lose(ngx_http_jelou_deliver_stream_t *s)
         ngx_http_jelou_deliver_entries_free(room,
                              ngx_queue_next(ngx_queue_head(&room->entries)));
     }
-
-    ngx_http_jelou_deliver_due_set(s);
 }
 
 
@@ -697,13 +455,4 @@ ngx_http_jelou_deliver_entries_free(ngx_http_jelou_deliver_room_t *room,
         ngx_http_jelou_deliver_entry_free(room->stream,
                      ngx_queue_data(q, ngx_http_jelou_deliver_entry_t, queue));
     }
-}
-
-
-static void
-ngx_http_jelou_deliver_entry_free(ngx_http_jelou_deliver_stream_t *s,
-    ngx_http_jelou_deliver_entry_t *e)
-{
-    ngx_http_jelou_deliver_drop(s, e);
-    ngx_free(e);
 }

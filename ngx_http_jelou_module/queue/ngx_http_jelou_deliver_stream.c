@@ -9,8 +9,9 @@
  * the lease nothing new is begun; what is on its way ends, and counts if it was
  * a success.
  *
- * With "order none", all workers read.  Each renews what it has; what nobody has
- * renewed for a minute is claimed by another one.
+ * With "order none", all workers read, each as a consumer of its own.  Each
+ * renews what it has; what nobody has renewed for a minute is claimed by another
+ * one, and at once what was given back.
  */
 
 
@@ -21,23 +22,8 @@
 
 #define NGX_HTTP_JELOU_DELIVER_AHEAD  64
 
-/* ids of one call */
-
-#define NGX_HTTP_JELOU_DELIVER_NIDS  256
-
-/* a consumer that has had nothing for so long is deleted, and how often it is
-   looked for, both in ms */
-
-#define NGX_HTTP_JELOU_DELIVER_STALE  3600000
-#define NGX_HTTP_JELOU_DELIVER_TIDY   600000
-
-/* so long an nginx that exits tries to acknowledge what it has delivered */
-
-#define NGX_HTTP_JELOU_DELIVER_LAST   10000
-
 
 static void ngx_http_jelou_deliver_go_handler(ngx_event_t *ev);
-static void ngx_http_jelou_deliver_beat_handler(ngx_event_t *ev);
 static void ngx_http_jelou_deliver_again_handler(ngx_event_t *ev);
 static ngx_uint_t ngx_http_jelou_deliver_may_begin(
     ngx_http_jelou_deliver_stream_t *s);
@@ -47,50 +33,13 @@ static ngx_uint_t ngx_http_jelou_deliver_wants(
 static void ngx_http_jelou_deliver_read_done(
     ngx_http_jelou_deliver_stream_t *s, void *data, const char *word,
     redisReply *reply);
-static void ngx_http_jelou_deliver_last(ngx_http_jelou_deliver_stream_t *s,
-    redisReply *id);
 static void ngx_http_jelou_deliver_rung_done(
-    ngx_http_jelou_deliver_stream_t *s, void *data, const char *word,
-    redisReply *reply);
-static void ngx_http_jelou_deliver_own(ngx_http_jelou_deliver_stream_t *s);
-static void ngx_http_jelou_deliver_own_done(
-    ngx_http_jelou_deliver_stream_t *s, void *data, const char *word,
-    redisReply *reply);
-static ngx_int_t ngx_http_jelou_deliver_owns(
-    ngx_http_jelou_deliver_stream_t *s, redisReply *reply);
-static void ngx_http_jelou_deliver_join_done(
-    ngx_http_jelou_deliver_stream_t *s, void *data, const char *word,
-    redisReply *reply);
-static void ngx_http_jelou_deliver_keep(ngx_http_jelou_deliver_stream_t *s,
-    const char *operation);
-static ngx_int_t ngx_http_jelou_deliver_keep_entries(
-    ngx_http_jelou_deliver_stream_t *s, const char *operation, u_char *text,
-    ngx_queue_t *queue);
-static void ngx_http_jelou_deliver_kept(ngx_http_jelou_deliver_stream_t *s,
-    void *data, const char *word, redisReply *reply);
-static void ngx_http_jelou_deliver_tidy(ngx_http_jelou_deliver_stream_t *s);
-static void ngx_http_jelou_deliver_acks(ngx_http_jelou_deliver_stream_t *s);
-static u_char *ngx_http_jelou_deliver_acks_write(
-    ngx_http_jelou_deliver_stream_t *s, u_char *p, ngx_uint_t n,
-    ngx_uint_t *nwords);
-static u_char *ngx_http_jelou_deliver_word(u_char *p, u_char *data,
-    size_t len);
-static void ngx_http_jelou_deliver_acks_done(
     ngx_http_jelou_deliver_stream_t *s, void *data, const char *word,
     redisReply *reply);
 static void ngx_http_jelou_deliver_end(ngx_http_jelou_deliver_stream_t *s);
 static void ngx_http_jelou_deliver_released(
     ngx_http_jelou_deliver_stream_t *s, void *data, const char *word,
     redisReply *reply);
-
-
-#define ngx_http_jelou_deliver_leased(s)                                      \
-    ((s)->conf->order == NGX_HTTP_JELOU_DELIVER_ROOM)
-
-/* the room that a word of an id takes in a command */
-
-#define NGX_HTTP_JELOU_DELIVER_WORD                                           \
-    (NGX_HTTP_JELOU_DELIVER_ID_LEN + sizeof("$00" CRLF CRLF))
 
 
 void
@@ -205,7 +154,8 @@ ngx_http_jelou_deliver_read(ngx_http_jelou_deliver_stream_t *s)
     ngx_str_t   words[6];
     ngx_uint_t  n;
 
-    if (s->reading || s->again.timer_set || s->nlost || s->bell
+    if (s->reading || s->again.timer_set || s->nlost
+        || (s->bell && s->claimed)
         || !ngx_http_jelou_deliver_may_begin(s))
     {
         return;
@@ -336,7 +286,7 @@ ngx_http_jelou_deliver_read_done(ngx_http_jelou_deliver_stream_t *s,
 }
 
 
-static void
+void
 ngx_http_jelou_deliver_last(ngx_http_jelou_deliver_stream_t *s,
     redisReply *id)
 {
@@ -398,519 +348,6 @@ ngx_http_jelou_deliver_again_handler(ngx_event_t *ev)
 }
 
 
-/* The lease is asked for, or renewed; or what this worker has is. */
-
-static void
-ngx_http_jelou_deliver_beat_handler(ngx_event_t *ev)
-{
-    ngx_http_jelou_deliver_stream_t  *s;
-
-    s = ev->data;
-
-    if (s->released || s->beating || (s->exiting && !s->owned)) {
-        return;
-    }
-
-    if (ngx_http_jelou_deliver_leased(s)) {
-        ngx_http_jelou_deliver_own(s);
-        return;
-    }
-
-    s->beating = 1;
-
-    if (ngx_http_jelou_deliver_call(s, "join", 1, &s->dead,
-                                    ngx_http_jelou_deliver_join_done, NULL)
-        != NGX_OK)
-    {
-        ngx_http_jelou_deliver_join_done(s, NULL, NULL, NULL);
-    }
-}
-
-
-static void
-ngx_http_jelou_deliver_own(ngx_http_jelou_deliver_stream_t *s)
-{
-    u_char     lease[NGX_INT_T_LEN];
-    ngx_str_t  words[2];
-
-    words[0].data = lease;
-    words[0].len = ngx_sprintf(lease, "%i", NGX_HTTP_JELOU_DELIVER_LEASE)
-                   - lease;
-    words[1] = s->dead;
-
-    s->beating = 1;
-    s->beaten = ngx_current_msec;
-
-    if (ngx_http_jelou_deliver_call(s, "own", 2, words,
-                                    ngx_http_jelou_deliver_own_done, NULL)
-        != NGX_OK)
-    {
-        ngx_http_jelou_deliver_own_done(s, NULL, NULL, NULL);
-    }
-}
-
-
-/* Who has many leases lets others be first. */
-
-static void
-ngx_http_jelou_deliver_own_done(ngx_http_jelou_deliver_stream_t *s, void *data,
-    const char *word, redisReply *reply)
-{
-    ngx_msec_t  delay;
-
-    s->beating = 0;
-
-    if (reply && ngx_strcmp(word, "own") == 0
-        && ngx_http_jelou_deliver_owns(s, reply) == NGX_OK)
-    {
-        ngx_add_timer(&s->beat, NGX_HTTP_JELOU_DELIVER_BEAT);
-        ngx_http_jelou_deliver_go(s);
-        return;
-    }
-
-    if (reply && ngx_strcmp(word, "held") == 0 && s->owned) {
-        ngx_http_jelou_deliver_lose(s);
-    }
-
-    /* without a reply the lease lasts as long as it does */
-
-    delay = NGX_HTTP_JELOU_DELIVER_ASK;
-
-    if (!s->owned) {
-        delay *= 1 + ngx_http_jelou_deliver_owned();
-        delay += ngx_random() % (NGX_HTTP_JELOU_DELIVER_ASK / 4);
-    }
-
-    if (!s->exiting) {
-        ngx_add_timer(&s->beat, delay);
-    }
-
-    ngx_http_jelou_deliver_go(s);
-}
-
-
-void
-ngx_http_jelou_deliver_ask(ngx_http_jelou_deliver_stream_t *s)
-{
-    s->until = ngx_current_msec;
-
-    if (!s->beating && !s->released) {
-        ngx_add_timer(&s->beat, 1);
-    }
-}
-
-
-/* own, number, paused, last id: another number is another lease. */
-
-static ngx_int_t
-ngx_http_jelou_deliver_owns(ngx_http_jelou_deliver_stream_t *s,
-    redisReply *reply)
-{
-    redisReply  *fence, *paused, *last;
-
-    if (reply->elements != 4) {
-        return NGX_ERROR;
-    }
-
-    fence = reply->element[1];
-    paused = reply->element[2];
-    last = reply->element[3];
-
-    if (fence->type != REDIS_REPLY_STRING || fence->len == 0
-        || fence->len > sizeof(s->fence_text)
-        || paused->type != REDIS_REPLY_INTEGER
-        || last->type != REDIS_REPLY_STRING)
-    {
-        return NGX_ERROR;
-    }
-
-    s->until = s->beaten + NGX_HTTP_JELOU_DELIVER_LEASE;
-    s->paused = paused->integer ? 1 : 0;
-
-    if (s->owned && s->fence.len == fence->len
-        && ngx_memcmp(s->fence_text, fence->str, fence->len) == 0)
-    {
-        return NGX_OK;
-    }
-
-    ngx_http_jelou_deliver_lose(s);
-
-    ngx_memcpy(s->fence_text, fence->str, fence->len);
-    s->fence.data = s->fence_text;
-    s->fence.len = fence->len;
-
-    s->owned = 1;
-
-    ngx_http_jelou_deliver_last(s, last);
-
-    ngx_log_error(NGX_LOG_INFO, ngx_cycle->log, 0,
-                  "jelou: this worker delivers stream \"%V\" from now on",
-                  &s->name);
-
-    return NGX_OK;
-}
-
-
-void
-ngx_http_jelou_deliver_lose(ngx_http_jelou_deliver_stream_t *s)
-{
-    if (s->owned && s->fence.len) {
-        ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
-                      "jelou: the lease of stream \"%V\" is another one's",
-                      &s->name);
-    }
-
-    ngx_http_jelou_deliver_wait_end(s);
-
-    s->owned = 0;
-    s->fence.len = 0;
-    s->claimed = 0;
-    s->empty = 0;
-    ngx_str_set(&s->cursor, "0-0");
-
-    ngx_http_jelou_deliver_rooms_lose(s);
-    ngx_http_jelou_deliver_go(s);
-}
-
-
-static void
-ngx_http_jelou_deliver_join_done(ngx_http_jelou_deliver_stream_t *s,
-    void *data, const char *word, redisReply *reply)
-{
-    s->beating = 0;
-
-    if (s->released) {
-        return;
-    }
-
-    if (reply && reply->elements == 2
-        && reply->element[1]->type == REDIS_REPLY_INTEGER)
-    {
-        s->paused = reply->element[1]->integer ? 1 : 0;
-        s->owned = 1;
-
-        /* what others have left; and what this one has is renewed */
-
-        if (!s->exiting) {
-            s->claimed = 0;
-        }
-
-        if ((ngx_msec_int_t) (ngx_current_msec - s->beaten)
-            >= NGX_HTTP_JELOU_DELIVER_IDLE / 4)
-        {
-            s->beaten = ngx_current_msec;
-            ngx_http_jelou_deliver_keep(s, "renew");
-            ngx_http_jelou_deliver_tidy(s);
-        }
-    }
-
-    ngx_add_timer(&s->beat, 2 * NGX_HTTP_JELOU_DELIVER_BEAT);
-    ngx_http_jelou_deliver_go(s);
-}
-
-
-/* "renew" or "give", of all entries in hand; those on their way stay here. */
-
-static void
-ngx_http_jelou_deliver_keep(ngx_http_jelou_deliver_stream_t *s,
-    const char *operation)
-{
-    u_char             *text;
-    ngx_queue_t         queue;
-    ngx_rbtree_node_t  *node;
-
-    ngx_http_jelou_deliver_room_t  *room;
-
-    text = ngx_alloc(NGX_HTTP_JELOU_DELIVER_NIDS * NGX_HTTP_JELOU_DELIVER_WORD
-                     + s->consumer.len + NGX_HTTP_JELOU_DELIVER_WORD,
-                     ngx_cycle->log);
-    if (text == NULL) {
-        return;
-    }
-
-    (void) ngx_http_jelou_deliver_keep_entries(s, operation, text, &s->ready);
-
-    if (*operation == 'r') {
-        (void) ngx_http_jelou_deliver_keep_entries(s, operation, text,
-                                                   &s->busy);
-    }
-
-    /* those that wait are in a tree, whose rooms are in no queue meanwhile */
-
-    ngx_queue_init(&queue);
-
-    if (s->waiting.root != s->waiting.sentinel) {
-
-        for (node = ngx_rbtree_min(s->waiting.root, s->waiting.sentinel);
-             node;
-             node = ngx_rbtree_next(&s->waiting, node))
-        {
-            room = ngx_rbtree_data(node, ngx_http_jelou_deliver_room_t, due);
-            ngx_queue_insert_tail(&queue, &room->queue);
-        }
-
-        (void) ngx_http_jelou_deliver_keep_entries(s, operation, text, &queue);
-    }
-
-    ngx_free(text);
-}
-
-
-/* Each room has one entry here. */
-
-static ngx_int_t
-ngx_http_jelou_deliver_keep_entries(ngx_http_jelou_deliver_stream_t *s,
-    const char *operation, u_char *text, ngx_queue_t *queue)
-{
-    u_char                           id[NGX_HTTP_JELOU_DELIVER_ID_LEN], *p;
-    ngx_str_t                        words;
-    ngx_uint_t                       n;
-    ngx_queue_t                     *q;
-    ngx_http_jelou_deliver_room_t   *room;
-    ngx_http_jelou_deliver_entry_t  *e;
-
-    p = text;
-    n = 0;
-
-    for (q = ngx_queue_head(queue);
-         q != ngx_queue_sentinel(queue);
-         q = ngx_queue_next(q))
-    {
-        room = (queue == &s->busy)
-               ? ngx_queue_data(q, ngx_http_jelou_deliver_room_t, busy)
-               : ngx_queue_data(q, ngx_http_jelou_deliver_room_t, queue);
-
-        e = ngx_queue_data(ngx_queue_head(&room->entries),
-                           ngx_http_jelou_deliver_entry_t, queue);
-
-        if (n == 0) {
-            p = ngx_http_jelou_deliver_word(text, s->consumer.data,
-                                            s->consumer.len);
-        }
-
-        p = ngx_http_jelou_deliver_word(p, id,
-                      ngx_http_jelou_deliver_id(id, e->ms, e->seq) - id);
-
-        if (++n == NGX_HTTP_JELOU_DELIVER_NIDS
-            || ngx_queue_next(q) == ngx_queue_sentinel(queue))
-        {
-            words.data = text;
-            words.len = p - text;
-
-            if (ngx_http_jelou_deliver_call_text(s, operation, 1 + n, &words,
-                                                 ngx_http_jelou_deliver_kept,
-                                                 NULL)
-                != NGX_OK)
-            {
-                return NGX_ERROR;
-            }
-
-            n = 0;
-        }
-    }
-
-    return NGX_OK;
-}
-
-
-/* What is another one's by now is forgotten; what is on its way ends. */
-
-static void
-ngx_http_jelou_deliver_kept(ngx_http_jelou_deliver_stream_t *s, void *data,
-    const char *word, redisReply *reply)
-{
-    ngx_str_t    name;
-    ngx_uint_t   i;
-    redisReply  *lost;
-
-    if (reply == NULL || reply->elements != 2
-        || reply->element[1]->type != REDIS_REPLY_ARRAY)
-    {
-        return;
-    }
-
-    lost = reply->element[1];
-
-    for (i = 0; i < lost->elements; i++) {
-
-        if (lost->element[i]->type == REDIS_REPLY_STRING) {
-            name.data = (u_char *) lost->element[i]->str;
-            name.len = lost->element[i]->len;
-
-            ngx_http_jelou_deliver_room_forget(s, &name);
-        }
-    }
-}
-
-
-static u_char *
-ngx_http_jelou_deliver_word(u_char *p, u_char *data, size_t len)
-{
-    return ngx_sprintf(p, "$%uz" CRLF "%*s" CRLF, len, len, data);
-}
-
-
-/* Consumers of workers that are no more, on machines that have gone. */
-
-static void
-ngx_http_jelou_deliver_tidy(ngx_http_jelou_deliver_stream_t *s)
-{
-    u_char     stale[NGX_INT_T_LEN];
-    ngx_str_t  words[2];
-
-    static ngx_msec_t  last;
-
-    if (last && ngx_current_msec - last < NGX_HTTP_JELOU_DELIVER_TIDY) {
-        return;
-    }
-
-    last = ngx_current_msec;
-
-    ngx_str_set(&words[0], "nginx:");
-
-    words[1].data = stale;
-    words[1].len = ngx_sprintf(stale, "%i", NGX_HTTP_JELOU_DELIVER_STALE)
-                   - stale;
-
-    (void) ngx_http_jelou_deliver_call(s, "tidy", 2, words, NULL, NULL);
-}
-
-
-void
-ngx_http_jelou_deliver_ack(ngx_http_jelou_deliver_stream_t *s,
-    ngx_http_jelou_deliver_entry_t *e)
-{
-    ngx_http_jelou_deliver_ack_t  *ack;
-
-    ack = ngx_array_push(s->acks);
-
-    if (ack == NULL) {
-
-        /* it is delivered once more, when somebody claims it */
-
-        return;
-    }
-
-    ack->ms = e->ms;
-    ack->seq = e->seq;
-    ack->failed = (e->attempts != 0);
-
-    ngx_http_jelou_deliver_go(s);
-}
-
-
-/* Those of a round trip go together. */
-
-static void
-ngx_http_jelou_deliver_acks(ngx_http_jelou_deliver_stream_t *s)
-{
-    u_char       *text, *p;
-    ngx_str_t     words;
-    ngx_uint_t    n, nwords;
-    ngx_array_t  *acks;
-
-    if (s->acks->nelts == 0 || s->acking->nelts || s->again.timer_set) {
-        return;
-    }
-
-    acks = s->acking;
-    s->acking = s->acks;
-    s->acks = acks;
-
-    n = s->acking->nelts;
-
-    text = ngx_alloc((2 * n + 2) * NGX_HTTP_JELOU_DELIVER_WORD, ngx_cycle->log);
-
-    if (text == NULL) {
-        ngx_http_jelou_deliver_acks_done(s, NULL, NULL, NULL);
-        return;
-    }
-
-    p = ngx_http_jelou_deliver_acks_write(s, text, n, &nwords);
-
-    words.data = text;
-    words.len = p - text;
-
-    if (ngx_http_jelou_deliver_call_text(s, "done", nwords, &words,
-                                         ngx_http_jelou_deliver_acks_done,
-                                         NULL)
-        != NGX_OK)
-    {
-        ngx_http_jelou_deliver_acks_done(s, NULL, NULL, NULL);
-    }
-
-    ngx_free(text);
-}
-
-
-static u_char *
-ngx_http_jelou_deliver_acks_write(ngx_http_jelou_deliver_stream_t *s,
-    u_char *p, ngx_uint_t n, ngx_uint_t *nwords)
-{
-    u_char                         text[NGX_HTTP_JELOU_DELIVER_ID_LEN], *last;
-    ngx_uint_t                     i, failed;
-    ngx_http_jelou_deliver_ack_t  *ack;
-
-    ack = s->acking->elts;
-
-    p = ngx_http_jelou_deliver_word(p, (u_char *) (s->conf->remove ? "1" : "0"),
-                                    1);
-
-    last = ngx_sprintf(text, "%ui", n);
-    p = ngx_http_jelou_deliver_word(p, text, last - text);
-
-    *nwords = 2;
-
-    for (failed = 0; failed < 2; failed++) {
-
-        for (i = 0; i < n; i++) {
-
-            if (failed && !ack[i].failed) {
-                continue;
-            }
-
-            last = ngx_http_jelou_deliver_id(text, ack[i].ms, ack[i].seq);
-            p = ngx_http_jelou_deliver_word(p, text, last - text);
-            (*nwords)++;
-        }
-    }
-
-    return p;
-}
-
-
-/* What is not known to be acknowledged is acknowledged again. */
-
-static void
-ngx_http_jelou_deliver_acks_done(ngx_http_jelou_deliver_stream_t *s,
-    void *data, const char *word, redisReply *reply)
-{
-    ngx_uint_t                     n;
-    ngx_http_jelou_deliver_ack_t  *acks;
-
-    if (reply == NULL
-        && !(s->exiting && (ngx_msec_int_t) (ngx_current_msec - s->stopping)
-                           > NGX_HTTP_JELOU_DELIVER_LAST))
-    {
-        n = s->acking->nelts;
-        acks = ngx_array_push_n(s->acks, n);
-
-        if (acks) {
-            ngx_memcpy(acks, s->acking->elts,
-                       n * sizeof(ngx_http_jelou_deliver_ack_t));
-        }
-
-        if (!s->again.timer_set) {
-            ngx_add_timer(&s->again, NGX_HTTP_JELOU_DELIVER_AGAIN);
-        }
-    }
-
-    s->acking->nelts = 0;
-
-    ngx_http_jelou_deliver_go(s);
-}
-
-
 /*
  * What is on its way is finished.  With the lease, whoever has it next takes
  * the rest; without, it can be claimed at once.
@@ -926,6 +363,7 @@ ngx_http_jelou_deliver_stop(ngx_http_jelou_deliver_stream_t *s)
 
     if (!ngx_http_jelou_deliver_leased(s)) {
         ngx_http_jelou_deliver_keep(s, "give");
+        ngx_http_jelou_deliver_rooms_forget(s);
     }
 
     /*
@@ -941,24 +379,25 @@ ngx_http_jelou_deliver_stop(ngx_http_jelou_deliver_stream_t *s)
 static void
 ngx_http_jelou_deliver_end(ngx_http_jelou_deliver_stream_t *s)
 {
+    ngx_uint_t  leased;
+
     if (s->nbusy || s->acks->nelts || s->acking->nelts || s->reading
         || s->releasing || s->released)
     {
         return;
     }
 
-    if (!ngx_http_jelou_deliver_leased(s)) {
-        ngx_http_jelou_deliver_keep(s, "give");
-    }
-
-    if (!ngx_http_jelou_deliver_leased(s) || !s->owned) {
+    if (!s->owned) {
         ngx_http_jelou_deliver_released(s, NULL, NULL, NULL);
         return;
     }
 
     s->releasing = 1;
 
-    if (ngx_http_jelou_deliver_call(s, "release", 0, NULL,
+    leased = ngx_http_jelou_deliver_leased(s);
+
+    if (ngx_http_jelou_deliver_call(s, leased ? "release" : "leave",
+                                    leased ? 0 : 1, &s->consumer,
                                     ngx_http_jelou_deliver_released, NULL)
         != NGX_OK)
     {

@@ -8,8 +8,12 @@
 #include "ngx_http_jelou_deliver_conf.h"
 
 
+static ngx_int_t ngx_http_jelou_deliver_text_variable(
+    ngx_http_variable_value_t *v, ngx_str_t *text);
 static ngx_int_t ngx_http_jelou_deliver_field_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_jelou_deliver_project_variable(
+    ngx_http_request_t *r, ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_jelou_deliver_age_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 
@@ -22,6 +26,9 @@ static ngx_http_variable_t  ngx_http_jelou_deliver_variables[] = {
     { ngx_string("jelou_delivery_attempt"), NULL,
       ngx_http_jelou_deliver_field_variable,
       NGX_HTTP_JELOU_DELIVER_ATTEMPT, 0, 0 },
+
+    { ngx_string("jelou_delivery_project"), NULL,
+      ngx_http_jelou_deliver_project_variable, 0, 0, 0 },
 
     { ngx_string("jelou_delivery_age"), NULL,
       ngx_http_jelou_deliver_age_variable, 0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
@@ -51,28 +58,47 @@ ngx_http_jelou_deliver_variables_add(ngx_conf_t *cf)
 
 
 static ngx_int_t
-ngx_http_jelou_deliver_field_variable(ngx_http_request_t *r,
-    ngx_http_variable_value_t *v, uintptr_t data)
+ngx_http_jelou_deliver_text_variable(ngx_http_variable_value_t *v,
+    ngx_str_t *text)
 {
-    ngx_str_t                 *field;
-    ngx_http_jelou_deliver_t  *d;
-
-    d = ngx_http_jelou_deliver_get(r);
-
-    if (d == NULL) {
+    if (text == NULL) {
         v->not_found = 1;
         return NGX_OK;
     }
 
-    field = &d->fields[data];
-
-    v->data = field->data;
-    v->len = field->len;
+    v->data = text->data;
+    v->len = text->len;
     v->valid = 1;
     v->no_cacheable = 0;
     v->not_found = 0;
 
     return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_jelou_deliver_field_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_http_jelou_deliver_t  *d;
+
+    d = ngx_http_jelou_deliver_get(r);
+
+    return ngx_http_jelou_deliver_text_variable(v, d ? &d->fields[data] : NULL);
+}
+
+
+/* The project that the event belongs to, as its entry says. */
+
+static ngx_int_t
+ngx_http_jelou_deliver_project_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_http_jelou_deliver_t  *d;
+
+    d = ngx_http_jelou_deliver_get(r);
+
+    return ngx_http_jelou_deliver_text_variable(v, d ? &d->project : NULL);
 }
 
 

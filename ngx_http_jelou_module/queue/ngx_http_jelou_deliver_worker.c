@@ -136,10 +136,9 @@ ngx_http_jelou_deliver_create(ngx_cycle_t *cycle,
 
 
 /*
- * A lease is of one process.  A consumer is of a worker's place on a machine, so
- * that it is there once for all that have this place one after the other: that
- * two share it for a while does no harm, for what an entry's holder does is to
- * renew it.
+ * A lease is of one process.  So is a consumer of "order none": what an old
+ * worker has in hand after a reload is never taken for what the new one in its
+ * place has.  It is deleted when the process exits.
  */
 
 static ngx_int_t
@@ -163,12 +162,12 @@ ngx_http_jelou_deliver_names(ngx_cycle_t *cycle,
     s->owner.len = p - s->owner.data;
 
     if (s->conf->order == NGX_HTTP_JELOU_DELIVER_ROOM) {
-        ngx_str_set(&s->consumer, "nginx");
+        ngx_str_set(&s->consumer, NGX_HTTP_JELOU_DELIVER_CONSUMER);
         return NGX_OK;
     }
 
     s->consumer.data = p;
-    p = ngx_sprintf(p, "nginx:%V:%ui", &cycle->hostname, ngx_worker);
+    p = ngx_sprintf(p, NGX_HTTP_JELOU_DELIVER_CONSUMER ":%V", &s->owner);
     s->consumer.len = p - s->consumer.data;
 
     return NGX_OK;

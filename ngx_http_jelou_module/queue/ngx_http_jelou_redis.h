@@ -72,6 +72,9 @@ typedef struct {
     ngx_int_t                     db;
     ngx_str_t                     auth;      /* the command, or empty */
     ngx_str_t                     sentinel;  /* the primary's name, or empty */
+    ngx_str_t                     sentinel_auth; /* their command, or empty */
+    ngx_resolver_t               *resolver;
+    ngx_msec_t                    resolver_timeout;
 
 #if (NGX_HTTP_SSL)
     ngx_flag_t                    ssl;
@@ -94,6 +97,7 @@ typedef struct {
     ngx_http_jelou_place_t        dedup_place;
 
     unsigned                      auth_set:1;
+    unsigned                      sentinel_auth_set:1;
 } ngx_http_jelou_redis_loc_conf_t;
 
 
@@ -137,6 +141,10 @@ void ngx_http_jelou_redis_command_eval(ngx_http_jelou_redis_ctx_t *ctx);
 
 /* Prepares what the commands of all requests have in common. */
 ngx_int_t ngx_http_jelou_redis_command_init(ngx_conf_t *cf,
+    ngx_http_jelou_redis_main_conf_t *rmcf);
+
+/* Prepares the script, and what calls it. */
+ngx_int_t ngx_http_jelou_redis_script_init(ngx_conf_t *cf,
     ngx_http_jelou_redis_main_conf_t *rmcf);
 
 /* Prepares what those of a location have. */

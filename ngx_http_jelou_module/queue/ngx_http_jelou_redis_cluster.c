@@ -24,9 +24,8 @@ static ngx_uint_t ngx_http_jelou_redis_hash(ngx_str_t *key);
 static ngx_int_t ngx_http_jelou_redis_moved(ngx_http_jelou_redis_conn_t *conn,
     ngx_http_jelou_redis_cmd_t *cmd, u_char *p, u_char *last,
     ngx_uint_t asking);
-static ngx_int_t ngx_http_jelou_redis_address(
-    ngx_http_jelou_redis_conn_t *conn, u_char *p, u_char *last,
-    ngx_sockaddr_t *sockaddr, socklen_t *socklen);
+static ngx_int_t ngx_http_jelou_redis_slots(
+    ngx_http_jelou_redis_target_t *target);
 static ngx_int_t ngx_http_jelou_redis_later(
     ngx_http_jelou_redis_target_t *target, ngx_http_jelou_redis_cmd_t *cmd);
 
@@ -104,12 +103,18 @@ ngx_http_jelou_redis_redirect(ngx_http_jelou_redis_conn_t *conn,
     size_t   len;
     u_char  *p, *last;
 
-    if (reply->tree || cmd->key.len == 0) {
+    if (cmd->key.len == 0) {
         return NGX_DECLINED;
     }
 
-    p = reply->text;
-    len = reply->len;
+    if (reply->tree) {
+        p = (u_char *) reply->tree->str;
+        len = reply->tree->len;
+
+    } else {
+        p = reply->text;
+        len = reply->len;
+    }
 
     if (len > NGX_HTTP_JELOU_REDIS_TEXT) {
         len = NGX_HTTP_JELOU_REDIS_TEXT;
@@ -133,130 +138,94 @@ ngx_http_jelou_redis_redirect(ngx_http_jelou_redis_conn_t *conn,
 }
 
 
-/* A slot that moves is asked for once only: next time it may be there. */
+/* "slot 127.0.0.1:6379", "slot ::1:6379", "slot name:6379", "slot :6379" */
 
 static ngx_int_t
 ngx_http_jelou_redis_moved(ngx_http_jelou_redis_conn_t *conn,
     ngx_http_jelou_redis_cmd_t *cmd, u_char *p, u_char *last,
     ngx_uint_t asking)
 {
-    u_char                         *space, text[NGX_SOCKADDR_STRLEN];
+    u_char                         *colon;
     socklen_t                       socklen;
-    ngx_str_t                       name;
+    ngx_int_t                       port;
+    ngx_str_t                       host;
     ngx_sockaddr_t                  sockaddr;
     ngx_http_jelou_redis_conn_t    *to;
     ngx_http_jelou_redis_target_t  *target;
 
     target = conn->target;
-    space = ngx_strlchr(p, last, ' ');
+    p = ngx_strlchr(p, last, ' ');
 
-    if (space == NULL || cmd->redirects++ == NGX_HTTP_JELOU_REDIS_REDIRECTS
-        || ngx_http_jelou_redis_address(conn, space + 1, last, &sockaddr,
-                                        &socklen)
-           != NGX_OK)
+    if (p == NULL || cmd->redirects++ == NGX_HTTP_JELOU_REDIS_REDIRECTS) {
+        return NGX_DECLINED;
+    }
+
+    host.data = p + 1;
+
+    for (colon = last; colon > host.data && *(colon - 1) != ':'; colon--) {
+        /* void */
+    }
+
+    port = ngx_atoi(colon, last - colon);
+
+    if (colon == host.data || port < 1 || port > 65535
+        || ngx_http_jelou_redis_slots(target) != NGX_OK)
     {
         return NGX_DECLINED;
     }
 
+    host.len = colon - 1 - host.data;
+    cmd->asking = asking;
+
+    if (host.len == 0) {
+
+        /* another port of the same server */
+
+        ngx_memcpy(&sockaddr, conn->peer.sockaddr, conn->peer.socklen);
+        socklen = conn->peer.socklen;
+
+        ngx_inet_set_port(&sockaddr.sockaddr, (in_port_t) port);
+
+    } else if (ngx_http_jelou_redis_address(&host, (in_port_t) port, &sockaddr,
+                                            &socklen)
+               != NGX_OK)
+    {
+        return ngx_http_jelou_redis_name(target, cmd, &host, (in_port_t) port);
+    }
+
+    to = ngx_http_jelou_redis_reach(target, &sockaddr.sockaddr, socklen);
+
+    return to ? ngx_http_jelou_redis_follow(target, to, cmd) : NGX_DECLINED;
+}
+
+
+static ngx_int_t
+ngx_http_jelou_redis_slots(ngx_http_jelou_redis_target_t *target)
+{
     if (target->slots == NULL) {
         target->slots = ngx_pcalloc(ngx_cycle->pool,
                                     NGX_HTTP_JELOU_REDIS_NSLOTS
                                     * sizeof(ngx_http_jelou_redis_conn_t *));
-        if (target->slots == NULL) {
-            return NGX_DECLINED;
-        }
     }
 
-    to = ngx_http_jelou_redis_find(target, &sockaddr.sockaddr, socklen);
-
-    if (to == NULL) {
-        name.data = text;
-        name.len = ngx_sock_ntop(&sockaddr.sockaddr, socklen, text,
-                                 NGX_SOCKADDR_STRLEN, 1);
-
-        to = ngx_http_jelou_redis_conn_open(target, &sockaddr.sockaddr,
-                                            socklen, &name);
-        if (to == NULL) {
-            return NGX_DECLINED;
-        }
-    }
-
-    cmd->asking = asking;
-
-    ngx_http_jelou_queue_count(asking ? NGX_HTTP_JELOU_QUEUE_ASKED
-                                      : NGX_HTTP_JELOU_QUEUE_MOVED);
-
-    if (!asking) {
-        target->slots[ngx_http_jelou_redis_hash(&cmd->key)] = to;
-    }
-
-    return to->ready ? ngx_http_jelou_redis_conn_put(to, cmd)
-                     : ngx_http_jelou_redis_wait(target, &to->waiting, cmd);
+    return target->slots ? NGX_OK : NGX_ERROR;
 }
 
 
-/* "127.0.0.1:6379", "::1:6379", ":6379" for another port of the same server */
+/* A slot that moves is asked for once only: next time it may be there. */
 
-static ngx_int_t
-ngx_http_jelou_redis_address(ngx_http_jelou_redis_conn_t *conn, u_char *p,
-    u_char *last, ngx_sockaddr_t *sockaddr, socklen_t *socklen)
+ngx_int_t
+ngx_http_jelou_redis_follow(ngx_http_jelou_redis_target_t *target,
+    ngx_http_jelou_redis_conn_t *to, ngx_http_jelou_redis_cmd_t *cmd)
 {
-    u_char               *colon;
-    in_addr_t             addr;
-    ngx_int_t             port;
-    struct sockaddr_in   *sin;
-#if (NGX_HAVE_INET6)
-    struct sockaddr_in6  *sin6;
-#endif
+    ngx_http_jelou_queue_count(cmd->asking ? NGX_HTTP_JELOU_QUEUE_ASKED
+                                           : NGX_HTTP_JELOU_QUEUE_MOVED);
 
-    for (colon = last; colon > p && *(colon - 1) != ':'; colon--) { /* void */ }
-
-    port = ngx_atoi(colon, last - colon);
-
-    if (colon == p || port < 1 || port > 65535) {
-        return NGX_ERROR;
+    if (!cmd->asking) {
+        target->slots[ngx_http_jelou_redis_hash(&cmd->key)] = to;
     }
 
-    colon--;
-
-    ngx_memzero(sockaddr, sizeof(ngx_sockaddr_t));
-
-    if (colon == p) {
-        ngx_memcpy(sockaddr, conn->peer.sockaddr, conn->peer.socklen);
-        *socklen = conn->peer.socklen;
-
-        ngx_inet_set_port(&sockaddr->sockaddr, (in_port_t) port);
-        return NGX_OK;
-    }
-
-    addr = ngx_inet_addr(p, colon - p);
-
-    if (addr != INADDR_NONE) {
-        sin = &sockaddr->sockaddr_in;
-
-        sin->sin_family = AF_INET;
-        sin->sin_addr.s_addr = addr;
-        sin->sin_port = htons((in_port_t) port);
-
-        *socklen = sizeof(struct sockaddr_in);
-        return NGX_OK;
-    }
-
-#if (NGX_HAVE_INET6)
-
-    sin6 = &sockaddr->sockaddr_in6;
-
-    if (ngx_inet6_addr(p, colon - p, sin6->sin6_addr.s6_addr) == NGX_OK) {
-        sin6->sin6_family = AF_INET6;
-        sin6->sin6_port = htons((in_port_t) port);
-
-        *socklen = sizeof(struct sockaddr_in6);
-        return NGX_OK;
-    }
-
-#endif
-
-    return NGX_ERROR;
+    return ngx_http_jelou_redis_put_to(to, cmd);
 }
 
 

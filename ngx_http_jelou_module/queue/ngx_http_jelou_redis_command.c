@@ -1,15 +1,12 @@
 
 /*
- * Event to command: the script, the names of the keys, and the fields of an
- * entry.
+ * Event to command: the names of the keys, and the fields of an entry.
  */
 
 
 #include "ngx_http_jelou_redis.h"
 #include "ngx_http_jelou_id.h"
 #include "ngx_http_jelou_idempotency.h"
-
-#include <ngx_sha1.h>
 
 
 #define NGX_HTTP_JELOU_REDIS_KEY  "jelou-id:"
@@ -44,75 +41,12 @@ static void ngx_http_jelou_redis_field(ngx_http_jelou_redis_ctx_t *ctx,
     ngx_str_t *name, u_char *data, size_t len);
 static ngx_int_t ngx_http_jelou_redis_script(ngx_http_jelou_redis_ctx_t *ctx,
     ngx_str_t *stream);
+static void ngx_http_jelou_redis_value(ngx_http_jelou_redis_ctx_t *ctx);
 static ngx_int_t ngx_http_jelou_redis_key(ngx_http_jelou_redis_ctx_t *ctx,
     ngx_str_t *stream, ngx_str_t *key);
 static ngx_int_t ngx_http_jelou_redis_entry(ngx_http_jelou_redis_ctx_t *ctx);
 static ngx_int_t ngx_http_jelou_redis_request_id(
     ngx_http_jelou_redis_ctx_t *ctx, ngx_http_variable_value_t *v);
-
-
-/*
- * Sets the key, if it is not there, and appends the entry: there is never the
- * one without the other.  The first call is one that writes, so that a server
- * that may not write says so, whatever it knows.  What is taken back expires:
- * it takes no right that has not just been used.  Errors are returned as Redis
- * has them: an error that is raised would begin with other words, depending on
- * the version.
- *
- * KEYS  the stream, the key if there is one
- * ARGV  the key's value: the body's SHA-256, and random bytes of the message id;
- *       its time to live; how many entries there may be, or nothing; how many
- *       are kept, or nothing; the values of the fields
- *
- * Returns the entry's id, and how many others were dropped; "=" and what stands
- * behind the SHA-256, if the event is there; "!", if another one is; or "#", if
- * there are too many.
- */
-
-static const char  ngx_http_jelou_redis_lua[] =
-    "local stream, key = KEYS[1], KEYS[2]\n"
-    "local function undo(reply, id)\n"
-    "  if id then redis.pcall('XDEL', stream, id) end\n"
-    "  if key then redis.pcall('SET', key, '', 'PX', 1) end\n"
-    "  return reply\n"
-    "end\n"
-    "if key then\n"
-    "  local set = redis.pcall('SET', key, ARGV[1], 'NX', 'EX', ARGV[2])\n"
-    "  if not set then\n"
-    "    local seen = redis.pcall('GET', key)\n"
-    "    if type(seen) == 'table' then return seen end\n"
-    "    if seen and seen ~= '' then\n"
-    "      if string.sub(seen, 1, 64) ~= string.sub(ARGV[1], 1, 64) then\n"
-    "        return '!'\n"
-    "      end\n"
-    "      return '=' .. string.sub(seen, 65)\n"
-    "    end\n"
-    "    set = redis.pcall('SET', key, ARGV[1], 'EX', ARGV[2])\n"
-    "  end\n"
-    "  if set.err then return set end\n"
-    "  if ARGV[3] ~= '' then\n"
-    "    local n = redis.pcall('XLEN', stream)\n"
-    "    if type(n) == 'table' then return undo(n) end\n"
-    "    if n >= tonumber(ARGV[3]) then return undo('#') end\n"
-    "  end\n"
-    "end\n"
-    "local id = redis.pcall('XADD', stream, '*', 'event', ARGV[7],\n"
-    "                       'event_type', ARGV[8], 'message_id', ARGV[9],\n"
-    "                       'room_id', ARGV[10], 'project_id', ARGV[11],\n"
-    "                       'request_id', ARGV[12], 'received_at', ARGV[13],\n"
-    "                       'endpoint', ARGV[5], 'format', ARGV[6])\n"
-    "if type(id) == 'table' then return undo(id) end\n"
-    "if ARGV[3] ~= '' and not key then\n"
-    "  local n = redis.pcall('XLEN', stream)\n"
-    "  if type(n) == 'table' then return undo(n, id) end\n"
-    "  if n > tonumber(ARGV[3]) then return undo('#', id) end\n"
-    "end\n"
-    "if ARGV[4] ~= '' then\n"
-    "  local n = redis.pcall('XTRIM', stream, 'MAXLEN', '~', ARGV[4])\n"
-    "  if type(n) == 'table' then return undo(n, id) end\n"
-    "  if n > 0 then return id .. ' ' .. n end\n"
-    "end\n"
-    "return id\n";
 
 
 /* the order is that of the script's parameters */
@@ -146,10 +80,7 @@ ngx_int_t
 ngx_http_jelou_redis_command_init(ngx_conf_t *cf,
     ngx_http_jelou_redis_main_conf_t *rmcf)
 {
-    u_char       digest[20], sha[NGX_HTTP_JELOU_REDIS_SHA_LEN], *p;
-    ngx_str_t    words[3], *text;
-    ngx_sha1_t   sha1;
-    ngx_uint_t   i, eval;
+    ngx_uint_t  i;
 
     for (i = 0; i < NGX_HTTP_JELOU_REDIS_NVARIABLES; i++) {
 
@@ -161,50 +92,7 @@ ngx_http_jelou_redis_command_init(ngx_conf_t *cf,
         }
     }
 
-    ngx_sha1_init(&sha1);
-    ngx_sha1_update(&sha1, ngx_http_jelou_redis_lua,
-                    sizeof(ngx_http_jelou_redis_lua) - 1);
-    ngx_sha1_final(digest, &sha1);
-
-    (void) ngx_hex_dump(sha, digest, sizeof(digest));
-
-    ngx_str_set(&words[0], "SCRIPT");
-    ngx_str_set(&words[1], "LOAD");
-
-    words[2].data = (u_char *) ngx_http_jelou_redis_lua;
-    words[2].len = sizeof(ngx_http_jelou_redis_lua) - 1;
-
-    if (ngx_http_jelou_redis_text(cf->pool, &rmcf->load, 3, words) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    /* the number of words, the script, the number of keys */
-
-    for (i = 0; i < 2; i++) {
-        for (eval = 0; eval < 2; eval++) {
-
-            text = eval ? &rmcf->eval[i] : &rmcf->begin[i];
-
-            text->data = ngx_pnalloc(cf->pool,
-                                     sizeof(ngx_http_jelou_redis_lua) + 128);
-            if (text->data == NULL) {
-                return NGX_ERROR;
-            }
-
-            p = ngx_sprintf(text->data, "*%ui" CRLF,
-                            3 + 1 + i + 4 + NGX_HTTP_JELOU_REDIS_NFIELDS);
-            p = ngx_sprintf(p, eval ? "$4" CRLF "EVAL" CRLF
-                                    : "$7" CRLF "EVALSHA" CRLF);
-            p = ngx_sprintf(p, "$%uz" CRLF "%*s" CRLF "$1" CRLF "%ui" CRLF,
-                            eval ? words[2].len : sizeof(sha),
-                            eval ? words[2].len : sizeof(sha),
-                            eval ? words[2].data : sha, 1 + i);
-
-            text->len = p - text->data;
-        }
-    }
-
-    return NGX_OK;
+    return ngx_http_jelou_redis_script_init(cf, rmcf);
 }
 
 
@@ -353,11 +241,8 @@ ngx_http_jelou_redis_command(ngx_http_jelou_redis_ctx_t *ctx)
 static ngx_int_t
 ngx_http_jelou_redis_script(ngx_http_jelou_redis_ctx_t *ctx, ngx_str_t *stream)
 {
-    u_char                            *p;
     ngx_int_t                          rc;
     ngx_str_t                          key;
-    ngx_uint_t                         trims;
-    ngx_http_jelou_event_t            *event;
     ngx_http_jelou_redis_outcome_t    *outcome;
     ngx_http_jelou_redis_main_conf_t  *rmcf;
 
@@ -370,7 +255,6 @@ ngx_http_jelou_redis_script(ngx_http_jelou_redis_ctx_t *ctx, ngx_str_t *stream)
     }
 
     outcome = &ctx->outcome;
-    event = &ctx->jelou->event;
 
     outcome->key = (rc == NGX_OK);
     outcome->limit = (ctx->conf->limit != 0);
@@ -389,34 +273,51 @@ ngx_http_jelou_redis_script(ngx_http_jelou_redis_ctx_t *ctx, ngx_str_t *stream)
     ngx_http_jelou_redis_raw(ctx, &rmcf->begin[outcome->key]);
     ngx_http_jelou_redis_word(ctx, stream->data, stream->len);
 
-    p = ctx->value;
-
     if (outcome->key) {
         ngx_http_jelou_redis_word(ctx, key.data, key.len);
-
-        p = ngx_hex_dump(p, event->digest, sizeof(event->digest));
-
-        if (ctx->jelou->conf->schema.endpoint->names_message) {
-            *p++ = ' ';
-            p = ngx_hex_dump(p, event->random, sizeof(event->random));
-            outcome->random = 1;
-        }
 
         /* a copy of the command is a replay of the event */
 
         ctx->cmd.repeat = 1;
     }
 
+    ngx_http_jelou_redis_value(ctx);
+
+    return NGX_OK;
+}
+
+
+/* The key's value, if there is a key, and what a location's have in common. */
+
+static void
+ngx_http_jelou_redis_value(ngx_http_jelou_redis_ctx_t *ctx)
+{
+    u_char                  *p;
+    ngx_uint_t               trims;
+    ngx_http_jelou_event_t  *event;
+
+    event = &ctx->jelou->event;
+    p = ctx->value;
+
+    if (ctx->outcome.key) {
+        p = ngx_hex_dump(p, event->digest, sizeof(event->digest));
+
+        if (ctx->jelou->conf->schema.endpoint->names_message) {
+            *p++ = ' ';
+            p = ngx_hex_dump(p, event->random, sizeof(event->random));
+            ctx->outcome.random = 1;
+        }
+    }
+
     ngx_http_jelou_redis_word(ctx, ctx->value, p - ctx->value);
 
     /* Redis trims by a hundred entries or so: each event would ask in vain */
 
-    trims = outcome->maxlen && ngx_random() % NGX_HTTP_JELOU_REDIS_TRIM == 0;
+    trims = ctx->outcome.maxlen
+            && ngx_random() % NGX_HTTP_JELOU_REDIS_TRIM == 0;
 
     ngx_http_jelou_redis_raw(ctx, trims ? &ctx->conf->trims
                                         : &ctx->conf->fixed);
-
-    return NGX_OK;
 }
 
 
@@ -616,19 +517,4 @@ ngx_http_jelou_redis_request_id(ngx_http_jelou_redis_ctx_t *ctx,
     v->not_found = 0;
 
     return NGX_OK;
-}
-
-
-void
-ngx_http_jelou_redis_command_eval(ngx_http_jelou_redis_ctx_t *ctx)
-{
-    ngx_http_jelou_redis_main_conf_t  *rmcf;
-
-    rmcf = ngx_http_get_module_main_conf(ctx->request,
-                                         ngx_http_jelou_redis_module);
-
-    ctx->pieces[0].data = rmcf->eval[ctx->outcome.key].data;
-    ctx->pieces[0].len = rmcf->eval[ctx->outcome.key].len;
-
-    ctx->eval = 1;
 }

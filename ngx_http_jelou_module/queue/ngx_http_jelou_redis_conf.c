@@ -1,6 +1,6 @@
 
 /*
- * The directives of the queue: what each sets, and what they become.
+ * The configuration of the queue: what its directives become.
  */
 
 
@@ -13,14 +13,6 @@
 #define NGX_HTTP_JELOU_REDIS_PENDING  4096
 
 
-static char *ngx_http_jelou_redis_auth(ngx_conf_t *cf,
-    ngx_http_jelou_redis_loc_conf_t *rlcf, ngx_str_t *file, u_char *p,
-    u_char *last);
-static ngx_int_t ngx_http_jelou_redis_auth_text(ngx_conf_t *cf,
-    ngx_http_jelou_redis_loc_conf_t *rlcf, ngx_uint_t n, ngx_str_t *words);
-static void ngx_http_jelou_redis_auth_wipe(void *data);
-static ngx_uint_t ngx_http_jelou_redis_words(u_char *p, u_char *last,
-    ngx_str_t *words, ngx_uint_t max);
 static char *ngx_http_jelou_redis_merge_pass(ngx_conf_t *cf,
     ngx_http_jelou_redis_loc_conf_t *conf);
 static char *ngx_http_jelou_redis_merge_dedup(ngx_conf_t *cf,
@@ -28,394 +20,14 @@ static char *ngx_http_jelou_redis_merge_dedup(ngx_conf_t *cf,
 static ngx_uint_t ngx_http_jelou_redis_alike(
     ngx_http_jelou_redis_loc_conf_t *one,
     ngx_http_jelou_redis_loc_conf_t *two);
+static ngx_uint_t ngx_http_jelou_redis_same_secret(ngx_str_t *one,
+    ngx_str_t *two);
 static ngx_int_t ngx_http_jelou_redis_sentinel_settings(ngx_conf_t *cf,
-    ngx_http_jelou_redis_settings_t *settings, ngx_str_t *name);
+    ngx_http_jelou_redis_settings_t *settings,
+    ngx_http_jelou_redis_loc_conf_t *conf);
 static ngx_int_t ngx_http_jelou_redis_settings(ngx_conf_t *cf,
     ngx_http_jelou_redis_main_conf_t *rmcf,
     ngx_http_jelou_redis_loc_conf_t *conf);
-
-
-char *
-ngx_http_jelou_redis_set_pass(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_http_jelou_redis_loc_conf_t *rlcf = conf;
-
-    ngx_str_t                         *value;
-    ngx_url_t                          u;
-    ngx_http_core_loc_conf_t          *clcf;
-    ngx_http_jelou_redis_main_conf_t  *rmcf;
-
-    if (rlcf->upstream || rlcf->pass) {
-        return "is duplicate";
-    }
-
-    value = cf->args->elts;
-
-    if (ngx_http_script_variables_count(&value[1])) {
-
-        rlcf->pass = ngx_http_jelou_complex_value(cf, &value[1]);
-        if (rlcf->pass == NULL) {
-            return NGX_CONF_ERROR;
-        }
-
-    } else {
-        ngx_memzero(&u, sizeof(ngx_url_t));
-
-        u.url = value[1];
-        u.default_port = 6379;
-        u.no_resolve = 1;
-
-        rlcf->upstream = ngx_http_upstream_add(cf, &u, 0);
-        if (rlcf->upstream == NULL) {
-            return NGX_CONF_ERROR;
-        }
-    }
-
-    ngx_http_jelou_here(cf, &rlcf->pass_place);
-
-    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
-
-    clcf->handler = ngx_http_jelou_redis_handler;
-
-    /* variables have to be asked for while the configuration is read */
-
-    rmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_jelou_redis_module);
-
-    if (!rmcf->ready) {
-
-        if (ngx_http_jelou_redis_command_init(cf, rmcf) != NGX_OK) {
-            return NGX_CONF_ERROR;
-        }
-
-        rmcf->ready = 1;
-    }
-
-    return NGX_CONF_OK;
-}
-
-
-/* name [limit=number | maxlen=number] */
-
-char *
-ngx_http_jelou_redis_set_stream(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_http_jelou_redis_loc_conf_t *rlcf = conf;
-
-    ngx_int_t    n;
-    ngx_str_t   *value;
-    ngx_uint_t  *number;
-
-    if (rlcf->stream != NGX_CONF_UNSET_PTR) {
-        return "is duplicate";
-    }
-
-    value = cf->args->elts;
-
-    if (value[1].len == 0) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "empty name in \"%V\" directive", &cmd->name);
-        return NGX_CONF_ERROR;
-    }
-
-    rlcf->stream = ngx_http_jelou_complex_value(cf, &value[1]);
-    if (rlcf->stream == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    ngx_http_jelou_here(cf, &rlcf->stream_place);
-
-    if (cf->args->nelts == 2) {
-        return NGX_CONF_OK;
-    }
-
-    n = NGX_ERROR;
-    number = NULL;
-
-    if (ngx_strncmp(value[2].data, "limit=", 6) == 0) {
-        number = &rlcf->limit;
-        n = ngx_atoi(value[2].data + 6, value[2].len - 6);
-
-    } else if (ngx_strncmp(value[2].data, "maxlen=", 7) == 0) {
-        number = &rlcf->maxlen;
-        n = ngx_atoi(value[2].data + 7, value[2].len - 7);
-    }
-
-    if (n != NGX_ERROR && n != 0) {
-        *number = n;
-        return NGX_CONF_OK;
-    }
-
-    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                       "invalid parameter \"%V\" in \"%V\" directive",
-                       &value[2], &cmd->name);
-
-    return NGX_CONF_ERROR;
-}
-
-
-/* time [key=string], or off */
-
-char *
-ngx_http_jelou_redis_set_dedup(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_http_jelou_redis_loc_conf_t *rlcf = conf;
-
-    ngx_int_t   ttl;
-    ngx_str_t  *value, key;
-
-    if (rlcf->dedup != NGX_CONF_UNSET) {
-        return "is duplicate";
-    }
-
-    value = cf->args->elts;
-
-    rlcf->dedup = 0;
-    ngx_http_jelou_here(cf, &rlcf->dedup_place);
-
-    if (cf->args->nelts == 2 && ngx_strcmp(value[1].data, "off") == 0) {
-        return NGX_CONF_OK;
-    }
-
-    ttl = ngx_parse_time(&value[1], 1);
-
-    if (ttl == NGX_ERROR || ttl == 0) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid time \"%V\" in \"%V\" directive",
-                           &value[1], &cmd->name);
-        return NGX_CONF_ERROR;
-    }
-
-    rlcf->dedup = ttl;
-
-    if (cf->args->nelts == 2) {
-        return NGX_CONF_OK;
-    }
-
-    if (ngx_strncmp(value[2].data, "key=", 4) != 0 || value[2].len == 4) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid parameter \"%V\" in \"%V\" directive",
-                           &value[2], &cmd->name);
-        return NGX_CONF_ERROR;
-    }
-
-    key.data = value[2].data + 4;
-    key.len = value[2].len - 4;
-
-    rlcf->dedup_key = ngx_http_jelou_complex_value(cf, &key);
-
-    return rlcf->dedup_key ? NGX_CONF_OK : NGX_CONF_ERROR;
-}
-
-
-char *
-ngx_http_jelou_redis_set_auth_file(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf)
-{
-    ngx_http_jelou_redis_loc_conf_t *rlcf = conf;
-
-    char       *rv;
-    size_t      len;
-    u_char     *data;
-    ngx_str_t  *value;
-
-    if (rlcf->auth_set) {
-        return "is duplicate";
-    }
-
-    rlcf->auth_set = 1;
-
-    value = cf->args->elts;
-
-    if (ngx_strcmp(value[1].data, "off") == 0) {
-        return NGX_CONF_OK;
-    }
-
-    if (ngx_conf_full_name(cf->cycle, &value[1], 1) != NGX_OK) {
-        return NGX_CONF_ERROR;
-    }
-
-    data = ngx_http_jelou_secret_load(cf, &value[1], "jelou_redis_auth_file",
-                                      &len);
-    if (data == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    rv = ngx_http_jelou_redis_auth(cf, rlcf, &value[1], data, data + len);
-
-    OPENSSL_cleanse(data, len);
-    ngx_free(data);
-
-    return rv;
-}
-
-
-/* One line that is neither empty nor a comment: "password", or with a user. */
-
-static char *
-ngx_http_jelou_redis_auth(ngx_conf_t *cf,
-    ngx_http_jelou_redis_loc_conf_t *rlcf, ngx_str_t *file, u_char *p,
-    u_char *last)
-{
-    u_char      *eol;
-    ngx_str_t    words[4];
-    ngx_uint_t   n, lines;
-
-    lines = 0;
-    ngx_str_set(&words[0], "AUTH");
-
-    for ( /* void */ ; p < last; p = eol + 1) {
-
-        eol = ngx_strlchr(p, last, '\n');
-
-        if (eol == NULL) {
-            eol = last;
-        }
-
-        n = *p == '#' ? 0 : ngx_http_jelou_redis_words(p, eol, &words[1], 3);
-
-        if (n == 0) {
-            continue;
-        }
-
-        if (n > 2 || lines++) {
-            break;
-        }
-
-        if (ngx_http_jelou_redis_auth_text(cf, rlcf, 1 + n, words) != NGX_OK) {
-            return NGX_CONF_ERROR;
-        }
-    }
-
-    if (p < last || lines == 0) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"jelou_redis_auth_file\": \"%V\" does not have "
-                           "one line \"user password\" or \"password\"",
-                           file);
-        return NGX_CONF_ERROR;
-    }
-
-    return NGX_CONF_OK;
-}
-
-
-/* It is wiped when the configuration is given up. */
-
-static ngx_int_t
-ngx_http_jelou_redis_auth_text(ngx_conf_t *cf,
-    ngx_http_jelou_redis_loc_conf_t *rlcf, ngx_uint_t n, ngx_str_t *words)
-{
-    ngx_str_t           *text;
-    ngx_pool_cleanup_t  *cln;
-
-    cln = ngx_pool_cleanup_add(cf->pool, sizeof(ngx_str_t));
-
-    if (cln == NULL
-        || ngx_http_jelou_redis_text(cf->pool, &rlcf->auth, n, words) != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    text = cln->data;
-    *text = rlcf->auth;
-
-    cln->handler = ngx_http_jelou_redis_auth_wipe;
-
-    return NGX_OK;
-}
-
-
-static void
-ngx_http_jelou_redis_auth_wipe(void *data)
-{
-    ngx_str_t  *text = data;
-
-    OPENSSL_cleanse(text->data, text->len);
-}
-
-
-/* The words between white space, up to max; returns how many there are. */
-
-static ngx_uint_t
-ngx_http_jelou_redis_words(u_char *p, u_char *last, ngx_str_t *words,
-    ngx_uint_t max)
-{
-    u_char      *start;
-    ngx_uint_t   n;
-
-    for (n = 0; n < max; n++) {
-
-        while (p < last && (*p == ' ' || *p == '\t' || *p == '\r')) { p++; }
-
-        if (p == last) {
-            break;
-        }
-
-        start = p;
-
-        while (p < last && *p != ' ' && *p != '\t' && *p != '\r') { p++; }
-
-        words[n].data = start;
-        words[n].len = p - start;
-    }
-
-    return n;
-}
-
-
-char *
-ngx_http_jelou_redis_set_db(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_http_jelou_redis_loc_conf_t *rlcf = conf;
-
-    ngx_str_t  *value;
-
-    if (rlcf->db != NGX_CONF_UNSET) {
-        return "is duplicate";
-    }
-
-    value = cf->args->elts;
-
-    rlcf->db = ngx_atoi(value[1].data, value[1].len);
-
-    if (rlcf->db == NGX_ERROR) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid number \"%V\" in \"%V\" directive",
-                           &value[1], &cmd->name);
-        return NGX_CONF_ERROR;
-    }
-
-    return NGX_CONF_OK;
-}
-
-
-char *
-ngx_http_jelou_redis_set_pending(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf)
-{
-    ngx_http_jelou_redis_loc_conf_t *rlcf = conf;
-
-    ngx_int_t   n;
-    ngx_str_t  *value;
-
-    if (rlcf->pending != NGX_CONF_UNSET_UINT) {
-        return "is duplicate";
-    }
-
-    value = cf->args->elts;
-
-    n = ngx_atoi(value[1].data, value[1].len);
-
-    if (n == NGX_ERROR || n == 0) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid number \"%V\" in \"%V\" directive",
-                           &value[1], &cmd->name);
-        return NGX_CONF_ERROR;
-    }
-
-    rlcf->pending = n;
-
-    return NGX_CONF_OK;
-}
 
 
 void *
@@ -459,6 +71,8 @@ ngx_http_jelou_redis_create_loc_conf(ngx_conf_t *cf)
      *     conf->dedup_key = NULL;
      *     conf->auth = { 0, NULL };
      *     conf->auth_set = 0;
+     *     conf->sentinel_auth = { 0, NULL };
+     *     conf->sentinel_auth_set = 0;
      */
 
     conf->connect_timeout = NGX_CONF_UNSET_MSEC;
@@ -509,6 +123,10 @@ ngx_http_jelou_redis_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         conf->auth = prev->auth;
     }
 
+    if (!conf->sentinel_auth_set) {
+        conf->sentinel_auth = prev->sentinel_auth;
+    }
+
     ngx_conf_merge_str_value(conf->sentinel, prev->sentinel, "");
 
 #if (NGX_HTTP_SSL)
@@ -517,9 +135,12 @@ ngx_http_jelou_redis_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     }
 #endif
 
-    /* inside an "if" the location's handler is called all the same */
-
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    conf->resolver = clcf->resolver;
+    conf->resolver_timeout = clcf->resolver_timeout;
+
+    /* inside an "if" the location's handler is called all the same */
 
     if (conf->upstream == NULL && conf->pass == NULL && clcf->noname) {
         conf->upstream = prev->upstream;
@@ -664,14 +285,24 @@ ngx_http_jelou_redis_alike(ngx_http_jelou_redis_loc_conf_t *one,
            && one->read_timeout == two->read_timeout
            && one->pending == two->pending
            && one->db == two->db
+           && one->resolver == two->resolver
+           && one->resolver_timeout == two->resolver_timeout
            && one->sentinel.len == two->sentinel.len
            && ngx_strncmp(one->sentinel.data, two->sentinel.data,
                           one->sentinel.len)
               == 0
-           && one->auth.len == two->auth.len
-           && (one->auth.len == 0
-               || CRYPTO_memcmp(one->auth.data, two->auth.data, one->auth.len)
-                  == 0);
+           && ngx_http_jelou_redis_same_secret(&one->auth, &two->auth)
+           && ngx_http_jelou_redis_same_secret(&one->sentinel_auth,
+                                               &two->sentinel_auth);
+}
+
+
+static ngx_uint_t
+ngx_http_jelou_redis_same_secret(ngx_str_t *one, ngx_str_t *two)
+{
+    return one->len == two->len
+           && (one->len == 0
+               || CRYPTO_memcmp(one->data, two->data, one->len) == 0);
 }
 
 
@@ -695,6 +326,8 @@ ngx_http_jelou_redis_settings(ngx_conf_t *cf,
     settings->auth = conf->auth;
     settings->script = rmcf->load;
     settings->ctx = cf->ctx;
+    settings->resolver = conf->resolver;
+    settings->resolver_timeout = conf->resolver_timeout;
 
     ngx_queue_init(&settings->targets);
     ngx_queue_init(&settings->groups);
@@ -710,9 +343,7 @@ ngx_http_jelou_redis_settings(ngx_conf_t *cf,
 #endif
 
     if (conf->sentinel.len
-        && ngx_http_jelou_redis_sentinel_settings(cf, settings,
-                                                  &conf->sentinel)
-           != NGX_OK)
+        && ngx_http_jelou_redis_sentinel_settings(cf, settings, conf) != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -734,7 +365,8 @@ ngx_http_jelou_redis_settings(ngx_conf_t *cf,
 
 static ngx_int_t
 ngx_http_jelou_redis_sentinel_settings(ngx_conf_t *cf,
-    ngx_http_jelou_redis_settings_t *settings, ngx_str_t *name)
+    ngx_http_jelou_redis_settings_t *settings,
+    ngx_http_jelou_redis_loc_conf_t *conf)
 {
     ngx_str_t                         words[3];
     ngx_http_jelou_redis_settings_t  *sentinels;
@@ -746,7 +378,8 @@ ngx_http_jelou_redis_sentinel_settings(ngx_conf_t *cf,
 
     *sentinels = *settings;
 
-    ngx_str_null(&sentinels->auth);
+    sentinels->auth = conf->sentinel_auth;
+
     ngx_queue_init(&sentinels->targets);
     ngx_queue_init(&sentinels->groups);
 
@@ -762,7 +395,7 @@ ngx_http_jelou_redis_sentinel_settings(ngx_conf_t *cf,
 
     ngx_str_set(&words[0], "SENTINEL");
     ngx_str_set(&words[1], "GET-MASTER-ADDR-BY-NAME");
-    words[2] = *name;
+    words[2] = conf->sentinel;
 
     return ngx_http_jelou_redis_text(cf->pool, &settings->sentinel, 3, words);
 }

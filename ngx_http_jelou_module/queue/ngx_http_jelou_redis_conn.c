@@ -7,19 +7,7 @@
 #include "ngx_http_jelou_queue_status.h"
 
 
-/* what commands are gathered in; a longer one has a block of its own */
-
-#define NGX_HTTP_JELOU_REDIS_BLOCK  (16 * 1024)
-
 #define NGX_HTTP_JELOU_REDIS_READ   (16 * 1024)
-
-
-/* a block, with the link that it is sent by */
-
-typedef struct {
-    ngx_chain_t  link;
-    ngx_buf_t    buf;
-} ngx_http_jelou_redis_block_t;
 
 
 static ngx_int_t ngx_http_jelou_redis_conn_init(
@@ -29,29 +17,16 @@ static ngx_int_t ngx_http_jelou_redis_conn_connect(
     ngx_http_jelou_redis_conn_t *conn);
 static void ngx_http_jelou_redis_write_handler(ngx_event_t *wev);
 static void ngx_http_jelou_redis_read_handler(ngx_event_t *rev);
-static void ngx_http_jelou_redis_flush_handler(ngx_event_t *ev);
 static void ngx_http_jelou_redis_conn_connected(
     ngx_http_jelou_redis_conn_t *conn);
 static ngx_int_t ngx_http_jelou_redis_conn_test(ngx_connection_t *c,
     ngx_err_t *err);
-static ngx_int_t ngx_http_jelou_redis_conn_hello(
-    ngx_http_jelou_redis_conn_t *conn);
-static ngx_int_t ngx_http_jelou_redis_conn_add(
-    ngx_http_jelou_redis_conn_t *conn, ngx_str_t *text);
-static u_char *ngx_http_jelou_redis_conn_reserve(
-    ngx_http_jelou_redis_conn_t *conn, size_t len);
-static ngx_int_t ngx_http_jelou_redis_conn_send(
-    ngx_http_jelou_redis_conn_t *conn);
 static void ngx_http_jelou_redis_conn_read(ngx_http_jelou_redis_conn_t *conn);
 static ngx_int_t ngx_http_jelou_redis_conn_replies(
     ngx_http_jelou_redis_conn_t *conn);
-static ngx_int_t ngx_http_jelou_redis_conn_greeted(
-    ngx_http_jelou_redis_conn_t *conn, ngx_http_jelou_redis_reply_t *reply);
 static void ngx_http_jelou_redis_conn_rest(ngx_http_jelou_redis_conn_t *conn);
 static void ngx_http_jelou_redis_conn_timeout(
     ngx_http_jelou_redis_conn_t *conn);
-static void ngx_http_jelou_redis_conn_close(ngx_http_jelou_redis_conn_t *conn,
-    ngx_http_jelou_redis_result_e result, ngx_uint_t blame);
 static void ngx_http_jelou_redis_conn_free(ngx_http_jelou_redis_conn_t *conn);
 
 
@@ -122,7 +97,7 @@ ngx_http_jelou_redis_conn_init(ngx_http_jelou_redis_conn_t *conn,
     peer->log_error = NGX_ERROR_INFO;
 
     conn->flush.data = conn;
-    conn->flush.handler = ngx_http_jelou_redis_flush_handler;
+    conn->flush.handler = ngx_http_jelou_redis_conn_flush;
     conn->flush.log = log;
 
     return NGX_OK;
@@ -232,7 +207,7 @@ ngx_http_jelou_redis_conn_connected(ngx_http_jelou_redis_conn_t *conn)
 void
 ngx_http_jelou_redis_conn_begin(ngx_http_jelou_redis_conn_t *conn)
 {
-    if (ngx_http_jelou_redis_conn_hello(conn) != NGX_OK
+    if (ngx_http_jelou_redis_hello(conn) != NGX_OK
         || ngx_http_jelou_redis_conn_send(conn) != NGX_OK)
     {
         ngx_http_jelou_redis_conn_fail(conn, 0, "sending to redis failed",
@@ -261,218 +236,6 @@ ngx_http_jelou_redis_conn_test(ngx_connection_t *c, ngx_err_t *err)
     *err = value;
 
     return value ? NGX_ERROR : NGX_OK;
-}
-
-
-/* What is answered before anything else is sent. */
-
-static ngx_int_t
-ngx_http_jelou_redis_conn_hello(ngx_http_jelou_redis_conn_t *conn)
-{
-    ngx_str_t                        *text[3];
-    ngx_uint_t                        i;
-    ngx_http_jelou_redis_settings_t  *settings;
-
-    settings = conn->target->settings;
-
-    text[0] = &settings->auth;
-    text[1] = &settings->select;
-    text[2] = &settings->script;
-
-    for (i = 0; i < 3; i++) {
-
-        if (text[i]->len == 0) {
-            continue;
-        }
-
-        if (ngx_http_jelou_redis_conn_add(conn, text[i]) != NGX_OK) {
-            return NGX_ERROR;
-        }
-
-        conn->hello++;
-    }
-
-    return NGX_OK;
-}
-
-
-/* A command as it is, whose reply is nobody's. */
-
-static ngx_int_t
-ngx_http_jelou_redis_conn_add(ngx_http_jelou_redis_conn_t *conn,
-    ngx_str_t *text)
-{
-    u_char    *p;
-    uint64_t   number;
-
-    p = ngx_http_jelou_redis_conn_reserve(conn, text->len);
-
-    if (p == NULL
-        || ngx_http_jelou_redis_pipeline_add(&conn->pipeline, NULL, &number,
-                                             &conn->target->log)
-           != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    conn->last->buf->last = ngx_cpymem(p, text->data, text->len);
-
-    return NGX_OK;
-}
-
-
-/* Room at the end of what is to be sent. */
-
-static u_char *
-ngx_http_jelou_redis_conn_reserve(ngx_http_jelou_redis_conn_t *conn,
-    size_t len)
-{
-    size_t                         size;
-    ngx_buf_t                     *b;
-    ngx_http_jelou_redis_block_t  *block;
-
-    if (conn->out) {
-        b = conn->last->buf;
-
-        if ((size_t) (b->end - b->last) >= len) {
-            return b->last;
-        }
-    }
-
-    if (conn->spare && len <= NGX_HTTP_JELOU_REDIS_BLOCK) {
-        block = (ngx_http_jelou_redis_block_t *) conn->spare;
-        conn->spare = NULL;
-
-    } else {
-        size = ngx_max(len, NGX_HTTP_JELOU_REDIS_BLOCK);
-
-        block = ngx_alloc(sizeof(ngx_http_jelou_redis_block_t) + size,
-                          &conn->target->log);
-        if (block == NULL) {
-            return NULL;
-        }
-
-        ngx_memzero(block, sizeof(ngx_http_jelou_redis_block_t));
-
-        block->link.buf = &block->buf;
-        block->buf.start = (u_char *) block
-                           + sizeof(ngx_http_jelou_redis_block_t);
-        block->buf.end = block->buf.start + size;
-        block->buf.temporary = 1;
-    }
-
-    block->buf.pos = block->buf.start;
-    block->buf.last = block->buf.start;
-    block->link.next = NULL;
-
-    if (conn->out) {
-        conn->last->next = &block->link;
-
-    } else {
-        conn->out = &block->link;
-    }
-
-    conn->last = &block->link;
-
-    return block->buf.last;
-}
-
-
-ngx_int_t
-ngx_http_jelou_redis_conn_put(ngx_http_jelou_redis_conn_t *conn,
-    ngx_http_jelou_redis_cmd_t *cmd)
-{
-    u_char            *p;
-    ngx_connection_t  *c;
-
-    static ngx_str_t  asking = ngx_string("*1" CRLF "$6" CRLF "ASKING" CRLF);
-
-    if (cmd->asking) {
-        cmd->asking = 0;
-
-        if (ngx_http_jelou_redis_conn_add(conn, &asking) != NGX_OK) {
-            return NGX_ERROR;
-        }
-    }
-
-    p = ngx_http_jelou_redis_conn_reserve(conn,
-                 ngx_http_jelou_redis_pieces_len(cmd->pieces, cmd->npieces));
-
-    if (p == NULL
-        || ngx_http_jelou_redis_pipeline_add(&conn->pipeline, cmd,
-                                             &cmd->number, &conn->target->log)
-           != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    conn->last->buf->last = ngx_http_jelou_redis_pieces_write(p, cmd->pieces,
-                                                              cmd->npieces);
-    cmd->conn = conn;
-    cmd->server = conn->name;
-
-    c = conn->peer.connection;
-
-    c->idle = 0;
-    c->read->cancelable = 0;
-
-    if (!c->read->timer_set) {
-        ngx_add_timer(c->read, conn->target->settings->read_timeout);
-    }
-
-    ngx_post_event(&conn->flush, &ngx_posted_events);
-
-    return NGX_OK;
-}
-
-
-static void
-ngx_http_jelou_redis_flush_handler(ngx_event_t *ev)
-{
-    ngx_http_jelou_redis_conn_t  *conn;
-
-    conn = ev->data;
-
-    if (conn->out && ngx_http_jelou_redis_conn_send(conn) != NGX_OK) {
-        ngx_http_jelou_redis_conn_fail(conn, 0, "sending to redis failed",
-                                       NULL);
-    }
-}
-
-
-static ngx_int_t
-ngx_http_jelou_redis_conn_send(ngx_http_jelou_redis_conn_t *conn)
-{
-    ngx_chain_t       *cl, *rest;
-    ngx_connection_t  *c;
-
-    c = conn->peer.connection;
-
-    if (conn->out == NULL || !c->write->ready) {
-        return NGX_OK;
-    }
-
-    rest = c->send_chain(c, conn->out, 0);
-
-    if (rest == NGX_CHAIN_ERROR) {
-        return NGX_ERROR;
-    }
-
-    while (conn->out != rest) {
-        cl = conn->out;
-        conn->out = cl->next;
-
-        if (conn->spare == NULL
-            && cl->buf->end - cl->buf->start == NGX_HTTP_JELOU_REDIS_BLOCK)
-        {
-            conn->spare = cl;
-
-        } else {
-            ngx_free(cl);
-        }
-    }
-
-    return ngx_handle_write_event(c->write, 0);
 }
 
 
@@ -601,7 +364,7 @@ ngx_http_jelou_redis_conn_replies(ngx_http_jelou_redis_conn_t *conn)
         }
 
         if (!conn->ready) {
-            rc = ngx_http_jelou_redis_conn_greeted(conn, reply);
+            rc = ngx_http_jelou_redis_greeted(conn, reply);
 
         } else {
 
@@ -620,66 +383,6 @@ ngx_http_jelou_redis_conn_replies(ngx_http_jelou_redis_conn_t *conn)
             return NGX_DECLINED;
         }
     }
-}
-
-
-/*
- * A reply to what is sent first.  Without AUTH and SELECT there is no use in
- * the connection; without the script there is, for it can be sent later.
- */
-
-static ngx_int_t
-ngx_http_jelou_redis_conn_greeted(ngx_http_jelou_redis_conn_t *conn,
-    ngx_http_jelou_redis_reply_t *reply)
-{
-    char                             *what;
-    ngx_str_t                         cause;
-    ngx_http_jelou_redis_settings_t  *settings;
-
-    settings = conn->target->settings;
-
-    if (conn->hello == 3 || (conn->hello == 2 && settings->select.len == 0)) {
-        what = "redis refused AUTH: ";
-
-    } else if (conn->hello == 2) {
-        what = "redis refused SELECT: ";
-
-    } else {
-        what = "redis refused SCRIPT: ";
-    }
-
-    if (reply->odd
-        || (reply->type != REDIS_REPLY_STATUS && reply->type != REDIS_REPLY_ERROR
-            && (reply->type != REDIS_REPLY_STRING || conn->hello > 1)))
-    {
-        return NGX_DECLINED;
-    }
-
-    if (reply->type == REDIS_REPLY_ERROR) {
-        ngx_http_jelou_redis_reply_cause(reply, &cause);
-
-        if (conn->hello > 1 || ngx_strncmp(cause.data, "NOAUTH", 6) == 0
-            || ngx_strncmp(cause.data, "LOADING", 7) == 0)
-        {
-            (void) ngx_http_jelou_redis_say(conn->target, &conn->name,
-                                            &conn->target->log, 0, what,
-                                            &cause);
-            ngx_http_jelou_redis_conn_close(conn, NGX_HTTP_JELOU_REDIS_LOST,
-                                            0);
-            return NGX_OK;
-        }
-    }
-
-    if (--conn->hello == 0) {
-        conn->ready = 1;
-        ngx_http_jelou_queue_opened(conn);
-
-        ngx_del_timer(conn->peer.connection->read);
-
-        ngx_http_jelou_redis_target_ready(conn);
-    }
-
-    return NGX_OK;
 }
 
 
@@ -763,7 +466,7 @@ ngx_http_jelou_redis_conn_fail(ngx_http_jelou_redis_conn_t *conn,
 }
 
 
-static void
+void
 ngx_http_jelou_redis_conn_close(ngx_http_jelou_redis_conn_t *conn,
     ngx_http_jelou_redis_result_e result, ngx_uint_t blame)
 {

@@ -68,6 +68,8 @@ struct ngx_http_jelou_redis_settings_s {
 #endif
 
     ngx_http_conf_ctx_t          *ctx;       /* of any location */
+    ngx_resolver_t               *resolver;
+    ngx_msec_t                    resolver_timeout;
     ngx_queue_t                   targets;   /* of this worker, */
     ngx_queue_t                   groups;    /*   and addresses that it has */
     ngx_uint_t                    ngroups;   /*   been given */
@@ -87,6 +89,17 @@ typedef struct {
 
 typedef struct ngx_http_jelou_redis_conn_s    ngx_http_jelou_redis_conn_t;
 typedef struct ngx_http_jelou_redis_target_s  ngx_http_jelou_redis_target_t;
+
+
+/* the addresses of a host name: none, if it has none */
+
+typedef void (*ngx_http_jelou_redis_resolved_pt)(void *data,
+    ngx_resolver_addr_t *addrs, ngx_uint_t naddrs);
+
+
+/* a group that is a host name only, without addresses so far */
+
+#define ngx_http_jelou_redis_named(uscf)  ((uscf)->peer.init == NULL)
 
 
 struct ngx_http_jelou_redis_target_s {
@@ -115,7 +128,13 @@ struct ngx_http_jelou_redis_target_s {
     ngx_http_jelou_redis_cmd_t        ask;
     ngx_http_jelou_redis_piece_t      question;
     ngx_event_t                       poll;
+    in_port_t                         port;      /* that they have named */
     ngx_uint_t                        asking;    /* unsigned  asking:1; */
+
+    /* servers that have a host name, whose address is asked for */
+
+    ngx_queue_t                       names;
+    ngx_uint_t                        resolving; /* unsigned  resolving:1; */
 
     /* of a cluster, as its redirections tell; NULL: it is none so far */
 
@@ -138,6 +157,8 @@ struct ngx_http_jelou_redis_conn_s {
     ngx_pool_t                       *pool;
     ngx_peer_connection_t             peer;
     ngx_str_t                         name;
+    ngx_str_t                         host;      /* and port, as a cluster
+                                                    names it, or empty */
 
     ngx_http_jelou_redis_pipeline_t   pipeline;
     ngx_uint_t                        hello;     /* replies before it is ready,
@@ -204,6 +225,10 @@ ngx_int_t ngx_http_jelou_redis_say(ngx_http_jelou_redis_target_t *target,
 
 /* Between the files that connections are made of. */
 
+/* The log's handler: which server it is about. */
+u_char *ngx_http_jelou_redis_log_error(ngx_log_t *log, u_char *buf,
+    size_t len);
+
 /*
  * Sends a command the way that is known, or lets it wait.  Returns what
  * ngx_http_jelou_redis_send() does.
@@ -211,9 +236,26 @@ ngx_int_t ngx_http_jelou_redis_say(ngx_http_jelou_redis_target_t *target,
 ngx_int_t ngx_http_jelou_redis_put(ngx_http_jelou_redis_target_t *target,
     ngx_http_jelou_redis_cmd_t *cmd);
 
+/* The same, over a connection that is known. */
+ngx_int_t ngx_http_jelou_redis_put_to(ngx_http_jelou_redis_conn_t *conn,
+    ngx_http_jelou_redis_cmd_t *cmd);
+
 /* Lets a command wait in one of the target's queues. */
 ngx_int_t ngx_http_jelou_redis_wait(ngx_http_jelou_redis_target_t *target,
     ngx_queue_t *queue, ngx_http_jelou_redis_cmd_t *cmd);
+
+/*
+ * Sends those that wait in a queue: those that have waited for a connection over
+ * that one, if it is given, the others where they belong.
+ */
+void ngx_http_jelou_redis_waiting_flush(ngx_http_jelou_redis_target_t *target,
+    ngx_queue_t *queue, ngx_http_jelou_redis_conn_t *conn);
+
+/* Tells those that wait for a server that there is none. */
+void ngx_http_jelou_redis_waiting_fail(ngx_http_jelou_redis_target_t *target);
+
+/* Sends those whose slot was moving. */
+void ngx_http_jelou_redis_again(ngx_event_t *ev);
 
 /* The connection to an address, or NULL. */
 ngx_http_jelou_redis_conn_t *ngx_http_jelou_redis_find(
@@ -223,6 +265,41 @@ ngx_http_jelou_redis_conn_t *ngx_http_jelou_redis_find(
 /* The connection that has the command's slot, or NULL if that is not known. */
 ngx_http_jelou_redis_conn_t *ngx_http_jelou_redis_slot(
     ngx_http_jelou_redis_target_t *target, ngx_http_jelou_redis_cmd_t *cmd);
+
+/*
+ * The address that a text is, with the port.  Returns NGX_DECLINED if it is a
+ * host name.
+ */
+ngx_int_t ngx_http_jelou_redis_address(ngx_str_t *host, in_port_t port,
+    ngx_sockaddr_t *sockaddr, socklen_t *socklen);
+
+/*
+ * Asks nginx's resolver for the addresses of a host name; without one, or if
+ * there are none, that is logged.  Returns NGX_OK, and the handler has been
+ * called or will be, with no address if there is none; else NGX_ERROR.
+ */
+ngx_int_t ngx_http_jelou_redis_resolve(ngx_http_jelou_redis_target_t *target,
+    ngx_str_t *host, ngx_http_jelou_redis_resolved_pt handler, void *data);
+
+/*
+ * Sends a command to a server that a cluster has named by a host name.  Returns
+ * NGX_OK, or NGX_DECLINED if that is not possible.
+ */
+ngx_int_t ngx_http_jelou_redis_name(ngx_http_jelou_redis_target_t *target,
+    ngx_http_jelou_redis_cmd_t *cmd, ngx_str_t *host, in_port_t port);
+
+/*
+ * Sends a command to the server that a cluster has named, and remembers it for
+ * the slot, if it is not for once only.  Returns what
+ * ngx_http_jelou_redis_send() does.
+ */
+ngx_int_t ngx_http_jelou_redis_follow(ngx_http_jelou_redis_target_t *target,
+    ngx_http_jelou_redis_conn_t *to, ngx_http_jelou_redis_cmd_t *cmd);
+
+/* The connection to an address, opened if there is none so far, or NULL. */
+ngx_http_jelou_redis_conn_t *ngx_http_jelou_redis_reach(
+    ngx_http_jelou_redis_target_t *target, struct sockaddr *sockaddr,
+    socklen_t socklen);
 
 /*
  * Follows a redirection.  Returns NGX_DECLINED if the reply is none, or cannot
@@ -243,6 +320,16 @@ ngx_http_jelou_redis_conn_t *ngx_http_jelou_redis_conn_open(
     ngx_http_jelou_redis_target_t *target, struct sockaddr *sockaddr,
     socklen_t socklen, ngx_str_t *name);
 
+/* A command as it is, whose reply is nobody's.  Returns NGX_OK or NGX_ERROR. */
+ngx_int_t ngx_http_jelou_redis_conn_add(ngx_http_jelou_redis_conn_t *conn,
+    ngx_str_t *text);
+
+/* Sends what there is, as far as possible.  Returns NGX_OK or NGX_ERROR. */
+ngx_int_t ngx_http_jelou_redis_conn_send(ngx_http_jelou_redis_conn_t *conn);
+
+/* The end of a turn: what has been put into the next write is sent. */
+void ngx_http_jelou_redis_conn_flush(ngx_event_t *ev);
+
 /* Puts a command into the next write.  Returns NGX_OK, or NGX_ERROR. */
 ngx_int_t ngx_http_jelou_redis_conn_put(ngx_http_jelou_redis_conn_t *conn,
     ngx_http_jelou_redis_cmd_t *cmd);
@@ -250,7 +337,21 @@ ngx_int_t ngx_http_jelou_redis_conn_put(ngx_http_jelou_redis_conn_t *conn,
 /* What is answered before anything else goes out: the way is open for it. */
 void ngx_http_jelou_redis_conn_begin(ngx_http_jelou_redis_conn_t *conn);
 
-/* Gives the connection up, and logs why. */
+/* Sends it.  Returns NGX_OK, or NGX_ERROR. */
+ngx_int_t ngx_http_jelou_redis_hello(ngx_http_jelou_redis_conn_t *conn);
+
+/*
+ * A reply to it.  Returns NGX_OK, and the connection may be ready, or closed;
+ * NGX_DECLINED if it is no such reply.
+ */
+ngx_int_t ngx_http_jelou_redis_greeted(ngx_http_jelou_redis_conn_t *conn,
+    ngx_http_jelou_redis_reply_t *reply);
+
+/* Gives the connection up; blame tells whether that is the server's fault. */
+void ngx_http_jelou_redis_conn_close(ngx_http_jelou_redis_conn_t *conn,
+    ngx_http_jelou_redis_result_e result, ngx_uint_t blame);
+
+/* The same, and logs why. */
 void ngx_http_jelou_redis_conn_fail(ngx_http_jelou_redis_conn_t *conn,
     ngx_err_t err, const char *what, ngx_str_t *detail);
 
@@ -276,6 +377,26 @@ ngx_int_t ngx_http_jelou_redis_sentinel_ask(
 
 /* Asks them once more in a while: they may have another one. */
 void ngx_http_jelou_redis_sentinel_poll(ngx_event_t *ev);
+
+/*
+ * Goes on to the next server of the group.  Returns NGX_OK, and there is a
+ * current one or a candidate; NGX_DECLINED if there is none any more; or
+ * NGX_ERROR.
+ */
+ngx_int_t ngx_http_jelou_redis_walk(ngx_http_jelou_redis_target_t *target);
+
+/* Begins a walk, or ends it.  Returns NGX_OK or NGX_ERROR. */
+ngx_int_t ngx_http_jelou_redis_walk_begin(
+    ngx_http_jelou_redis_target_t *target,
+    ngx_http_upstream_resolved_t *resolved);
+
+/*
+ * Begins one through the addresses of a host name, when they are known.
+ * Returns NGX_OK, or NGX_ERROR.
+ */
+ngx_int_t ngx_http_jelou_redis_walk_resolve(
+    ngx_http_jelou_redis_target_t *target);
+void ngx_http_jelou_redis_walk_end(ngx_http_jelou_redis_target_t *target);
 
 /* A server has become the target's current one. */
 void ngx_http_jelou_redis_target_current(ngx_http_jelou_redis_target_t *target,

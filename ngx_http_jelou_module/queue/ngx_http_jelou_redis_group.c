@@ -26,7 +26,8 @@ static ngx_http_upstream_srv_conf_t *ngx_http_jelou_redis_group_add(
     ngx_http_jelou_redis_settings_t *settings, ngx_str_t *name);
 static void ngx_http_jelou_redis_group_cleanup(void *data);
 static ngx_int_t ngx_http_jelou_redis_group_init(
-    ngx_http_jelou_redis_group_t *group, ngx_pool_t *pool, ngx_str_t *name);
+    ngx_http_jelou_redis_group_t *group, ngx_pool_t *pool, ngx_str_t *name,
+    ngx_resolver_t *resolver);
 
 
 ngx_http_upstream_srv_conf_t *
@@ -89,7 +90,9 @@ ngx_http_jelou_redis_group_add(ngx_http_jelou_redis_settings_t *settings,
 
     group = ngx_pcalloc(pool, sizeof(ngx_http_jelou_redis_group_t));
 
-    cln = group && ngx_http_jelou_redis_group_init(group, pool, name) == NGX_OK
+    cln = group && ngx_http_jelou_redis_group_init(group, pool, name,
+                                                   settings->resolver)
+                   == NGX_OK
           ? ngx_pool_cleanup_add(ngx_cycle->pool, 0) : NULL;
 
     if (cln == NULL) {
@@ -114,11 +117,11 @@ ngx_http_jelou_redis_group_cleanup(void *data)
 }
 
 
-/* One server, as "server ADDRESS;" in a group would have it. */
+/* One server, as "server ADDRESS;" in a group would have it; or a name. */
 
 static ngx_int_t
 ngx_http_jelou_redis_group_init(ngx_http_jelou_redis_group_t *group,
-    ngx_pool_t *pool, ngx_str_t *name)
+    ngx_pool_t *pool, ngx_str_t *name, ngx_resolver_t *resolver)
 {
     ngx_url_t                    u;
     ngx_conf_t                   cf;
@@ -135,9 +138,20 @@ ngx_http_jelou_redis_group_init(ngx_http_jelou_redis_group_t *group,
     servers = ngx_array_create(pool, 1, sizeof(ngx_http_upstream_server_t));
 
     if (u.url.data == NULL || servers == NULL
-        || ngx_parse_url(pool, &u) != NGX_OK || u.naddrs == 0)
+        || ngx_parse_url(pool, &u) != NGX_OK)
     {
         return NGX_ERROR;
+    }
+
+    if (u.naddrs == 0) {
+
+        /* a host name: its addresses are asked for when they are needed */
+
+        group->uscf.host = u.url;
+        group->uscf.port = u.port;
+
+        return resolver && resolver->connections.nelts && u.host.len
+               ? NGX_OK : NGX_ERROR;
     }
 
     server = ngx_array_push(servers);

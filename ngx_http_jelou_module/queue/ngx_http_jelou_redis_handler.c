@@ -6,6 +6,7 @@
 
 #include "ngx_http_jelou_queue_status.h"
 #include "ngx_http_jelou_idempotency.h"
+#include "ngx_http_jelou_answer.h"
 #include "ngx_http_jelou_handover.h"
 
 
@@ -109,7 +110,8 @@ ngx_http_jelou_redis_choose(ngx_http_jelou_redis_ctx_t *ctx)
         if (uscf == NULL) {
             ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
                           "jelou: \"jelou_redis_pass\" has become \"%V\", "
-                          "which is no upstream and no address", &name);
+                          "which is no upstream and no address, nor a name "
+                          "that a \"resolver\" is there for", &name);
             ctx->jelou->quiet = 1;
             return NULL;
         }
@@ -213,8 +215,8 @@ ngx_http_jelou_redis_replied(ngx_http_jelou_redis_ctx_t *ctx,
         break;
 
     case NGX_HTTP_JELOU_REDIS_OTHER:
-        *status = ngx_http_jelou_handler_refuses(ctx->request, ctx->jelou,
-                                          NGX_HTTP_JELOU_MESSAGE_ID_REUSED);
+        *status = ngx_http_jelou_refuse(ctx->request, ctx->jelou,
+                                        NGX_HTTP_JELOU_MESSAGE_ID_REUSED);
         break;
 
     case NGX_HTTP_JELOU_REDIS_FULL:

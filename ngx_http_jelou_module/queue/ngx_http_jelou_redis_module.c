@@ -76,6 +76,10 @@ static ngx_command_t  ngx_http_jelou_redis_commands[] = {
         NGX_HTTP_JELOU_REDIS_ANYWHERE|NGX_CONF_TAKE1,
         ngx_conf_set_str_slot, ngx_http_jelou_redis_at(sentinel)),
 
+    ngx_http_jelou_redis_directive("jelou_redis_sentinel_auth_file",
+        NGX_HTTP_JELOU_REDIS_ANYWHERE|NGX_CONF_TAKE1,
+        ngx_http_jelou_redis_set_sentinel_auth_file, 0),
+
     ngx_http_jelou_redis_directive("jelou_redis_connect_timeout",
         NGX_HTTP_JELOU_REDIS_ANYWHERE|NGX_CONF_TAKE1,
         ngx_conf_set_msec_slot, ngx_http_jelou_redis_at(connect_timeout)),

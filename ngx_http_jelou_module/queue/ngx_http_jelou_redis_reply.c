@@ -15,6 +15,13 @@
 
 #define NGX_HTTP_JELOU_REDIS_ITEMS  100000
 
+/*
+ * Arrays within each other.  Since 1.0 hiredis sets no bound: it allocates for
+ * each, and frees a tree by recursion.
+ */
+
+#define NGX_HTTP_JELOU_REDIS_DEPTH  8
+
 #if (HIREDIS_MAJOR >= 1)
 typedef size_t  ngx_http_jelou_redis_items_t;
 #else
@@ -24,6 +31,7 @@ typedef int     ngx_http_jelou_redis_items_t;
 
 static void *ngx_http_jelou_redis_tree(const redisReadTask *task,
     ngx_http_jelou_redis_items_t items);
+static ngx_uint_t ngx_http_jelou_redis_deep(const redisReadTask *task);
 static void *ngx_http_jelou_redis_string(const redisReadTask *task, char *text,
     size_t len);
 static void *ngx_http_jelou_redis_array(const redisReadTask *task,
@@ -112,6 +120,20 @@ ngx_http_jelou_redis_reader_next(ngx_http_jelou_redis_reader_t *reader,
     /* what is half read goes on as it began */
 
     if (r->ridx == -1) {
+
+        /* hiredis would begin, and the first byte would come too late */
+
+        if (r->pos == r->len && r->err == 0) {
+            return NGX_AGAIN;
+        }
+
+        /* later types of the protocol, which nobody has asked for: a newer
+           hiredis would wait for the rest of them */
+
+        if (memchr("+-:$*", r->buf[r->pos], 5) == NULL) {
+            return NGX_DECLINED;
+        }
+
         r->fn = tree ? &ngx_http_jelou_redis_trees
                      : &ngx_http_jelou_redis_functions;
         r->privdata = reader;
@@ -126,7 +148,8 @@ ngx_http_jelou_redis_reader_next(ngx_http_jelou_redis_reader_t *reader,
     object = NULL;
 
     if (redisReaderGetReply(r, &object) != REDIS_OK) {
-        return r->err == REDIS_ERR_OOM ? NGX_ERROR : NGX_DECLINED;
+        return r->err == REDIS_ERR_OOM && !reader->refused ? NGX_ERROR
+                                                           : NGX_DECLINED;
     }
 
     if (object == NULL) {
@@ -190,11 +213,32 @@ static void *
 ngx_http_jelou_redis_tree(const redisReadTask *task,
     ngx_http_jelou_redis_items_t items)
 {
-    if ((size_t) items > NGX_HTTP_JELOU_REDIS_ITEMS) {
+    ngx_http_jelou_redis_reader_t  *reader;
+
+    if ((size_t) items > NGX_HTTP_JELOU_REDIS_ITEMS
+        || ngx_http_jelou_redis_deep(task))
+    {
+        reader = task->privdata;
+        reader->refused = 1;
+
         return NULL;
     }
 
     return ngx_http_jelou_redis_defaults.createArray(task, items);
+}
+
+
+static ngx_uint_t
+ngx_http_jelou_redis_deep(const redisReadTask *task)
+{
+    ngx_uint_t  depth;
+
+    for (depth = 0; task->parent && depth < NGX_HTTP_JELOU_REDIS_DEPTH; depth++)
+    {
+        task = task->parent;
+    }
+
+    return depth == NGX_HTTP_JELOU_REDIS_DEPTH;
 }
 
 
@@ -226,10 +270,18 @@ static void *
 ngx_http_jelou_redis_array(const redisReadTask *task,
     ngx_http_jelou_redis_items_t items)
 {
-    ngx_http_jelou_redis_reply_t  *reply;
+    ngx_http_jelou_redis_reply_t   *reply;
+    ngx_http_jelou_redis_reader_t  *reader;
 
     reply = ngx_http_jelou_redis_top(task);
     reply->odd = 1;
+
+    if (ngx_http_jelou_redis_deep(task)) {
+        reader = task->privdata;
+        reader->refused = 1;
+
+        return NULL;
+    }
 
     return reply;
 }

@@ -43,6 +43,8 @@ typedef struct {
 typedef struct {
     redisReader                    *reader;
     ngx_http_jelou_redis_reply_t    reply;   /* the last one */
+    unsigned                        refused:1;  /* too large or too deep:
+                                                   not for want of memory */
 } ngx_http_jelou_redis_reader_t;
 
 

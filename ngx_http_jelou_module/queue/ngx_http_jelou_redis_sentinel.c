@@ -11,11 +11,15 @@
 static ngx_int_t ngx_http_jelou_redis_sentinel_handler(
     ngx_http_jelou_redis_cmd_t *cmd, ngx_http_jelou_redis_result_e result,
     ngx_http_jelou_redis_reply_t *reply);
-static ngx_int_t ngx_http_jelou_redis_sentinel_server(
+static void ngx_http_jelou_redis_sentinel_done(
+    ngx_http_jelou_redis_target_t *target, ngx_int_t rc);
+static ngx_int_t ngx_http_jelou_redis_sentinel_reply(
     ngx_http_jelou_redis_target_t *target, ngx_http_jelou_redis_reply_t *reply);
-static ngx_int_t ngx_http_jelou_redis_sentinel_address(
-    redisReply *host, redisReply *port, ngx_sockaddr_t *sockaddr,
-    socklen_t *socklen);
+static void ngx_http_jelou_redis_sentinel_resolved(void *data,
+    ngx_resolver_addr_t *addrs, ngx_uint_t naddrs);
+static ngx_int_t ngx_http_jelou_redis_sentinel_use(
+    ngx_http_jelou_redis_target_t *target, struct sockaddr *sockaddr,
+    socklen_t socklen);
 
 
 ngx_int_t
@@ -70,52 +74,125 @@ ngx_http_jelou_redis_sentinel_handler(ngx_http_jelou_redis_cmd_t *cmd,
     ngx_http_jelou_redis_target_t  *target;
 
     target = cmd->data;
-    target->asking = 0;
+    target->result = result;
 
-    if (result != NGX_HTTP_JELOU_REDIS_REPLIED
-        || ngx_http_jelou_redis_sentinel_server(target, reply) != NGX_OK)
-    {
-        /* who has taken commands goes on with them */
-
-        if (target->current == NULL && target->candidate == NULL) {
-            target->result = result;
-            ngx_http_jelou_redis_target_fail(target);
-        }
-    }
-
-    if (target->current && !target->poll.timer_set) {
-        ngx_add_timer(&target->poll, NGX_HTTP_JELOU_REDIS_POLL);
-    }
+    ngx_http_jelou_redis_sentinel_done(target,
+        result == NGX_HTTP_JELOU_REDIS_REPLIED
+        ? ngx_http_jelou_redis_sentinel_reply(target, reply) : NGX_ERROR);
 
     return NGX_OK;
 }
 
 
+/* NGX_AGAIN: it is not known yet */
+
+static void
+ngx_http_jelou_redis_sentinel_done(ngx_http_jelou_redis_target_t *target,
+    ngx_int_t rc)
+{
+    if (rc == NGX_AGAIN) {
+        return;
+    }
+
+    target->asking = 0;
+
+    /* who has taken commands goes on with them */
+
+    if (rc != NGX_OK && target->current == NULL && target->candidate == NULL) {
+        ngx_http_jelou_redis_target_fail(target);
+    }
+
+    if (target->current && !target->poll.timer_set) {
+        ngx_add_timer(&target->poll, NGX_HTTP_JELOU_REDIS_POLL);
+    }
+}
+
+
+/* A host, which is an address or a name, and a port */
+
 static ngx_int_t
-ngx_http_jelou_redis_sentinel_server(ngx_http_jelou_redis_target_t *target,
+ngx_http_jelou_redis_sentinel_reply(ngx_http_jelou_redis_target_t *target,
     ngx_http_jelou_redis_reply_t *reply)
 {
-    u_char                        text[NGX_SOCKADDR_STRLEN];
-    socklen_t                     socklen;
-    ngx_str_t                     name;
-    redisReply                   *tree;
-    ngx_sockaddr_t                sockaddr;
-    ngx_http_jelou_redis_conn_t  *conn;
+    socklen_t        socklen;
+    ngx_int_t        port;
+    ngx_str_t        host;
+    redisReply      *tree, **words;
+    ngx_sockaddr_t   sockaddr;
 
     tree = reply->tree;
 
     if (tree == NULL || tree->type != REDIS_REPLY_ARRAY || tree->elements != 2
-        || ngx_http_jelou_redis_sentinel_address(tree->element[0],
-                                                 tree->element[1], &sockaddr,
-                                                 &socklen)
-           != NGX_OK)
+        || tree->element[0]->type != REDIS_REPLY_STRING
+        || tree->element[1]->type != REDIS_REPLY_STRING)
     {
-        (void) ngx_http_jelou_redis_say(target, NULL, &target->log, 0,
-                                        "the sentinels name no server", NULL);
-        return NGX_ERROR;
+        goto none;
     }
 
-    conn = ngx_http_jelou_redis_find(target, &sockaddr.sockaddr, socklen);
+    words = tree->element;
+
+    host.data = (u_char *) words[0]->str;
+    host.len = words[0]->len;
+
+    port = ngx_atoi((u_char *) words[1]->str, words[1]->len);
+
+    if (host.len == 0 || port < 1 || port > 65535) {
+        goto none;
+    }
+
+    if (ngx_http_jelou_redis_address(&host, (in_port_t) port, &sockaddr,
+                                     &socklen)
+        == NGX_OK)
+    {
+        return ngx_http_jelou_redis_sentinel_use(target, &sockaddr.sockaddr,
+                                                 socklen);
+    }
+
+    target->port = (in_port_t) port;
+
+    return ngx_http_jelou_redis_resolve(target, &host,
+                                        ngx_http_jelou_redis_sentinel_resolved,
+                                        target)
+           == NGX_OK ? NGX_AGAIN : NGX_ERROR;
+
+none:
+
+    (void) ngx_http_jelou_redis_say(target, NULL, &target->log, 0,
+                                    "the sentinels name no server", NULL);
+    return NGX_ERROR;
+}
+
+
+static void
+ngx_http_jelou_redis_sentinel_resolved(void *data, ngx_resolver_addr_t *addrs,
+    ngx_uint_t naddrs)
+{
+    ngx_http_jelou_redis_target_t *target = data;
+
+    ngx_int_t       rc;
+    ngx_sockaddr_t  sockaddr;
+
+    rc = NGX_ERROR;
+
+    if (naddrs) {
+        ngx_memcpy(&sockaddr, addrs[0].sockaddr, addrs[0].socklen);
+        ngx_inet_set_port(&sockaddr.sockaddr, target->port);
+
+        rc = ngx_http_jelou_redis_sentinel_use(target, &sockaddr.sockaddr,
+                                               addrs[0].socklen);
+    }
+
+    ngx_http_jelou_redis_sentinel_done(target, rc);
+}
+
+
+static ngx_int_t
+ngx_http_jelou_redis_sentinel_use(ngx_http_jelou_redis_target_t *target,
+    struct sockaddr *sockaddr, socklen_t socklen)
+{
+    ngx_http_jelou_redis_conn_t  *conn;
+
+    conn = ngx_http_jelou_redis_find(target, sockaddr, socklen);
 
     if (conn && conn == target->current) {
         return NGX_OK;
@@ -125,16 +202,9 @@ ngx_http_jelou_redis_sentinel_server(ngx_http_jelou_redis_target_t *target,
 
     target->current = NULL;
 
+    conn = ngx_http_jelou_redis_reach(target, sockaddr, socklen);
     if (conn == NULL) {
-        name.data = text;
-        name.len = ngx_sock_ntop(&sockaddr.sockaddr, socklen, text,
-                                 NGX_SOCKADDR_STRLEN, 1);
-
-        conn = ngx_http_jelou_redis_conn_open(target, &sockaddr.sockaddr,
-                                              socklen, &name);
-        if (conn == NULL) {
-            return NGX_ERROR;
-        }
+        return NGX_ERROR;
     }
 
     if (!conn->ready) {
@@ -149,61 +219,4 @@ ngx_http_jelou_redis_sentinel_server(ngx_http_jelou_redis_target_t *target,
     ngx_http_jelou_redis_target_current(target, conn);
 
     return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_jelou_redis_sentinel_address(redisReply *host, redisReply *port,
-    ngx_sockaddr_t *sockaddr, socklen_t *socklen)
-{
-    in_addr_t             addr;
-    ngx_int_t             n;
-    struct sockaddr_in   *sin;
-#if (NGX_HAVE_INET6)
-    struct sockaddr_in6  *sin6;
-#endif
-
-    if (host->type != REDIS_REPLY_STRING || port->type != REDIS_REPLY_STRING) {
-        return NGX_ERROR;
-    }
-
-    n = ngx_atoi((u_char *) port->str, (size_t) port->len);
-
-    if (n < 1 || n > 65535) {
-        return NGX_ERROR;
-    }
-
-    ngx_memzero(sockaddr, sizeof(ngx_sockaddr_t));
-
-    addr = ngx_inet_addr((u_char *) host->str, (size_t) host->len);
-
-    if (addr != INADDR_NONE) {
-        sin = &sockaddr->sockaddr_in;
-
-        sin->sin_family = AF_INET;
-        sin->sin_addr.s_addr = addr;
-        sin->sin_port = htons((in_port_t) n);
-
-        *socklen = sizeof(struct sockaddr_in);
-        return NGX_OK;
-    }
-
-#if (NGX_HAVE_INET6)
-
-    sin6 = &sockaddr->sockaddr_in6;
-
-    if (ngx_inet6_addr((u_char *) host->str, (size_t) host->len,
-                       sin6->sin6_addr.s6_addr)
-        == NGX_OK)
-    {
-        sin6->sin6_family = AF_INET6;
-        sin6->sin6_port = htons((in_port_t) n);
-
-        *socklen = sizeof(struct sockaddr_in6);
-        return NGX_OK;
-    }
-
-#endif
-
-    return NGX_ERROR;
 }

@@ -240,8 +240,8 @@ ngx_http_jelou_forward_raw(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 
 /*
  * The request that goes on.  It is signed before anything is changed: a secret
- * with variables is chosen by what was received.  nginx's body stays as it is: a
- * mirror of this request reads it.
+ * with variables is chosen by what was received.  nginx's body stays as it is:
+ * a mirror of this request reads it.
  */
 
 static ngx_int_t

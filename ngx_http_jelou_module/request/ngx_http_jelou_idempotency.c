@@ -74,7 +74,7 @@ ngx_http_jelou_idempotency_look(ngx_http_request_t *r,
         return rc == NGX_DECLINED ? NGX_OK : NGX_ERROR;
     }
 
-    switch (ngx_http_jelou_dedup_begin(zone, &ctx->flight, key, event->digest,
+    switch (ngx_http_jelou_dedup_begin(zone, &ctx->attempt, key, event->digest,
                                        event->random, r->connection->log))
     {
     case NGX_HTTP_JELOU_DEDUP_NEW:
@@ -84,7 +84,7 @@ ngx_http_jelou_idempotency_look(ngx_http_request_t *r,
         return ngx_http_jelou_idempotency_replay(ctx) == NGX_OK ? NGX_DONE
                                                                : NGX_ERROR;
 
-    case NGX_HTTP_JELOU_DEDUP_IN_FLIGHT:
+    case NGX_HTTP_JELOU_DEDUP_IN_PROGRESS:
         return ngx_http_jelou_may_wait(ctx)
                ? NGX_AGAIN : NGX_HTTP_JELOU_DUPLICATE_IN_FLIGHT;
 

@@ -13,9 +13,9 @@
 
 
 /*
- * Puts the event in flight.  Returns NGX_OK if it is to be forwarded, NGX_DONE
- * if it was delivered before, NGX_AGAIN if the end of another try is worth
- * waiting for, a refusal, or NGX_ERROR.
+ * Notes that the event is in progress.  Returns NGX_OK if it is to be
+ * forwarded, NGX_DONE if it was delivered before, NGX_AGAIN if the end of
+ * another try is worth waiting for, a refusal, or NGX_ERROR.
  */
 ngx_int_t ngx_http_jelou_idempotency(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx);

@@ -27,6 +27,8 @@ static u_char *ngx_http_jelou_skip_space(u_char *p, u_char *last);
 static ngx_uint_t ngx_http_jelou_token_char(u_char ch);
 static ngx_int_t ngx_http_jelou_copy_body(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx);
+static u_char *ngx_http_jelou_copy_file(ngx_http_request_t *r, u_char *p,
+    ngx_buf_t *b);
 
 
 /* nginx has decoded the path, a "%2F" as well: it ends a segment */
@@ -350,10 +352,24 @@ ngx_http_jelou_restore_post(ngx_http_request_t *r)
 ngx_uint_t
 ngx_http_jelou_request_discarded(ngx_http_request_t *r)
 {
-    ngx_table_elt_t  *h;
+    ngx_table_elt_t           *h;
+    ngx_http_core_loc_conf_t  *clcf;
 
     if (!r->internal || r->request_body) {
         return 0;
+    }
+
+    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+
+    if (clcf->client_max_body_size
+        && clcf->client_max_body_size < r->headers_in.content_length_n)
+    {
+        /*
+         * nginx does not look where a name leads to, and in HTTP/3 it throws
+         * nothing away that was too large elsewhere
+         */
+
+        return 1;
     }
 
 #if (NGX_HTTP_V2)
@@ -420,9 +436,6 @@ static ngx_int_t
 ngx_http_jelou_copy_body(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 {
     u_char       *p;
-    size_t        size;
-    ssize_t       n;
-    off_t         offset;
     ngx_buf_t    *b;
     ngx_chain_t  *in;
 
@@ -451,23 +464,9 @@ ngx_http_jelou_copy_body(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
             continue;
         }
 
-        for (offset = b->file_pos; offset < b->file_last; offset += n) {
-            size = (size_t) (b->file_last - offset);
-
-            n = ngx_read_file(b->file, p, size, offset);
-
-            if (n == NGX_ERROR) {
-                return NGX_ERROR;
-            }
-
-            if (n == 0) {
-                ngx_log_error(NGX_LOG_CRIT, r->connection->log, 0,
-                              "jelou: the request body's file \"%V\" "
-                              "is truncated", &b->file->name);
-                return NGX_ERROR;
-            }
-
-            p += n;
+        p = ngx_http_jelou_copy_file(r, p, b);
+        if (p == NULL) {
+            return NGX_ERROR;
         }
     }
 
@@ -480,6 +479,37 @@ ngx_http_jelou_copy_body(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
     ctx->body = &ctx->single;
 
     return NGX_OK;
+}
+
+
+/* Returns the end of what was read, or NULL. */
+
+static u_char *
+ngx_http_jelou_copy_file(ngx_http_request_t *r, u_char *p, ngx_buf_t *b)
+{
+    off_t    offset;
+    ssize_t  n;
+
+    for (offset = b->file_pos; offset < b->file_last; offset += n) {
+
+        n = ngx_read_file(b->file, p, (size_t) (b->file_last - offset),
+                          offset);
+
+        if (n == NGX_ERROR) {
+            return NULL;
+        }
+
+        if (n == 0) {
+            ngx_log_error(NGX_LOG_CRIT, r->connection->log, 0,
+                          "jelou: the request body's file \"%V\" "
+                          "is truncated", &b->file->name);
+            return NULL;
+        }
+
+        p += n;
+    }
+
+    return p;
 }
 
 

@@ -37,8 +37,8 @@ void ngx_http_jelou_make_post(ngx_http_request_t *r);
 void ngx_http_jelou_restore_post(ngx_http_request_t *r);
 
 /*
- * Whether nginx has thrown the body away, as it does before a redirect when its
- * length is over client_max_body_size.
+ * Whether the body is over client_max_body_size where a redirect has led to, or
+ * was where it came from: then nginx has thrown it away.
  */
 ngx_uint_t ngx_http_jelou_request_discarded(ngx_http_request_t *r);
 

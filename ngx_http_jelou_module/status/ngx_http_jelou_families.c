@@ -29,6 +29,7 @@ typedef struct {
     const ngx_http_jelou_endpoint_t  *endpoint;
     ngx_uint_t                        index;
     ngx_http_jelou_counters_t         counters;
+    ngx_http_jelou_names_t            names;
     ngx_http_jelou_match_t           *matches;
     ngx_uint_t                        nmatches;
 } ngx_http_jelou_of_endpoint_t;
@@ -43,6 +44,9 @@ static ngx_int_t ngx_http_jelou_read_result(ngx_http_jelou_view_t *view,
     const ngx_http_jelou_metric_t *metric, ngx_uint_t n,
     ngx_http_jelou_row_t *row);
 static ngx_int_t ngx_http_jelou_read_type(ngx_http_jelou_view_t *view,
+    const ngx_http_jelou_metric_t *metric, ngx_uint_t n,
+    ngx_http_jelou_row_t *row);
+static ngx_int_t ngx_http_jelou_read_name(ngx_http_jelou_view_t *view,
     const ngx_http_jelou_metric_t *metric, ngx_uint_t n,
     ngx_http_jelou_row_t *row);
 static ngx_int_t ngx_http_jelou_read_bytes(ngx_http_jelou_view_t *view,
@@ -137,6 +141,12 @@ static const ngx_http_jelou_metric_t  ngx_http_jelou_family[] = {
       ngx_string("type"), ngx_string("types"),
       NGX_HTTP_JELOU_OF_ENDPOINT, NGX_HTTP_JELOU_COUNTER, NGX_HTTP_JELOU_ROWS,
       ngx_http_jelou_read_type, 0, NULL, 0 },
+
+    { ngx_string("nginx_jelou_conversation_events_total"),
+      ngx_string("Accepted conversation events, by name."),
+      ngx_string("event"), ngx_string("conversation_events"),
+      NGX_HTTP_JELOU_OF_ENDPOINT, NGX_HTTP_JELOU_COUNTER, NGX_HTTP_JELOU_ROWS,
+      ngx_http_jelou_read_name, 0, NULL, 0 },
 
     { ngx_string("nginx_jelou_request_body_bytes_total"),
       ngx_string("Bytes of request bodies that were read in full."),
@@ -279,6 +289,10 @@ ngx_http_jelou_snapshot_endpoint(ngx_http_request_t *r,
 
     ngx_memcpy(&of->counters, &sh->endpoints[i],
                sizeof(ngx_http_jelou_counters_t));
+
+    if (of->endpoint->conversation) {
+        ngx_http_jelou_names_copy(&of->names, &sh->names);
+    }
 
     return ngx_http_jelou_snapshot_secrets(r, sh, of);
 }
@@ -437,6 +451,17 @@ ngx_http_jelou_read_type(ngx_http_jelou_view_t *view,
     row->value = of->counters.types[n];
 
     return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_jelou_read_name(ngx_http_jelou_view_t *view,
+    const ngx_http_jelou_metric_t *metric, ngx_uint_t n,
+    ngx_http_jelou_row_t *row)
+{
+    ngx_http_jelou_of_endpoint_t  *of = view->data;
+
+    return ngx_http_jelou_names_row(&of->names, n, &row->label, &row->value);
 }
 
 

@@ -150,6 +150,8 @@ ngx_http_jelou_result_class(ngx_uint_t result)
 
     case ngx_http_jelou_result_of(NGX_HTTP_JELOU_UPSTREAM_FAILED):
     case ngx_http_jelou_result_of(NGX_HTTP_JELOU_UPSTREAM_REJECTED):
+    case ngx_http_jelou_result_of(NGX_HTTP_JELOU_UPSTREAM_SECRET_MISSING):
+    case ngx_http_jelou_result_of(NGX_HTTP_JELOU_UPSTREAM_SIGNATURE_REFUSED):
     case ngx_http_jelou_result_of(NGX_HTTP_JELOU_INTERNAL_ERROR):
     case NGX_HTTP_JELOU_RESULT_CLIENT_CLOSED:
         return NGX_HTTP_JELOU_CLASS_FAILURE;

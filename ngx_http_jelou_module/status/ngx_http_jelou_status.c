@@ -20,10 +20,11 @@ static ngx_int_t ngx_http_jelou_status_parts(ngx_slab_pool_t *shpool,
     ngx_http_jelou_status_sh_t *sh, ngx_array_t *parts);
 static ngx_int_t ngx_http_jelou_status_log(ngx_http_request_t *r);
 static void ngx_http_jelou_status_count(ngx_http_request_t *r,
-    ngx_http_jelou_ctx_t *ctx, ngx_http_jelou_status_sh_t *sh,
+    ngx_http_jelou_ctx_t *ctx, ngx_http_jelou_status_zone_t *zone,
     ngx_uint_t endpoint, ngx_uint_t result);
 static void ngx_http_jelou_status_types(ngx_http_request_t *r,
-    ngx_http_jelou_ctx_t *ctx, ngx_http_jelou_counters_t *c);
+    ngx_http_jelou_ctx_t *ctx, ngx_http_jelou_status_zone_t *zone,
+    ngx_http_jelou_counters_t *c);
 static void ngx_http_jelou_status_secret(ngx_http_jelou_ctx_t *ctx,
     ngx_http_jelou_status_sh_t *sh, ngx_uint_t endpoint);
 
@@ -65,6 +66,7 @@ ngx_http_jelou_status_init_zone(ngx_shm_zone_t *shm_zone, void *data)
     zone = shm_zone->data;
 
     shpool = (ngx_slab_pool_t *) shm_zone->shm.addr;
+    zone->mutex = &shpool->mutex;
 
     if (old) {
         zone->sh = old->sh;
@@ -110,6 +112,8 @@ ngx_http_jelou_status_init_zone(ngx_shm_zone_t *shm_zone, void *data)
     }
 
     sh->since = ngx_time();
+
+    ngx_http_jelou_names_init(&sh->names);
 
     shpool->data = sh;
     zone->sh = sh;
@@ -293,7 +297,7 @@ ngx_http_jelou_status_log(ngx_http_request_t *r)
 
     zone = jmcf->status_zone->data;
 
-    ngx_http_jelou_status_count(r, ctx, zone->sh,
+    ngx_http_jelou_status_count(r, ctx, zone,
                                 jlcf->schema.endpoint
                                 - ngx_http_jelou_endpoints,
                                 result);
@@ -304,10 +308,12 @@ ngx_http_jelou_status_log(ngx_http_request_t *r)
 
 static void
 ngx_http_jelou_status_count(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx,
-    ngx_http_jelou_status_sh_t *sh, ngx_uint_t endpoint, ngx_uint_t result)
+    ngx_http_jelou_status_zone_t *zone, ngx_uint_t endpoint, ngx_uint_t result)
 {
-    ngx_http_jelou_counters_t  *c;
+    ngx_http_jelou_counters_t   *c;
+    ngx_http_jelou_status_sh_t  *sh;
 
+    sh = zone->sh;
     c = &sh->endpoints[endpoint];
 
     ngx_http_jelou_add(&c->results[result], 1);
@@ -328,7 +334,7 @@ ngx_http_jelou_status_count(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx,
                        ctx->decided - ctx->began);
 
     if (result == NGX_HTTP_JELOU_RESULT_ACCEPTED) {
-        ngx_http_jelou_status_types(r, ctx, c);
+        ngx_http_jelou_status_types(r, ctx, zone, c);
     }
 
     if (ctx->handed) {
@@ -347,7 +353,7 @@ ngx_http_jelou_status_count(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx,
 
 static void
 ngx_http_jelou_status_types(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx,
-    ngx_http_jelou_counters_t *c)
+    ngx_http_jelou_status_zone_t *zone, ngx_http_jelou_counters_t *c)
 {
     uint32_t                          types;
     ngx_str_t                         name;
@@ -371,6 +377,8 @@ ngx_http_jelou_status_types(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx,
     {
         return;
     }
+
+    ngx_http_jelou_names_count(&zone->sh->names, zone->mutex, &name);
 
     known = ngx_http_jelou_conversations;
 

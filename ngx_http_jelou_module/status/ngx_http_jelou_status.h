@@ -9,6 +9,7 @@
 
 
 #include "ngx_http_jelou_ctx.h"
+#include "ngx_http_jelou_names.h"
 #include "ngx_http_jelou_result.h"
 
 
@@ -74,12 +75,14 @@ typedef struct {
     void                         *parts[NGX_HTTP_JELOU_NPARTS];
     ngx_uint_t                    nmatches;
     ngx_http_jelou_match_t       *matches;
+    ngx_http_jelou_names_t        names;     /* of conversation events */
     ngx_http_jelou_counters_t     endpoints[1];  /* as many as there are */
 } ngx_http_jelou_status_sh_t;
 
 
 typedef struct {
     ngx_http_jelou_status_sh_t   *sh;
+    ngx_shmtx_t                  *mutex;     /* for new names */
     ngx_uint_t                    secrets;   /* at most so many rows */
     ngx_array_t                  *parts;     /* of part_t * */
 } ngx_http_jelou_status_zone_t;

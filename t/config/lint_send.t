@@ -171,6 +171,9 @@ for my $case (
      changes('proxy_set_header')],
     ['proxy_set_header, the same',
      "proxy_set_header X-Jelou-Signature \$http_x_jelou_signature;\n$pass", ''],
+    ['proxy_set_header, more than that',
+     "proxy_set_header X-Jelou-Signature \$http_x_jelou_signature,x;\n$pass",
+     changes('proxy_set_header')],
     ['proxy_set_header, another one', "proxy_set_header X-Other-Signature x;\n"
      . "proxy_set_header X-Jelou-Signatur x;\n$pass", ''],
     ['grpc_set_header', "grpc_set_header X-Jelou-Signature x;\n"

@@ -167,7 +167,7 @@ my %syntax = (
     jelou_redis_pass          => 'address',
     jelou_redis_stream        => 'name [limit=number | maxlen=number]',
     jelou_redis_dedup         => 'time [key=string] | off',
-    jelou_redis_auth_file     => 'path | off',
+    (map { ("jelou_redis_$_" => 'path | off') } qw(auth_file sentinel_auth_file)),
     (map { ("jelou_redis_$_" => 'number') } qw(db pending ssl_verify_depth)),
     (map { ("jelou_redis_ssl_$_" => 'path') }
          qw(trusted_certificate crl certificate certificate_key password_file)),
@@ -387,13 +387,13 @@ subtest errors => sub {
 
     my @said = section($text, 'Violations') =~ /^\| `(.+?)` \|/mg;
     my %text = map { $_ => 1 }
-               "@code{qw(events check items parse rule)}"
+               "@code{qw(events check items parse rule url)}"
                =~ /ngx_string\("((?:must|is|has) [^"]+)"/g;
 
     # those that have a value, or a number
 
     $text{'must be an https or http URL'} = $text{'must be an https URL'} = 1
-        if $code{rule} =~ /"must be an https URL".*"must be an https or http URL"/s;
+        if $code{url} =~ /"must be an https URL".*"must be an https or http URL"/s;
 
     my $varies = qr/^(?:must be "|must be a URL of: |has \d+ members )/;
 
@@ -620,6 +620,24 @@ subtest links => sub {
 subtest sources => sub {
     same([$doc{'docs/development.md'} =~ /^\| `(\w+)\.c` \|/mg], [keys %code],
          'development.md has all of them');
+
+    # the way of a request names files and functions that there are
+
+    my ($way) = $doc{'docs/development.md'} =~ /^### The way of a request\n(.*?)^### /ms;
+    my @steps = ($way // '') =~ /^\| [^|`]+ \| `(\w+)\.c` \| (.*) \|$/mg;
+
+    cmp_ok(scalar @steps, '>=', 2 * 12, 'its steps are found');
+
+    while (my ($file, $functions) = splice @steps, 0, 2) {
+        my ($first, @called) = $functions =~ /`(\w+)`/g;
+        my $where = $code{$file} // '';
+
+        like($where, qr/^ngx_http_jelou_$first\(/m, "$file.c has $first()");
+
+        for my $name (@called) {
+            ok((grep { /^ngx_http_jelou_$name\(/m } values %code), "there is $name()");
+        }
+    }
 };
 
 

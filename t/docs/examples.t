@@ -7,6 +7,7 @@ use warnings;
 use Digest::SHA qw(sha256_hex);
 use IPC::Open2;
 use JSON::PP ();
+use MIME::Base64 qw(encode_base64);
 use Test::More;
 use Time::HiRes qw(time);
 
@@ -40,6 +41,9 @@ $nginx->certificate('*.example.com');
 $nginx->supply('/etc/nginx/jelou-secret.conf', qq(jelou_secret "$secret";\n));
 $nginx->supply('/etc/nginx/jelou-upstream.conf',
                qq(jelou_upstream_secret "$other";\n));
+$nginx->supply('/etc/nginx/jelou-api.conf',
+               'proxy_set_header Authorization "Basic '
+               . encode_base64($client, '') . qq(";\n));
 chmod 0600, $nginx->supply('/etc/nginx/jelou.redis', "nginx a-password\n");
 chmod 0600, $nginx->supply('/etc/nginx/jelou.secrets',
                            "# changed last year\n$secret\n")
@@ -480,6 +484,135 @@ subtest 'partner-side.conf' => sub {
 };
 
 
+# The way back, to a Jelou over TLS: its certificate is by an authority that stands
+# for the system's.
+
+sub jelou {
+    my ($secrets) = @_;
+
+    my $common = <<'END';
+    ssl_certificate      /etc/nginx/tls/jelou.crt;
+    ssl_certificate_key  /etc/nginx/tls/jelou.key;
+    proxy_set_header     X-Asked-For "$ssl_server_name $host";
+    jelou_strict         on;
+END
+
+    return <<"END";
+load_module /usr/lib/nginx/modules/ngx_http_jelou_module.so;
+
+events {
+}
+
+http {
+server {
+    listen       jelou.ai:443 ssl;
+    server_name  chatbot.jelou.ai;
+$common
+    location = /v1/external-support/webhook {
+        jelou_endpoint  incoming_message;
+        jelou_secret    "$secrets";
+        jelou_format    raw;
+        proxy_pass      http://10.0.0.11:3000;
+    }
+}
+server {
+    listen       jelou.ai:443 ssl;
+    server_name  api.jelou.ai;
+$common
+    auth_basic            "Jelou API";
+    auth_basic_user_file  /etc/nginx/jelou.clients;
+    jelou_access          elsewhere;
+
+    location /v1/rooms/ {
+        jelou_endpoint  room_message;
+        proxy_pass      http://10.0.0.11:3000;
+    }
+    location /v1/bots/ {
+        jelou_endpoint  bot_message;
+        proxy_pass      http://10.0.0.11:3000;
+    }
+}
+}
+END
+}
+
+subtest 'partner-side.conf, the way back' => sub {
+    my $far = Jelou::Config->new('examples-jelou');
+
+    my $start = sub {
+        my ($trusted, $secrets, @names) = @_;
+
+        $trusted->certified($far, @names);
+        $far->start(jelou($secrets));
+    };
+
+    my $unknown = Jelou::Config->new('examples-authority');
+
+    $_->authority for $nginx, $unknown;
+    $far->replace('10.0.0.11:3000', $app_port);
+    $far->supply('/etc/nginx/jelou.clients',
+                 slurp($nginx->path('/etc/nginx/jelou.clients')));
+    $nginx->replace('jelou.ai:443', $far->port('jelou.ai:443'));
+
+    my @jelou = qw(chatbot.jelou.ai api.jelou.ai);
+
+    $start->($nginx, $secret, @jelou);
+    $nginx->start($conf{'docs/examples/partner-side.conf'});
+
+    my $url = 'http://127.0.0.1:' . $nginx->port('127.0.0.1:8090');
+
+    my $got = send_one("$url/send", 'incoming_message');
+
+    is($got->{body}, $event{incoming_message}, 'the event');
+    is(header($got, 'X-Jelou-Signature'),
+       'sha256=' . Digest::SHA::hmac_sha256_hex($got->{body}, $secret),
+       'signed with the secret that the other half is verified with');
+    is(header($got, 'X-Asked-For'), 'chatbot.jelou.ai chatbot.jelou.ai',
+       'TLS and HTTP have the name');
+
+    for (['room_message', 'rooms/ROOM_ID/message'], ['bot_message', 'bots/BOT_ID/messages']) {
+        my ($name, $path) = @$_;
+
+        $got = send_one("$url/v1/$path", $name);
+
+        is($got->{body}, $event{$name}, "$name: the event, as Jelou reads it");
+        is(header($got, 'X-Asked-For'), 'api.jelou.ai api.jelou.ai', "$name: the name");
+        is(header($got, 'X-Jelou-Signature'), '', "$name: no signature");
+    }
+
+    refused("$url/send", 'incoming_message', 422, 'INVALID_EVENT',
+            body => $body{incoming_message} =~ s/"ROOM_ID"/7/r);
+
+    my ($head) = $nginx->send("$url/", '{}');
+
+    like($head, qr/^HTTP\/\S+ 404/, 'nothing else is there');
+
+    # whom it does not trust gets nothing
+
+    for (['another secret', $nginx, $other, 'UPSTREAM_SIGNATURE_REFUSED', @jelou],
+         ['another name', $nginx, $secret, 'UPSTREAM_FAILED', 'chatbot.example.com'],
+         ['another authority', $unknown, $secret, 'UPSTREAM_FAILED', @jelou])
+    {
+        my ($name, $trusted, $secrets, $key, @names) = @$_;
+
+        $far->stop;
+        $start->($trusted, $secrets, @names);
+
+        note($name);
+        refused("$url/send", 'incoming_message', 500, $key);
+    }
+
+    $_->stop for $nginx, $far;
+
+    my $log = slurp($nginx->log);
+
+    like($log, qr/upstream SSL certificate does not match "chatbot.jelou.ai"/,
+         'the log has the name');
+    like($log, qr/upstream SSL certificate verify error/, 'and the authority');
+    unlike($log, qr/\Q$secret\E|sha256=/, 'and no secret');
+};
+
+
 subtest 'cloudevents-sink.conf' => sub {
     $nginx->start($conf{'docs/examples/cloudevents-sink.conf'});
 
@@ -610,6 +743,48 @@ subtest 'redis.conf' => sub {
 
     is($log[$_]{queue}, "127.0.0.1:$port[0]", 'the primary has taken it') for 0, 1;
     is_deeply([map { $_->{result} } @log[0, 1]], [qw(accepted duplicate)], 'the log');
+};
+
+
+subtest 'delivery.conf' => sub {
+    my $port  = $nginx->free_port;
+    my $redis = Jelou::Redis->start(port => $port, dir => $nginx->dir . '/queue');
+
+    $nginx->replace('127.0.0.1:6379', $port);
+    $nginx->replace('127.0.0.1:3000', $app_port);
+    $app->expect;
+    $nginx->start($conf{'docs/examples/delivery.conf'});
+
+    my ($head, $answer) =
+        $nginx->send('https://webhook.example.com/v1/external-support/webhook',
+                     $body{incoming_message}, secret => $secret,
+                     at => $nginx->port('443'));
+
+    is($answer, $answer{incoming_message}, 'the answer');
+
+    my ($got) = $app->requests(1);
+
+    like($got->{head}, qr{^POST /webhook HTTP/1\.1\r\n}, 'the application has a request');
+    like($got->{head}, qr{^X-Jelou-Delivery-Id: \d+-\d+\r$}m, 'that says which entry it is');
+    is($got->{body}, $event{incoming_message}, 'and the event');
+
+    my $until = time + 5;
+    my $left;
+
+    do {
+        select undef, undef, undef, 0.05;
+        $left = grep { $redis->command('XLEN', "jelou:lane:$_") } 0, 1;
+    } while ($left && time < $until);
+
+    is($left, 0, 'it is taken out of the queue');
+
+    $nginx->stop;
+    $redis->stop;
+
+    my ($line) = log_lines('/var/log/nginx/delivery.log');
+
+    is("$line->{status} $line->{attempt} $line->{upstream}", "200 1 127.0.0.1:$app_port",
+       'the log');
 };
 
 

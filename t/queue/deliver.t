@@ -203,14 +203,18 @@ add('x', 'no JSON');
 add('x', '{"a":1}}');
 add('x', "{\"a\":\"\xff\"}");
 add('x', '{"a":"' . 'x' x (2 << 20) . '"}');
-add('x', '{"at":"last"}');
+add('x', '"a text"');
+add('x', '{"a":' . '[' x 64 . ']' x 64 . '}');
+add('x', '{"deep":' . '[' x 63 . ']' x 63 . '}');
+add('x', ' [{"at":"last"}] ');
 
-@all = $app->wait(1);
-is($all[0]{body}, '{"at":"last"}', 'what is an event is delivered');
+@all = $app->wait(2);
+is($all[0]{body}, '{"deep":' . '[' x 63 . ']' x 63 . '}', 'one that is nested deep');
+is($all[1]{body}, ' [{"at":"last"}] ', 'what is an event is delivered');
 
-$app->run('dead letters', sub { dead() == 5 });
+$app->run('dead letters', sub { dead() == 7 });
 is(join(' ', map { $_->{dead_reason} } dead()),
-   'no_event not_json not_json not_json too_large', 'what is none is a dead letter');
+   'no_event not_json not_json not_json too_large not_json not_json', 'what is none is a dead letter');
 
 $nginx->stop;
 $app->stop;

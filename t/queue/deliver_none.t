@@ -15,7 +15,8 @@ my $redis = Jelou::Redis->start(port => $Jelou::Port{PORT_1}, name => 'queue');
 my $app   = Jelou::Delivery->start(port => $Jelou::Port{APP});
 
 my @front = map {
-    Jelou::Server->start(name => "front-$_->[0]", main => 'worker_processes 2;',
+    Jelou::Server->start(name => "front-$_->[0]", meanwhile => sub { $app->tick },
+                         orphan => 1, main => 'worker_processes 2;',
                          allow => qr/exited on signal 9/, http => <<"END");
 upstream queue { server 127.0.0.1:$Jelou::Port{PORT_1}; }
 upstream app   { server 127.0.0.1:$Jelou::Port{APP} max_fails=0; keepalive 8; }
@@ -65,29 +66,51 @@ $app->run('all is acknowledged', sub { pending() == 0 });
 is($redis->command('XLEN', 'events'), 60, 'and is still in the stream');
 
 
-# Reloads, while events are on their way and others wait
+# Reloads and another binary, while events are on their way and others wait: no
+# event comes more often than it has to
 
-my %times;
-my $more = 0;
-
-$app->behave(sub {
-    my $request = shift;
-    $times{ $request->{body} }++;
-    return { status => $times{ $request->{body} } == 1 && $request->{body} =~ /7/
-                       ? 500 : 200, after => 0.02 };
-});
-
-for my $n (1 .. 200) {
-    add(qq({"again":$n}));
-    $front[$n / 50 % 2]->reload(0) if $n % 50 == 0;
-    $app->tick(0.01);
+sub consumers {
+    return map { $_->[1] } @{ $redis->command('XINFO', 'CONSUMERS', 'events', 'app') };
 }
 
-$app->run('all are there', sub { keys %times == 200 }, 30);
-$app->run('all is acknowledged', sub { pending() == 0 }, 30);
+# load(WHAT, NAME): 400 events, and at each hundredth, WHAT of a number
 
-cmp_ok(scalar(grep { $times{$_} != (/7/ ? 2 : 1) } keys %times), '<=', 4 * 4,
-       'reloads repeat what is on its way at that moment, at the most');
+sub load {
+    my ($what, $name) = @_;
+
+    my %times;
+
+    $app->behave(sub {
+        my $request = shift;
+        my $n = ++$times{ $request->{body} };
+
+        return { status => $n == 1 && $request->{body} =~ /7/ ? 500 : 200, after => 0.02 };
+    });
+
+    for my $n (1 .. 400) {
+        add(qq({"$name":$n}));
+        $what->($n / 100) if $n % 100 == 0;
+        $app->tick(0.005);
+    }
+
+    $app->run("$name: all are there", sub { keys %times == 400 }, 30);
+    $app->run("$name: all is acknowledged", sub { pending() == 0 }, 30);
+    $app->run("$name: old workers leave", sub { consumers() <= 5 });
+    $app->wait(0);
+
+    return is(join(' ', grep { $times{$_} != (/7/ ? 2 : 1) } sort keys %times), '',
+              "$name: nothing is repeated");
+}
+
+load(sub { $front[$_[0] % 2]->reload(0) }, 'reload');
+load(sub { $front[0]->reload(0); $front[1]->reload(0) }, 'reload both');
+
+load(sub { $front[$_[0]]->upgrade if $_[0] < 2 }, 'another binary');
+
+my %living = map { $_ => 1 } map { $_->workers } @front;
+
+is(join(' ', grep { $_ ne 'nginx' && !(/^nginx:.*:(\d+):[0-9a-f]{16}$/ && $living{$1}) }
+        consumers()), '', 'each consumer is a worker that is there');
 
 
 # What a dead worker had is claimed: here it was another consumer's, for long
@@ -107,10 +130,8 @@ is($all[0]{body}, '{"dead":1}', 'what nobody has renewed is claimed');
 
 $app->run('acknowledged', sub { pending() == 0 });
 
-my @names = sort map { $_->[1] } @{ $redis->command('XINFO', 'CONSUMERS', 'events', 'app') };
-
-is(scalar(grep { /^nginx:.*:[01]$/ } @names), 2, 'consumers keep their names');
-is(scalar(@names), 3, 'there are no others') or diag("@names");
+is(scalar(grep { $_ ne 'nginx' } consumers()), 5, 'its consumer is left to others')
+    or diag(join ' ', consumers());
 
 
 # Dead letters

@@ -118,11 +118,24 @@ says(0, qr/^\Q$dead[2]\E  \d+-0$/, 'replay', 'jelou:{p-1}', 'app', 'all');
 $until = time + 1;
 $app->tick while time < $until;
 is(scalar @{ $app->{seen} }, 0, 'paused: nothing is delivered');
+says(0, qr/\A(?!.*numeric).*^jelou:\{p-1\}  app  1  .*  \d+ s  .*paused/ms, 'list');
 
 says(0, qr/^\z/, 'resume', 'jelou:{p-1}', 'app');
 is(($app->wait(1))[0]{body}, '{"n":3}', 'resumed: it is');
 
 says(0, qr/^Usage: jelou-queue /, '--help');
+
+my $text  = Jelou::Server::slurp('util/jelou-queue');
+my ($all) = $text =~ /GetOptionsFromArray\(\\\@ARGV, \\%option, qw\((.*?)\)/s;
+my @all   = sort map { '--' . s/=.*//r } split ' ', $all;
+
+for (['the help', $text =~ /<<"END";(.*?)^END$/ms],
+     ['the manual page', Jelou::Server::slurp('debian/jelou-queue.1') =~ s/\\-/-/gr])
+{
+    my %told = map { $_ => 1 } $_->[1] =~ /(--[a-z][a-z-]*)/g;
+    is(join(' ', sort keys %told), "@all", "$_->[0] has all options");
+}
+
 says(0, qr/^jelou-queue \d+\.\d+\.\d+$/, '--version');
 says(2, qr/^jelou-queue: unknown option: what$/m, '--what', 'list');
 says(2, qr/^jelou-queue: no such command: what$/m, 'what');

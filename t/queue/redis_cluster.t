@@ -18,14 +18,18 @@ my $port = $Jelou::Port{SERVER};
 # The servers of a cluster speak to each other on the port that is 10000 above:
 # both are below those that the system gives to connections.
 
-my @ports = map { 10100 + ($$ % 150) * 10 + $_ } 0 .. 5;
+my @ports = map { 10100 + ($$ % 150) * 10 + $_ } 0 .. 6;
 
-my @redis = map {
-    Jelou::Redis->start(port => $ports[$_], name => "node-$_", config => [
+sub start {
+    my $i = shift;
+
+    return Jelou::Redis->start(port => $ports[$i], name => "node-$i", config => [
         'cluster-enabled yes', 'cluster-node-timeout 1000', 'appendonly yes',
         'appendfsync always', 'cluster-require-full-coverage no',
-        'repl-diskless-sync-delay 0', 'cluster-replica-validity-factor 0'])
-} 0 .. 5;
+        'repl-diskless-sync-delay 0', 'cluster-replica-validity-factor 0']);
+}
+
+my @redis = map { start($_) } 0 .. 5;
 
 my @range = ([0, 5460], [5461, 10922], [10923, 16383]);
 
@@ -128,10 +132,11 @@ sub entries {
     return \%times;
 }
 
-# load(PREFIX, EVENTS, TICK): each event twice, until it is accepted
+# load(PREFIX, EVENTS, TICK, MORE): each event twice, until it is accepted; so many
+# events, and on as long as MORE says so
 
 sub load {
-    my ($prefix, $events, $tick) = @_;
+    my ($prefix, $events, $tick, $more) = @_;
 
     my (%accepted, %status, @again);
     my ($sent, $answers) = (0, 0);
@@ -141,7 +146,8 @@ sub load {
         tick => sub { $tick->($answers) },
         next => sub {
             return shift @again if @again && rand() < 0.3;
-            return shift @again if $sent == 2 * $events;
+            return shift @again
+                if $sent >= 2 * $events && $sent % 2 == 0 && !($more && $more->());
 
             my $id = "$prefix-" . int(++$sent / 2 + 0.5);
             my ($number) = $id =~ /(\d+)$/;
@@ -174,7 +180,7 @@ sub load {
 
     my $times = entries($prefix);
 
-    is(scalar(keys %accepted), $events, "$prefix: all are accepted");
+    is(scalar(keys %accepted), int($sent / 2), "$prefix: all are accepted");
     is(scalar(grep { !$times->{$_} } keys %accepted), 0, "$prefix: all are there");
     is(scalar(grep { $_ != 1 } values %$times), 0, "$prefix: once");
 
@@ -190,7 +196,7 @@ my $to = ($from + 1) % 3;
 my $moves = 0;
 
 sub move {
-    my ($from, $to) = @_;
+    my ($slot, $from, $to) = @_;
 
     $redis[$to]->command(qw(CLUSTER SETSLOT), $slot, 'IMPORTING', node($from));
     $redis[$from]->command(qw(CLUSTER SETSLOT), $slot, 'MIGRATING', node($to));
@@ -206,12 +212,44 @@ sub move {
 my $status = load('moved', 1500, sub {
     my $answers = shift;
 
-    move($moves % 2 ? ($to, $from) : ($from, $to)), $moves++
+    move($slot, $moves % 2 ? ($to, $from) : ($from, $to)), $moves++
         if $moves < 4 && $answers > 300 + 500 * $moves;
 });
 
 is($moves, 4, 'moved: four times');
 is(join(' ', sort keys %$status), '200', 'moved: nobody was refused');
+
+
+# A node is added, and takes the slots of some projects, which come from all others.
+
+my @slots = map { $redis[0]->command(qw(CLUSTER KEYSLOT), "p-$_") } 1 .. 6;
+my $added = 0;
+
+$status = load('added', 1500, sub {
+    my $answers = shift;
+
+    if ($answers > 300 && !$added) {
+        push @redis, start(6);
+        $redis[6]->command(qw(CLUSTER SET-CONFIG-EPOCH 7));
+        $redis[6]->command(qw(CLUSTER MEET 127.0.0.1), $ports[0]);
+        $added = 1;
+    }
+
+    if ($answers > 1200 && $added && $added <= @slots
+        && $redis[6]->command(qw(CLUSTER INFO)) =~ /^cluster_state:ok.*^cluster_known_nodes:7\r$/ms
+        && !grep { $_->command(qw(CLUSTER NODES)) !~ /:$ports[6]\@/ } @redis[0 .. 2])
+    {
+        my $slot   = $slots[$added++ - 1];
+        my ($from) = grep { $range[$_][0] <= $slot && $slot <= $range[$_][1] } 0 .. 2;
+
+        move($slot, $from, 6);
+    }
+}, sub { $added <= @slots });
+
+is($added, 1 + @slots, 'added: it has all slots that were meant for it');
+is(scalar(grep { !$redis[6]->command('XLEN', "jelou:{p-$_}") } 1 .. 6), 0,
+   'added: and their streams');
+is(join(' ', sort keys %$status), '200', 'added: nobody was refused');
 
 
 # A primary dies: refused is what belongs to it, until its replica takes over.

@@ -115,32 +115,34 @@ says(qq([emerg] "jelou_redis_$_->[0]" $gone $_->[1] in WHERE),
                                   . '"jelou_redis_read_timeout"', '3s'];
 
 
-# jelou_redis_auth_file
+# jelou_redis_auth_file, and that of Sentinels
 
-my $file = 'jelou_redis_auth_file';
+for my $file (qw(jelou_redis_auth_file jelou_redis_sentinel_auth_file)) {
+    says('', "$file $auth", $stream);
+    says('', "$file off", $stream);
+    says(twice($file), "$file $auth", "$file off");
+    says(qq([emerg] "$file": open() "$dir/none" failed (2: No such file or directory) )
+         . 'in WHERE', "$file $dir/none", $stream);
+    says(qq([emerg] "$file": "$dir" is not a file of at most 67108864 bytes in WHERE),
+         "$file $dir", $stream);
 
-says('', "$file $auth", $stream);
-says('', "$file off", $stream);
-says(twice($file), "$file $auth", "$file off");
-says(qq([emerg] "$file": open() "$dir/none" failed (2: No such file or directory) )
-     . 'in WHERE', "$file $dir/none", $stream);
-says(qq([emerg] "$file": "$dir" is not a file of at most 67108864 bytes in WHERE),
-     "$file $dir", $stream);
+    for (['a-password', ''], ["a-user a-password\n", ''], ["# this\r\n\r\n\ta b \r\n", ''],
+         ['', 1], ["#\n", 1], ["a b c\n", 1], ["a\nb\n", 1], ["a b\nc\n#\n", 1])
+    {
+        my ($text, $bad) = @$_;
 
-for (['a-password', ''], ["a-user a-password\n", ''], ["# this\r\n\r\n\ta b \r\n", ''],
-     ['', 1], ["#\n", 1], ["a b c\n", 1], ["a\nb\n", 1], ["a b\nc\n#\n", 1])
-{
-    my ($text, $bad) = @$_;
+        Jelou::Server::spew($auth, $text);
+        says(!$bad ? '' : qq([emerg] "$file": "$auth" does not have one line )
+                   . '"user password" or "password" in WHERE', "$file $auth", $stream);
+    }
 
-    Jelou::Server::spew($auth, $text);
-    says(!$bad ? '' : qq([emerg] "$file": "$auth" does not have one line )
-               . '"user password" or "password" in WHERE', "$file $auth", $stream);
+    Jelou::Server::spew($auth, 'a-password', 0644);
+    says(qq([warn] "$file": others can read or write "$auth" in WHERE), "$file $auth",
+         $stream);
+    chmod 0600, $auth;
 }
 
-Jelou::Server::spew($auth, 'a-password', 0644);
-says(qq([warn] "$file": others can read or write "$auth" in WHERE), "$file $auth",
-     $stream);
-chmod 0600, $auth;
+my $file = 'jelou_redis_auth_file';
 
 
 # What a location must have
@@ -223,7 +225,7 @@ END
 
     is(system(qw(gcc -W -Wall -Werror -Wno-unused-parameter -fPIC -shared),
               '-o', "$dir/none.so", "-I$dir/objs",
-              map({ "-I$src/$_" } qw(core event event/modules os/unix http)),
+              map({ "-I$src/$_" } qw(core event event/modules event/quic os/unix http)),
               map({ "-I$_" } grep { -d } glob "$src/http/*"),
               $code, "$dir/modules.c"), 0, 'the build without hiredis');
 

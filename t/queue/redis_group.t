@@ -42,6 +42,11 @@ upstream single {
     server     127.0.0.1:$Jelou::Port{PORT_1}  max_fails=0;
 }
 
+upstream both {
+    server     127.0.0.1:$Jelou::Port{PORT_1}  max_fails=1 fail_timeout=60s;
+    server     127.0.0.1:$Jelou::Port{PORT_2}  max_fails=1 fail_timeout=60s;
+}
+
 map \$http_x_to  \$to {
     default  \$http_x_to;
     one      queue;
@@ -63,6 +68,12 @@ server {
     location = /single  { jelou_endpoint incoming_message; jelou_redis_pass single; }
     location = /varies  { jelou_endpoint incoming_message; jelou_redis_pass \$to; }
 
+    location = /both {
+        jelou_endpoint         incoming_message;
+        jelou_redis_pass       both;
+        jelou_redis_stream     both;
+        jelou_redis_auth_file  $auth;
+    }
     location = /password {
         jelou_endpoint         incoming_message;
         jelou_redis_pass       single;
@@ -215,9 +226,11 @@ ask('password');
 like(join("\n", log_lines()), qr/\A\[error\] jelou: redis refused AUTH: ERR, \d more before\z/,
      'the log');
 
+is(ask('both')->{status}, 500, 'nor has another one of the group');
 $first->command(qw(CONFIG SET requirepass a-password));
 delete @$first{qw(socket buffer)};
 is(ask('password', id => '"m-1"')->{status}, 200, 'it has one now');
+is(ask('both')->{status}, 200, 'a refused password does not count against a server');
 $first->command(qw(AUTH a-password));
 $first->command(qw(CONFIG SET requirepass), '');
 

@@ -1,6 +1,7 @@
 # Two nginx, each with four workers, 64 connections and one queue: each event is
 # in the stream exactly once, also if the server dies and comes back, or hands
-# over to its replica, and everybody who sends it is told the truth.
+# over to its replica, and everybody who sends it is told the truth.  JELOU_LOAD=10
+# takes ten times as many events, and kills the server ten times as often.
 
 use strict;
 use warnings;
@@ -41,6 +42,7 @@ END
 } [first => $Jelou::Port{SERVER}], [second => $Jelou::Port{APP}];
 
 my @ports = @Jelou::Port{qw(SERVER APP)};
+my $times = $ENV{JELOU_LOAD} || 1;
 
 
 # load(EVENTS, COPIES, PREFIX, TICK): sends each event so many times, one copy
@@ -56,7 +58,7 @@ sub load {
     my $answers = 0;
 
     Jelou::Load::run(
-        port => \@ports, connections => 64, seconds => 60, 
+        port => \@ports, connections => 64, seconds => 60 * $times,
         tick => sub { $tick->($answers) if $tick },
 
         next => sub {
@@ -146,12 +148,12 @@ sub stream {
 my $redis = Jelou::Redis->start(port => $Jelou::Port{PORT_1}, name => 'queue',
                                 config => ['appendonly yes', 'appendfsync always']);
 
-my $load = load(2000, 4, 'copies');
+my $load = load(2000 * $times, 4, 'copies');
 
-is(stream($redis, 'copies', $load), 2000, 'copies: all events');
-is($load->{status}{200}, 8000, 'copies: all are accepted');
+is(stream($redis, 'copies', $load), 2000 * $times, 'copies: all events');
+is($load->{status}{200}, 8000 * $times, 'copies: all are accepted');
 is(scalar keys %{ $load->{worker} }, 8, 'copies: by all workers of both');
-is(scalar keys %{ $load->{first} }, 2000, 'copies: each event has a first one');
+is(scalar keys %{ $load->{first} }, 2000 * $times, 'copies: each event has a first one');
 is(scalar(grep { $_ != 1 } values %{ $load->{first} }), 0, 'copies: and only one');
 
 
@@ -159,20 +161,20 @@ is(scalar(grep { $_ != 1 } values %{ $load->{first} }), 0, 'copies: and only one
 
 my $killed = 0;
 
-my $before = $load = load(3000, 2, 'killed', sub {
+my $before = $load = load(3000 * $times, 2, 'killed', sub {
     my $answers = shift;
 
-    return if $killed == 3 || $answers < 1000 + 1500 * $killed;
+    return if $killed == 3 * $times || $answers < 1000 + 1500 * $killed;
 
     $redis->crash;
     $redis->start;
     $killed++;
 });
 
-is($killed, 3, 'killed: three times');
+is($killed, 3 * $times, 'killed: again and again');
 cmp_ok($load->{status}{500}, '>', 0, 'killed: that was noticed');
-is(stream($redis, 'killed', $load), 3000, 'killed: all events');
-is(scalar keys %{ $load->{accepted} }, 3000, 'killed: and all were accepted');
+is(stream($redis, 'killed', $load), 3000 * $times, 'killed: all events');
+is(scalar keys %{ $load->{accepted} }, 3000 * $times, 'killed: and all were accepted');
 
 
 # A primary that hands over, and then dies: the group has both
@@ -213,7 +215,7 @@ $load = load(3000, 2, 'handed', sub {
 
 is($killed, 1, 'handed over: the old primary is gone');
 is(stream($replica, 'handed', $load), 3000, 'handed over: all events');
-is(stream($replica, 'killed', $before), 3000, 'handed over: those of before, too');
+is(stream($replica, 'killed', $before), 3000 * $times, 'handed over: those of before, too');
 
 my $copy = Jelou::Load::ask($ports[1], post(event(id => '"copies-1"'), path => '/'));
 

@@ -68,6 +68,12 @@ server {
         jelou_redis_stream  full;
         jelou_redis_dedup   1h;
     }
+    location = /bounded {
+        jelou_endpoint      incoming_message;
+        jelou_redis_pass    127.0.0.1:$Jelou::Port{PORT_1};
+        jelou_redis_stream  bounded  limit=2;
+        jelou_redis_dedup   1h;
+    }
     location = /cluster {
         jelou_endpoint      incoming_message;
         jelou_redis_pass    cluster;
@@ -133,10 +139,16 @@ refused(wrong  => 'AUTH: WRONGPASS');
 is($redis->command('EXISTS', 'jelou:wrong'), 0,
    'nothing is sent before AUTH is answered, for nobody else to execute it');
 
-# Redis 7.0 calls a right that a script lacks ERR, later ones NOPERM.
+# A right that a script lacks is ERR or NOPERM, depending on the server and its
+# version.
 
-my $denied = $redis->command(qw(INFO server)) =~ /^redis_version:[67]\.0/m
-             ? 'the script: ERR' : 'the script: NOPERM';
+$redis->command(qw(ACL SETUSER default -get));
+my ($cause) = $redis->error('EVAL', 'return redis.pcall("GET", KEYS[1])', 1, 'a') =~ /^(\w+)/;
+$redis->command(qw(ACL SETUSER default +get));
+
+like($cause, qr/^(?:ERR|NOPERM)$/, 'a right that a script lacks');
+
+my $denied = "the script: $cause";
 
 is(ask('noget')->{status}, 200, 'noget: a new event');
 refused(noget  => $denied);
@@ -182,6 +194,24 @@ $redis->command(qw(CONFIG SET maxmemory 0));
 
 is(replayed(ask('full')), $_, "room again, a replay: $_") for 0, 1;
 is($redis->command('XLEN', 'full'), 1, 'one entry');
+
+
+# A stream with a limit, whose consumer deletes what it has acknowledged: there is
+# room for as many as it has finished, and not for those that it has only read.
+
+$redis->command(qw(XGROUP CREATE bounded app 0 MKSTREAM));
+is(ask('bounded', id => qq("b-$_"))->{status}, $_ < 3 ? 200 : 500, "limit: b-$_") for 1 .. 3;
+
+my $read = $redis->command(qw(XREADGROUP GROUP app one COUNT 1 STREAMS bounded >));
+my $first = $read->[0][1][0][0];
+
+is(ask('bounded', id => '"b-3"')->{status}, 500, 'limit: what is read is not finished');
+$redis->command(qw(XACK bounded app), $first);
+$redis->command(qw(XDEL bounded), $first);
+is(ask('bounded', id => '"b-3"')->{status}, 200, 'limit: what is deleted makes room');
+is(ask('bounded', id => '"b-4"')->{status}, 500, 'limit: for one');
+is(replayed(ask('bounded', id => '"b-1"')), 1, 'limit: and is remembered');
+log_lines();
 
 
 # A server that cannot write to its disk, and one that is a replica

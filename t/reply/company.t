@@ -1229,6 +1229,28 @@ accepted m-1
 "${missing}[info] jelou: UPSTREAM_REJECTED: status 404 from the content handler\n"
 
 
+=== post_action that is an endpoint
+--- config
+location = /v1/external-support/webhook {
+    ENDPOINT
+    proxy_pass   http://app;
+    post_action  @after;
+}
+location @after {
+    ENDPOINT
+    proxy_pass  http://app;
+}
+--- raw_request eval
+signed()
+--- reply
+accepted m-1
+--- wait: 0.1
+--- upstream eval
+[event()]
+--- log
+[error] jelou: an endpoint does not serve post_action
+
+
 === map, volatile or not, and set
 --- http_config
 map $jelou_room_id $room {

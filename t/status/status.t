@@ -30,6 +30,8 @@ Jelou::Server::spew("$dir/secrets", "# one\np-2 $file_secret\n");
 my $errors = Jelou::Server::slurp('docs/errors.md');
 
 my %failure = map { $_ => 1 } qw(upstream_failed upstream_rejected
+                                 upstream_secret_missing
+                                 upstream_signature_refused
                                  internal_error client_closed);
 my %by_status;
 $by_status{$1 eq 'any other 4xx' ? 418 : $1} = lc $2
@@ -231,6 +233,9 @@ for my $endpoint (keys %types) {
         refusals => { map { $_ => 0 } @refusals },
         failures => { map { $_ => 0 } keys %failure },
         types    => { map { $_ => 0 } @{ $types{$endpoint} } },
+        conversation_events => {
+            map { $_ => 0 } grep { /^conversation/ } @{ $types{$endpoint} }
+        },
         body_bytes => 0, event_bytes => 0, secrets => {},
         processing => 0, upstream => 0,
     };
@@ -251,6 +256,7 @@ sub counted {
                               : $w->{refusals}{$result}++;
 
     $w->{types}{$_}++ for @{ $o{types} // [] };
+    $w->{conversation_events}{ $o{name} }++ if $o{name};
 
     $w->{body_bytes}  += $o{body}  // 0;
     $w->{event_bytes} += $o{event} // 0;
@@ -363,8 +369,48 @@ for my $sent ((map { [$_, message(type => $_)] }
 
     Jelou::Load::ask($port, $raw);
     counted('message', 'accepted', types => [$type], body => length $body,
-            event => arrived(), secret => 2);
+            event => arrived(), secret => 2,
+            name => $type =~ /^conversation/ ? $type : undef);
 }
+
+# Conversation events that are not known: each name by itself, up to 16 with the
+# known ones, then all together
+
+my @names = ('conversation.A-z_0.9', 'conversation.' . 'n' x 64,
+             'conversation.a-Z_0.9', 'conversation.star', 'conversation.startx',
+             map { "conversation.n$_" } 1 .. 9);
+
+for my $sent ((map { [$_, conversation($_)] } @names, @names[0, 1, 13]),
+              ['conversation.n2', conversation('conversation.\u006e2')],
+              (map { ['other', conversation($_)] }
+                   qw(conversation.n10 conversation.n conversation.n10)))
+{
+    my ($name, $body) = @$sent;
+
+    $upstream->expect;
+    Jelou::Load::ask($port, post($body, path => '/message',
+                                 secret => $file_secret));
+    counted('message', 'accepted', body => length $body, event => arrived(),
+            secret => 2, name => $name);
+}
+
+# one that is refused, or not signed right, has no name
+
+for my $name ('conversation.', 'conversation.a\u000a', 'conversation.a b',
+              'conversation.a\"b', 'conversation.' . 'n' x 65)
+{
+    my $refused = conversation($name);
+
+    sent(post($refused, path => '/message', secret => $file_secret), 'message',
+         'invalid_event', body => length $refused, secret => 2);
+    is($status, 422, "no name of an event: $name");
+}
+
+my $forged = conversation('conversation.forged');
+
+sent(post($forged, path => '/message', secret => 'wrong'), 'message',
+     'signature_mismatch', body => length $forged);
+is($status, 401, 'a name that nobody has signed');
 
 $upstream->expect;
 sent(post($room, path => '/v1/rooms/r/message', %plain), 'room_message',
@@ -713,6 +759,9 @@ sub samples_of {
             for keys %results;
         $add->('accepted_messages_total', $e{types}{$_}, @is, type => $_)
             for keys %{ $e{types} };
+        $add->('conversation_events_total', $e{conversation_events}{$_}, @is,
+               event => $_)
+            for keys %{ $e{conversation_events} };
         $add->('secret_matches_total', $e{secrets}{$_}, @is, secret => $_)
             for keys %{ $e{secrets} };
         $add->('request_body_bytes_total', $e{body_bytes}, @is);

@@ -247,7 +247,7 @@ end
 
 local script = {}
 
-for line in io.lines("@root@/ngx_http_jelou_module/queue/ngx_http_jelou_redis_command.c") do
+for line in io.lines("@root@/ngx_http_jelou_module/queue/ngx_http_jelou_redis_script.c") do
     local text = line:match('^    "(.*)\\n";?$')
 
     if text then

@@ -2,9 +2,10 @@
 #
 # Makes tables of what run.sh has measured:
 #
-#     report.pl DIRECTORY [DOCS]
+#     report.pl [--sign] DIRECTORY [DOCS]
 #
-# prints them or, with DOCS, writes benchmarks.md and benchmarks.svg there.
+# prints them or, with DOCS, writes benchmarks.md and benchmarks.svg there.  With
+# --sign, there is nothing but what run.sh --sign has measured.
 
 use strict;
 use utf8;
@@ -12,6 +13,7 @@ use warnings;
 
 use Text::Wrap qw(wrap);
 
+my $sign_only = @ARGV && $ARGV[0] eq '--sign' && shift;
 my ($dir, $docs) = @ARGV;
 
 my @paths = qw(plain jelou raw lua njs);
@@ -152,18 +154,22 @@ sub f { return sprintf "%.$_[0]f", $_[1] }
 sub name {
     my ($path) = @_;
 
-    return $path if $path !~ /raw|dedup|return/;
-    return { raw => 'jelou raw', dedup => 'jelou', return => 'return 401' }
-        ->{$path};
+    return $path if $path !~ /raw|dedup|return|sign/;
+    return { raw => 'jelou raw', dedup => 'jelou', return => 'return 401',
+             sign => 'jelou, signing' }->{$path};
 }
 
+# the ratio is to proxy_pass with BASE
+
 sub time_row {
-    my ($path, $body, $name) = @_;
+    my ($path, $body, $name, $base) = @_;
+
+    $base //= $body =~ /\d/ ? $body : 353;
 
     return [$name, f(1, t($path, $body, 'cpu')),
             f(1, t($path, $body, 'user')) . ' + '
             . f(1, t($path, $body, 'system')),
-            f(2, ratio([$path, $body], ['plain', $body =~ /\d/ ? $body : 353])),
+            f(2, ratio([$path, $body], ['plain', $base])),
             thousands(t($path, $body, 'rate')),
             thousands(t($path, $body, 'p50')),
             thousands(t($path, $body, 'p99')),
@@ -210,7 +216,7 @@ sub instruction_tables {
 }
 
 sub profile_table {
-    my @columns = qw(jelou raw lua njs);
+    my @columns = grep { $instructions{$_} } qw(jelou raw sign lua njs);
     my %most;
 
     for my $name (keys %profile) {
@@ -314,12 +320,18 @@ END
 - **redis / jelou.** Of the
   @{[thousands($instructions{redis}{353} - $instructions{jelou}{353})]} instructions
   more, OpenSSL has @{[thousands($profile{OpenSSL}{redis})]}, for the digests of body
-  and key, and hiredis with the C library
-  @{[thousands($profile{hiredis}{redis} + $profile{'the C library'}{redis})]}: its
-  formatter writes the length of each word with `sprintf()`; nginx has
-  @{[thousands(-$profile{nginx}{redis})]} fewer. And one Redis answers
-  more slowly than the origin: a worker that waits for it gets fewer events at a
-  time. With 4 KB the ratio is @{[f(2, ratio(['redis', 4096], ['jelou', 4096]))]}.
+  and key. And one Redis answers more slowly than the origin: a worker that waits for
+  it gets fewer events at a time. With 4 KB the ratio is
+  @{[f(2, ratio(['redis', 4096], ['jelou', 4096]))]}.
+END
+
+    push @text, <<"END" if ratio(['sign', 'missing'], ['plain', 'missing']) > 1.25;
+- **signing / plain.** One parse and one HMAC, as to verify: of the
+  @{[thousands($instructions{sign}{missing} - $instructions{plain}{missing})]}
+  instructions over `plain`, OpenSSL and yajl have
+  @{[thousands($profile{OpenSSL}{sign} + $profile{yajl}{sign})]}. To verify takes
+  @{[thousands(added('jelou', 353))]}, and
+  @{[f(2, ratio(['jelou', 353], ['plain', 353]))]} times the processor time.
 END
 
     push @text, <<"END" if ratio(['jelou', 353], ['plain', 353]) > 1.25;
@@ -366,10 +378,39 @@ sub refusal_table {
         } @refusals);
 }
 
+my @sign = (
+    ['plain', 'missing', 'plain, no signature'],
+    ['sign', 'missing', 'jelou, signing'],
+    ['plain', 353, 'plain, with a signature'],
+    ['jelou', 353, 'jelou, verifying'],
+);
+
+sub sign_table {
+    return table(
+        [@time_head, 'instructions'],
+        map {
+            [@{ time_row(@$_, $_->[1]) },
+             thousands($instructions{ $_->[0] }{ $_->[1] })]
+        } @sign);
+}
+
 my @queue = (
     ['jelou', 'jelou, proxy_pass'], ['redis', 'jelou, jelou_redis_pass'],
     ['luaredis', 'lua, a cosocket to Redis'],
 );
+
+# kept(TITLE): a section that another script writes, as it stands in the page
+
+sub kept {
+    my $title = shift;
+
+    return '' if !defined $docs;
+
+    open my $in, '<:utf8', "$docs/benchmarks.md" or return '';
+    my $page = do { local $/; <$in> };
+
+    return $page =~ /^(## $title\n.*?)(?=^## )/ms ? $1 : '';
+}
 
 sub queue_table {
     return table(
@@ -415,6 +456,8 @@ sub goals {
 
     $goal->('353 bytes: processor time, jelou / plain',
             ratio(['jelou', 353], ['plain', 353]), '≤', 1.25);
+    $goal->('353 bytes: processor time, signing / plain',
+            ratio(['sign', 'missing'], ['plain', 'missing']), '≤', 1.25);
     $goal->('353 bytes: processor time, lua / jelou',
             ratio(['lua', 353], ['jelou', 353]), '≥', 1.4);
     $goal->('353 bytes: processor time, njs / jelou',
@@ -546,6 +589,12 @@ END
     return "$svg</svg>\n";
 }
 
+if ($sign_only) {
+    binmode STDOUT, ':utf8';
+    print sign_table(), "\n", profile_table();
+    exit;
+}
+
 my $text = <<"END" =~ s/ +\n/\n/gr;
 # Benchmarks
 
@@ -607,6 +656,13 @@ is mostly `memcpy()`; what LuaJIT has compiled counts as Lua's.
 The message of 353 bytes; the ratio is to `plain` passing it on.
 
 @{[refusal_table()]}
+## A signature of ours
+
+The message of 353 bytes from an application that does not sign: nginx checks it, signs
+what it sends (`jelou_secret off`, `jelou_upstream_secret`, `jelou_reply upstream`), and
+passes the answer on. The ratios are to `plain` with the same request.
+
+@{[sign_table()]}
 ## Into a queue
 
 Each message is a new one, appended to a stream of Redis by a script that looks for its
@@ -614,7 +670,7 @@ key, as [redis.md](redis.md) has it; in Lua over a cosocket, with the same scrip
 time is the worker's, without that of Redis.
 
 @{[queue_table()]}
-## Memory
+@{[kept('The queue')]}## Memory
 
 Of the worker, a new one for each, while 200 clients send 512 KB each, 100 MB in
 all, and the origin is slow to answer, so that all of it is there at once;

@@ -15,7 +15,7 @@
 #     sh util/bench/run.sh --status    what counting adds, in instructions; fails
 #                                      if that is 1 % of a request's or more
 #     sh util/bench/run.sh --sign      what signing a message of ours takes beside
-#                                      proxy_pass alone, in instructions
+#                                      proxy_pass alone, in instructions and in time
 #
 # ROUNDS (5), SECONDS_EACH (2) and PORT (18080, and the next four) may be set.
 # All its files are in build/bench/.
@@ -312,15 +312,29 @@ counting() {
     [ "$more" -gt 0 ] || die "nothing was counted"
 }
 
-# The same message, from an application that does not sign
+
+# The same message, from an application that does not sign: what nginx takes to
+# do it, beside what it takes to verify one
 
 signing() {
-    instructions "$dir/quick.conf" plain 353 200 100 1100
-    plain=$counted
-    instructions "$dir/quick.conf" sign 353 200 100 1100
+    cp "$dir/quick.conf" "$dir/front.conf"
+    signing_cases >"$dir/cases"
+    count_cases
+    profile_cases <<'END'
+sign missing plain missing
+jelou 353 plain 353
+END
 
-    say "signing adds $((counted - plain)) instructions to the $plain of" \
-        "proxy_pass, in nginx itself: $(ratio "$counted" "$plain") times"
+    measure_all
+    printf 'ticks\t%s\n' "$(getconf CLK_TCK)" >"$dir/machine.tsv"
+    perl "$bench/report.pl" --sign "$dir"
+}
+
+signing_cases() {
+    echo "plain 353 200"
+    echo "jelou 353 200"
+    echo "plain missing 200"
+    echo "sign missing 200"
 }
 
 profile() {
@@ -347,6 +361,7 @@ cases() {
     done
 
     echo "dedup 353 200"
+    signing_cases | grep missing
 
     for body in 353 4096; do
         echo "redis $body 200"
@@ -360,7 +375,34 @@ put() { printf '%s\t' "$@" | sed 's/\t$//' >>"$results"; echo >>"$results"; }
 
 count_all() {
     cases >"$dir/cases"
+    count_cases
 
+    # where they go, by library: what each has more than plain, and the queue than
+    # proxy_pass
+
+    profile_cases <<'END'
+jelou 353 plain 353
+raw 353 plain 353
+lua 353 plain 353
+njs 353 plain 353
+redis 353 jelou 353
+sign missing plain missing
+END
+
+    for body in 353 4096 65536 524288; do
+        for what in hmac yajl both; do
+            floor_instructions $what $body 20 120
+            put floor $what $body "$counted" \
+                "$("$dir/floor" "$dir/$body.json" $what \
+                   $((200000000 / (body + 2000))))"
+        done
+    done
+}
+
+
+# The instructions of all cases
+
+count_cases() {
     while read -r path body status; do
         conf=$dir/quick.conf
 
@@ -378,31 +420,18 @@ count_all() {
         instructions "$conf" "$path" "$body" "$status" $few $many
         put instructions "$path" "$body" "$counted"
     done <"$dir/cases"
+}
 
-    # where they go, by library: what each has more than plain, and the queue than
-    # proxy_pass
 
-    while read -r path base; do
+# profile_cases: lines of a path and body, and of those that they are compared to
+
+profile_cases() {
+    while read -r path body base with; do
         perl "$bench/profile.pl" 0 \
-            "$dir/$path.353.200.cg" "$dir/$path.353.700.cg" 500 \
-            "$dir/$base.353.200.cg" "$dir/$base.353.700.cg" 500 |
+            "$dir/$path.$body.200.cg" "$dir/$path.$body.700.cg" 500 \
+            "$dir/$base.$with.200.cg" "$dir/$base.$with.700.cg" 500 |
             awk -v path="$path" -v OFS='\t' \
                 '$3 == "%" { print "profile", path, $4, $1 }' >>"$results"
-    done <<'END'
-jelou plain
-raw plain
-lua plain
-njs plain
-redis jelou
-END
-
-    for body in 353 4096 65536 524288; do
-        for what in hmac yajl both; do
-            floor_instructions $what $body 20 120
-            put floor $what $body "$counted" \
-                "$("$dir/floor" "$dir/$body.json" $what \
-                   $((200000000 / (body + 2000))))"
-        done
     done
 }
 
@@ -599,7 +628,7 @@ case ${1:-} in
     --record) prepare; quick; record ;;
     --profile) prepare; quick; profile ;;
     --status) prepare; counting ;;
-    --sign) prepare; signing ;;
+    --sign) choose_cores; prepare wrk procps; signing ;;
     '' | --write)
         choose_cores
         prepare wrk libnginx-mod-http-lua libnginx-mod-http-js lua-cjson procps

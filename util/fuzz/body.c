@@ -759,7 +759,7 @@ configure(terms_t *terms, tree_t *root, uint64_t *seed)
                          str("42"))
              : str("bot \"7\"/\\\xc3\xa9\xf0\x9f\x98\x80");
 
-        terms->path_id = model_identifier(id) ? id : str("42");
+        terms->path_id = is_identifier(id) ? id : str("42");
         terms->path_token = as_json(terms->path_id, 0);
     }
 }

@@ -9,7 +9,7 @@
 #define FUZZ_MODEL_H
 
 
-#include "tree.h"
+#include "rules.h"
 
 
 enum {
@@ -84,8 +84,8 @@ void model_items(text_t *out, tree_t *root, const char *member);
 /* The first member with that name, or NULL. */
 tree_t *model_first(tree_t *object, const char *name);
 
-/* text is well-formed UTF-8 */
-int model_identifier(str_t text);
+/* Is it a conversation event, right or wrong? */
+int model_turn(const terms_t *terms, tree_t *root);
 
 
 #endif

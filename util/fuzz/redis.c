@@ -11,7 +11,9 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <math.h>
 #include <stdlib.h>
+#include <strings.h>
 
 #include "core.h"
 
@@ -21,13 +23,26 @@
 
 #define NCOMMANDS  96         /* more than a ring is made for */
 
-/* Arrays within each other that hiredis reads: since 1.0 it sets no bound. */
+/* Arrays within each other: more are refused. */
+
+#define NESTED     8
+
+/*
+ * The types of replies: lines, texts and arrays.  Since 1.0 hiredis reads those
+ * of RESP3, which nobody has asked for: none is a reply, but parts of it may be.
+ */
 
 #if (HIREDIS_MAJOR >= 1)
-#define NESTED     UINT_MAX
+#define LINES      "+-:,_#("
+#define TEXTS      "$="
+#define ARRAYS     "*%~>"
 #else
-#define NESTED     8
+#define LINES      "+-:"
+#define TEXTS      "$"
+#define ARRAYS     "*"
 #endif
+
+#define is_one_of(type, types)  ((type) && strchr(types, type))
 
 
 typedef enum {
@@ -122,6 +137,114 @@ to_number(str_t line, long long *n)
 }
 
 
+/* A floating point number is what the C library takes for one. */
+
+static verdict_t
+to_double(str_t line)
+{
+    char    text[326], *last;
+    double  d;
+
+    if (line.len == 0 || line.len >= sizeof(text)) {
+        return WRONG;
+    }
+
+    memcpy(text, line.data, line.len);
+    text[line.len] = '\0';
+
+    if (strcasecmp(text, "inf") == 0 || strcasecmp(text, "-inf") == 0
+        || strcasecmp(text, "nan") == 0 || strcasecmp(text, "-nan") == 0)
+    {
+        return strlen(text) == line.len ? WHOLE : WRONG;
+    }
+
+    d = strtod(text, &last);
+
+    return last == text + line.len && isfinite(d) ? WHOLE : WRONG;
+}
+
+
+/* What a line of that type may have. */
+
+static verdict_t
+judge_line(uint8_t type, str_t line)
+{
+    size_t     i;
+    long long  n;
+
+    switch (type) {
+
+    case ':':
+        return to_number(line, &n);
+
+    case ',':
+        return to_double(line);
+
+    case '_':
+        return line.len ? WRONG : WHOLE;
+
+    case '#':
+        /* for hiredis NUL is one of these too; either way nobody wants it */
+
+        return line.len == 1 && strchr("tTfF", line.data[0]) ? WHOLE : WRONG;
+
+    case '(':
+        for (i = line.len && line.data[0] == '-'; i < line.len; i++) {
+            if (line.data[i] < '0' || line.data[i] > '9') {
+                return WRONG;
+            }
+        }
+
+        return WHOLE;
+    }
+
+#if (HIREDIS_MAJOR >= 1)
+    if (memchr(line.data, '\r', line.len)
+        || memchr(line.data, '\n', line.len))
+    {
+        return WRONG;
+    }
+#endif
+
+    return WHOLE;
+}
+
+
+/* A text of n bytes; a verbatim one begins with its format. */
+
+static void
+read_text(str_t in, size_t at, long long n, answer_t *a)
+{
+    if ((unsigned long long) n > in.len || in.len - at < (size_t) n + 2) {
+        a->verdict = BEGINNING;
+        return;
+    }
+
+    if (a->type == '=' && (n < 4 || in.data[at + 3] != ':')) {
+        a->verdict = WRONG;
+        return;
+    }
+
+    a->text.data = in.data + at;
+    a->text.len = n;
+    a->odd = in.data[at + n] != '\r' || in.data[at + n + 1] != '\n';
+    a->end = at + n + 2;
+}
+
+
+/* hiredis 0.14 refuses a nil array as well. */
+
+static int
+too_deep(unsigned depth, int nil)
+{
+#if (HIREDIS_MAJOR < 1)
+    nil = 0;
+#endif
+
+    return depth >= NESTED && !nil;
+}
+
+
 static answer_t
 read_answer(str_t in, size_t at, unsigned depth)
 {
@@ -137,45 +260,48 @@ read_answer(str_t in, size_t at, unsigned depth)
     }
 
     a.type = in.data[at++];
-    a.verdict = strchr("+-:$*", a.type) && a.type
-                && (a.type != '*' || depth < NESTED)
+    a.verdict = is_one_of(a.type, depth ? LINES TEXTS ARRAYS : "+-:$*")
                 ? read_line(in, &at, &line) : WRONG;
+    a.end = at;
 
-    if (a.verdict != WHOLE || a.type == '+' || a.type == '-') {
-        a.text = a.verdict == WHOLE ? line : a.text;
-        a.end = at;
+    if (a.verdict != WHOLE) {
+        return a;
+    }
+
+    if (is_one_of(a.type, LINES)) {
+        a.verdict = judge_line(a.type, line);
+        a.text = line;
+        a.nil = a.type == '_';
         return a;
     }
 
     a.verdict = to_number(line, &n);
 
-    if (a.verdict != WHOLE || a.type == ':') {
-        a.end = at;
+    if (a.verdict != WHOLE) {
         return a;
     }
 
-    if (n < 0) {
-        a.verdict = n == -1 ? WHOLE : WRONG;
-        a.nil = 1;
-        a.end = at;
+    a.nil = n == -1;
+
+    if (n < -1 || (is_one_of(a.type, ARRAYS) && too_deep(depth, a.nil))) {
+        a.verdict = WRONG;
         return a;
     }
 
-    if (a.type == '$') {
-
-        if ((unsigned long long) n > in.len || in.len - at < (size_t) n + 2) {
-            a.verdict = BEGINNING;
-            return a;
-        }
-
-        a.text.data = in.data + at;
-        a.text.len = n;
-        a.odd = in.data[at + n] != '\r' || in.data[at + n + 1] != '\n';
-        a.end = at + n + 2;
+    if (a.nil) {
         return a;
     }
 
-    for (a.end = at; n > 0 && a.verdict == WHOLE; n--) {
+    if (is_one_of(a.type, TEXTS)) {
+        read_text(in, at, n, &a);
+        return a;
+    }
+
+    if (a.type == '%' && n <= LLONG_MAX / 2) {
+        n *= 2;
+    }
+
+    for ( /* void */ ; n > 0 && a.verdict == WHOLE; n--) {
         item = read_answer(in, a.end, depth + 1);
         a.verdict = item.verdict;
         a.end = item.end;
@@ -339,7 +465,9 @@ check_reply(command_t *commands, size_t n, ngx_http_jelou_redis_cmd_t *cmd,
                 "the text is another one");
     }
 
-    require(reply->odd == (unsigned) (a->odd || (a->type == '*' && !a->nil)),
+    require(reply->odd == (unsigned) (a->odd
+                                      || (is_one_of(a->type, ARRAYS)
+                                          && !a->nil)),
             "it is odd, or not");
 
     if (cmd) {

@@ -37,19 +37,20 @@ core='core/ngx_string core/ngx_palloc core/ngx_list core/ngx_array
       core/ngx_rbtree core/ngx_crc32 core/ngx_murmurhash core/ngx_times
       os/unix/ngx_time'
 
-module='yajl parse check events items value project rule text format id
-        signature secret request pages redis_reply redis_pipeline
-        redis_outcome'
+module='yajl parse violation check type events items value project rule url text
+        format id signature secret secret_file request pages
+        redis_reply redis_pipeline redis_outcome'
 
 # What of the harness has no memory of the module's in its hands: it runs
 # without sanitizers
 
-plain='heap hmac model mutate steps tree'
+plain='heap hmac model mutate output rules steps tree'
 
 # What has bodies that are changed as trees: to tell libFuzzer what is compared
 # would double the time, and does not find more
 
-trees='yajl parse check events items value project rule text format id'
+trees='yajl parse violation check type events items value project rule url text
+       format id'
 
 
 # compile OBJECT SOURCE FLAG...
@@ -150,11 +151,11 @@ compile_module() {
 
 link_target() {
     case $2 in
-        signature) link "$@" hmac model signature ;;
+        signature) link "$@" hmac rules signature ;;
         secrets) link "$1" "$2" "$3 -Wl,--wrap=ngx_http_jelou_hmac" \
                      hmac secrets ;;
         redis) link "$@" redis ;;
-        incoming_message) link "$@" model mutate body ;;
+        incoming_message) link "$@" model mutate output rules body ;;
         *) ln -f "$1/incoming_message" "$1/$2" ;;
     esac
 }

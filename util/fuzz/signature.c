@@ -12,7 +12,7 @@
 
 #include "core.h"
 #include "hmac.h"
-#include "model.h"
+#include "rules.h"
 
 #include "ngx_http_jelou_request.h"
 
@@ -357,7 +357,7 @@ expected_room(str_t uri)
 
     id = (str_t) { uri.data + start, end - start };
 
-    return utf8_valid(id) && model_identifier(id) ? id : str("");
+    return utf8_valid(id) && is_identifier(id) ? id : str("");
 }
 
 

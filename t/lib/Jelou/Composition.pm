@@ -69,7 +69,7 @@ our %Values = (
                   large large-chunked)],
     reply  => [qw(contract upstream)],
     dedup  => [qw(dedup repeat)],
-    http   => [qw(h1 h1.0 h2)],
+    http   => [qw(h1 h1.0 h2 h3)],
 );
 
 my %goes_second = map { $_ => 1 } @second, qw(try=@second try=second);
@@ -112,12 +112,10 @@ my %allowed = (
     # Lua and FastCGI go on after the image filter has refused, and crash
 
     'taker filter'  => sub { $_[0] !~ /^(?:lua|fastcgi)$/ || $_[1] ne 'image' },
-    'asks http'   => sub { $_[0] eq 'large' ? $_[1] ne 'h2'
-                           : $_[0] =~ /chunked/ ? $_[1] ne 'h1.0'
+    'asks http'   => sub { $_[0] =~ /chunked/ ? $_[1] ne 'h1.0'
                            : $_[0] ne 'expect' || $_[1] eq 'h1' },
 
-    # nginx forgets in HTTP/2 that it has refused the length, and refuses its page;
-    # and waits for the rest of a body before a post_action or a page that is proxied
+    # nginx waits for the rest of a body before a post_action or a page that is proxied
 
     'goes asks'   => sub { $_[0] eq 'post_action' ? $_[1] !~ /large/
                            : $_[0] ne 'proxied=' || $_[1] ne 'large-chunked' },

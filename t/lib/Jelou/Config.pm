@@ -207,6 +207,36 @@ sub certificate {
 }
 
 
+# authority(): a certificate authority, which stands for the system's
+
+sub authority {
+    my $self = shift;
+
+    system('openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt',
+           'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2', '-batch',
+           '-subj', '/CN=An authority', '-keyout', "$self->{dir}/ca.key",
+           '-out', "$self->{dir}/ca.crt") == 0 or die "openssl req: $?\n";
+}
+
+# certified(SERVER, NAMES): the other server's certificate, by this one's authority
+
+sub certified {
+    my ($self, $server, @names) = @_;
+
+    my ($ca, $dir) = ($self->{dir}, $server->{dir});
+
+    spew("$dir/tls.ext", 'subjectAltName=' . join(',', map { "DNS:$_" } @names) . "\n");
+
+    system('openssl', 'req', '-newkey', 'ec', '-pkeyopt',
+           'ec_paramgen_curve:prime256v1', '-nodes', '-batch', '-subj', '/CN=jelou',
+           '-keyout', "$dir/tls.key", '-out', "$dir/tls.csr") == 0
+        && system('openssl', 'x509', '-req', '-days', '2', '-in', "$dir/tls.csr",
+                  '-CA', "$ca/ca.crt", '-CAkey', "$ca/ca.key", '-CAcreateserial',
+                  '-extfile', "$dir/tls.ext", '-out', "$dir/tls.crt") == 0
+        or die "openssl: $?\n";
+}
+
+
 # here(CONFIGURATION): with paths and ports of the test's
 
 sub here {
@@ -226,6 +256,7 @@ sub here {
                              jelou_upstream_secret_file
                              auth_basic_user_file
                              jelou_redis_auth_file
+                             jelou_redis_sentinel_auth_file
                              jelou_redis_ssl_password_file);
 
     $text =~ s/^\s*(?:pid|error_log|user)\s[^;]*;$//mg;
@@ -233,7 +264,9 @@ sub here {
     $text =~ s/^(\s*(?:$files)\s+)(?!off;)([^\s;]+)/$1 . $self->path($2)/mge;
     $text =~ s/^(\s*access_log\s+)(?!off)([^\s;]+)/$1 . $self->path($2)/mge;
     $text =~ s/^(\s*ssl_certificate\s+)[^;]+/$1$dir\/tls.crt/mg;
-    $text =~ s/^(\s*\w+_ssl_trusted_certificate\s+)[^;]+/$1$dir\/tls.crt/mg;
+    my $trusted = -e "$dir/ca.crt" ? 'ca.crt' : 'tls.crt';
+
+    $text =~ s/^(\s*\w+_ssl_trusted_certificate\s+)[^;]+/$1$dir\/$trusted/mg;
     $text =~ s/^(\s*ssl_certificate_key\s+)[^;]+/$1$dir\/tls.key/mg;
     $text =~ s/^(\s*listen\s+)([^\s;]+)/
                $1 . '127.0.0.1:' . $self->port($2)/mgex;
@@ -245,9 +278,16 @@ sub here {
                                                : $2)/mgex;
     $text =~ s/^(http \{\n)/$1$temp/m;
 
-    # a name that nobody asks a resolver for
+    # a name that nobody asks a resolver for; it is a group of servers, where the
+    # test has one of that name
 
-    $text =~ s{^(\s*proxy_pass\s+https://)(?:chatbot|api)\.jelou\.ai}{${1}127.0.0.1}mg;
+    my $jelou = $self->{port}{'jelou.ai:443'};
+
+    $text =~ s/^(http \{\n)/$1 . join '', map {
+        "    upstream $_ { server 127.0.0.1:$jelou; }\n" } qw(chatbot.jelou.ai api.jelou.ai)/me
+        if $jelou;
+    $text =~ s{^(\s*proxy_pass\s+https://)(?:chatbot|api)\.jelou\.ai}{${1}127.0.0.1}mg
+        if !$jelou;
 
     return "pid $dir/nginx.pid;\nerror_log $self->{log} info;\n$text";
 }

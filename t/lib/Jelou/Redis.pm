@@ -19,7 +19,8 @@ package Jelou::Redis;
 #     $redis->start;                          # once more, with the same data
 #     $redis->stop;
 #
-# What is still running when the test ends is killed.
+# What is still running when the test ends is killed.  JELOU_REDIS_SERVER is the
+# program, if it is another one: valkey-server, for instance.
 
 use strict;
 use warnings;
@@ -30,6 +31,7 @@ use Time::HiRes qw(sleep time);
 
 use Jelou::Server;
 
+my $program = $ENV{JELOU_REDIS_SERVER} || 'redis-server';
 my %running;
 
 
@@ -53,7 +55,7 @@ sub start {
     my $pid = fork // die "fork: $!\n";
 
     if ($pid == 0) {
-        exec 'redis-server', "$dir/redis.conf", @{ $self->{args} // [] } or POSIX::_exit(127);
+        exec $program, "$dir/redis.conf", @{ $self->{args} // [] } or POSIX::_exit(127);
     }
 
     $self->{pid} = $pid;
@@ -62,7 +64,7 @@ sub start {
     my $until = time + 15;
 
     until (eval { $self->error('PING') =~ /^(?:NOAUTH.*|)$/ }) {
-        die "redis-server does not start: "
+        die "$program does not start: "
             . (-e "$dir/log" ? Jelou::Server::slurp("$dir/log") : '') . "\n"
             if time > $until || Jelou::Server::reap($pid, 0);
         sleep 0.02;

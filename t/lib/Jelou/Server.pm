@@ -11,10 +11,13 @@ package Jelou::Server;
 #         env     => { NAME => 'value' },
 #         level   => 'info',              # of the error log
 #         allow   => qr/.../,             # alerts that the test provokes
+#         meanwhile => sub { ... },       # again and again, while it is waited for
 #     );
 #
 #     $nginx->write(http => ...);         # for the next reload
 #     $nginx->reload;                     # returns when the old workers are gone
+#     $nginx->upgrade;                    # likewise, with another binary, if it
+#                                         # was started with  orphan => 1
 #     $nginx->stop;
 #
 # Without a jelou_access of its own, http has "none".
@@ -147,6 +150,17 @@ sub start {
 
     my $pid = fork // die "fork: $!\n";
 
+    # whose parent is the one that it began with, has no other binary
+
+    if ($pid == 0 && $self->{orphan}) {
+        my $child = fork // POSIX::_exit(127);
+
+        if ($child) {
+            sleep 0.01 until -s "$self->{dir}/nginx.pid" || waitpid($child, WNOHANG);
+            POSIX::_exit(0);
+        }
+    }
+
     if ($pid == 0) {
         @ENV{keys %{ $self->{env} }} = values %{ $self->{env} };
         open STDERR, '>>', "$self->{dir}/stderr";
@@ -155,13 +169,19 @@ sub start {
             or POSIX::_exit(127);
     }
 
+    if ($self->{orphan}) {
+        waitpid $pid, 0;
+        die 'nginx does not start: ' . $self->log if !-s "$self->{dir}/nginx.pid";
+        ($pid) = slurp("$self->{dir}/nginx.pid") =~ /(\d+)/;
+    }
+
     $self->{pid} = $pid;
     $running{$pid} = $self;
 
     my $want = $self->{main} =~ /worker_processes\s+(\d+)/ ? $1 : 1;
 
     $self->wait_for("$self->{name}: nginx starts", sub {
-        waitpid($pid, WNOHANG) && die "nginx does not start: " . $self->log
+        waitpid($pid, WNOHANG) > 0 && die "nginx does not start: " . $self->log
                                       . slurp("$self->{dir}/stderr");
         $self->workers >= $want;
     });
@@ -231,6 +251,35 @@ sub reloaded {
 }
 
 
+# upgrade(): the binary is replaced by itself, and returns when the old master and
+# its workers have gone; the new one is nobody's child then
+
+sub upgrade {
+    my $self = shift;
+
+    my $old = $self->{pid};
+    my $now;
+
+    kill USR2 => $old;
+
+    $self->wait_for("$self->{name}: the new master starts", sub {
+        ($now) = -s "$self->{dir}/nginx.pid"
+                 ? slurp("$self->{dir}/nginx.pid") =~ /^(\d+)$/m : ();
+        return $now && $now != $old && -s "$self->{dir}/nginx.pid.oldbin";
+    });
+
+    $self->{pid} = $now;
+    $running{$now} = $self;
+    $self->wait_for("$self->{name}: its workers start", sub { $self->workers });
+
+    kill QUIT => $old;
+    $self->wait_for("$self->{name}: the old master ends", sub { reap($old, 0) });
+    delete $running{$old};
+
+    return;
+}
+
+
 sub log {
     my $self = shift;
 
@@ -264,7 +313,7 @@ sub wait_for {
     until ($done->()) {
         die "in vain: $what\n" . substr($self->log, -2000) . "\n"
             if time > $until;
-        sleep 0.01;
+        $self->{meanwhile} ? $self->{meanwhile}->() : sleep 0.01;
     }
 
     return 1;
@@ -330,10 +379,23 @@ sub reap {
     my $until = time + $seconds;
 
     while (1) {
-        return 1 if waitpid($pid, WNOHANG);
+        my $ended = waitpid($pid, WNOHANG);
+
+        return 1 if $ended > 0 || ($ended < 0 && !alive($pid));
         return 0 if time > $until;
         sleep 0.01;
     }
+}
+
+
+# alive(PID): if there is such a process, also if it is nobody's child any more
+
+sub alive {
+    my $pid = shift;
+
+    return 0 if !-e "/proc/$pid/stat";
+
+    return slurp("/proc/$pid/stat") !~ /^\d+ \(.*\) [ZX] /s;
 }
 
 

@@ -1,13 +1,13 @@
 package Jelou::Composition::Client;
 
-# A sender: one request, in HTTP/1.0 or 1.1 or in HTTP/2.
+# A sender: one request, in HTTP/1.0 or 1.1, in HTTP/2 or in HTTP/3.
 #
 #     my $answer = ask('h1', $port, $raw);
 #
 # An answer is { status, head, headers => { NAME => [VALUE, ...] }, body, whole,
 # early, raw }: whole, if it ended as it had announced; early, what came before it
-# (103); nothing but { none => WHY } if there is none.  In HTTP/2 the connection is
-# there as long as the answer is: without it nginx gives up what it does besides.
+# (103); nothing but { none => WHY } if there is none.  In HTTP/2 and 3 the connection
+# is there as long as the answer is: without it nginx gives up what it does besides.
 
 use strict;
 use warnings;
@@ -17,11 +17,13 @@ use IO::Select;
 use IO::Socket::INET;
 use Jelou::Composition::Hpack;
 use Jelou::Http2;
+use Jelou::Http3;
 use Jelou::Load;
 use Time::HiRes qw(time);
 
 our @EXPORT = qw(ask get);
 
+our $Http3;                     # a Jelou::Http3, if nginx has that
 our $Patience = $ENV{JELOU_VALGRIND} ? 60 : 10;
 
 
@@ -29,6 +31,7 @@ sub ask {
     my ($http, $port, $raw) = @_;
 
     return $http eq 'h2' ? ask_h2($port, $raw)
+         : $http eq 'h3' ? ask_h3($port, $raw)
                          : parse(read_all(Jelou::Load::send_to($port, $raw)));
 }
 
@@ -210,15 +213,46 @@ sub read_frame {
         return;
     }
 
-    if ($type < 2 && $flags & 1) {
-        my $length = first($answer->{headers}, 'content-length');
-
-        @$answer{qw(end whole)} = (1, !defined $length
-            || $length == length $answer->{body}
-            || $answer->{status} eq '304');
-    }
+    @$answer{qw(end whole)} = (1, whole($answer)) if $type < 2 && $flags & 1;
 
     return;
+}
+
+sub whole {
+    my $answer = shift;
+
+    my $length = first($answer->{headers}, 'content-length');
+
+    return !defined $length || $length == length $answer->{body}
+           || $answer->{status} eq '304';
+}
+
+
+# HTTP/3, by a program
+
+sub ask_h3 {
+    my ($port, $raw) = @_;
+
+    my $got = $Http3->ask($port, plain($raw), $Patience);
+
+    my ($end, $why) = $got->{end} =~ /^(end|reset|none) ?(.*)/;
+    my @heads = @{ $got->{heads} };
+    my $text  = join '', map { "$_\r\n" } @heads;
+    my $early = '';
+
+    $early .= shift @heads while @heads && $heads[0] =~ m{^HTTP/3 1};
+
+    return { none => $why || 'the stream is reset', raw => $text } unless @heads;
+
+    my ($status, $head) = $heads[0] =~ m{^HTTP/3 (\d{3})\r\n(.*)}s;
+    my $answer = { status => $status, head => $head, headers => headers($head),
+                   body => $got->{body}, early => $early, connection => $got,
+                   raw => "$text$got->{body}" };
+
+    $answer->{whole} = $end eq 'end' && whole($answer);
+    $answer->{hangs} = $why if $why =~ /hangs/;
+
+    return $answer;
 }
 
 

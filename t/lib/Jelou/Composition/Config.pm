@@ -243,6 +243,8 @@ END
     return '' if $taker eq 'none';
 
     if ($taker eq 'queue') {
+        return '' if $ENV{JELOU_COMPOSITION_PLAIN};
+
         my $redis = $Jelou::Port{$down ? 'DOWN' : 'PORT_3'};
 
         return "    jelou_redis_pass    127.0.0.1:$redis;\n"
@@ -461,6 +463,8 @@ sub http {
     my %with  = map { $_ => 1 } @{ $compositions[0]{modules} };
     my $p     = \%Jelou::Port;
     my $h2    = listen_http2($p->{PORT_1});
+    my $h3    = $Jelou::Composition::Client::Http3
+                ? $Jelou::Composition::Client::Http3->listen($p->{SERVER}) : '';
     my $relay = listen_http2($p->{PORT_2});
     my $lua   = $with{lua} ? lua("$dir/record") : '';
     my $early = $Jelou::Composition::Early ? 'early_hints  1;' : '';
@@ -485,6 +489,7 @@ log_subrequest  off;
 server {
     listen  127.0.0.1:$p->{SERVER};
     $h2
+    $h3
 
     access_log            $dir/results result;
     root                  $dir/html;

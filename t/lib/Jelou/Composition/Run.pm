@@ -11,6 +11,7 @@ use Jelou::Composition::Application;
 use Jelou::Composition::Client;
 use Jelou::Composition::Config;
 use Jelou::Composition::Oracle;
+use Jelou::Http3;
 use Jelou::Redis;
 use Jelou::Server;
 use Test::More ();
@@ -42,6 +43,13 @@ sub modules {
     Jelou::Composition::early_hints(knows_early_hints());
 
     Jelou::Composition::without(taker => \@no, filter => \@no);
+
+    if (my $why = Jelou::Http3->unusable) {
+        Test::More::diag("without h3: $why");
+        Jelou::Composition::without(http => ['h3']);
+    } else {
+        $Jelou::Composition::Client::Http3 = Jelou::Http3->new;
+    }
 
     # Debian's Lua, in an nginx that was built otherwise, sends its header before
     # what stands before it, with or without the module
