@@ -21,6 +21,7 @@ size_t                 core_nlines;
 
 ngx_uint_t             ngx_pagesize = 4096;
 ngx_uint_t             ngx_cacheline_size = 64;
+ngx_module_t           ngx_http_core_module;
 ngx_module_t           ngx_http_jelou_module;
 
 static ngx_cycle_t     core_cycle = { .log = &core_log };
