@@ -123,7 +123,7 @@ floors() {
 # width: no line of more than 80 columns, as in nginx.  A tab is wrong anyway.
 
 width() {
-    find ngx_http_jelou_module -path '*/queue' -prune -o -name '*.[ch]' \
+    find ngx_http_jelou_module -name '*.[ch]' \
         -exec perl -CSD -ne 'chomp; if (length > 80 || /\t/) {
             print "$ARGV:$.: ", length, " columns, or a tab\n"; $wrong = 1 }
             close ARGV if eof; END { exit($wrong // 0) }' {} +

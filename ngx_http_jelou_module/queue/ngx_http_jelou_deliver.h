@@ -350,7 +350,7 @@ void ngx_http_jelou_deliver_room_forget(ngx_http_jelou_deliver_stream_t *s,
 ngx_int_t ngx_http_jelou_deliver_take(ngx_http_jelou_deliver_stream_t *s,
     redisReply *entries);
 
-/* Reads the event of an entry's fields into it.  Returns NGX_OK or NGX_ERROR. */
+/* Reads the event of an entry's fields.  Returns NGX_OK or NGX_ERROR. */
 ngx_int_t ngx_http_jelou_deliver_fill(ngx_http_jelou_deliver_stream_t *s,
     ngx_http_jelou_deliver_entry_t *e, redisReply *fields, ngx_str_t *room);
 
@@ -387,8 +387,8 @@ typedef void (*ngx_http_jelou_deliver_cmd_pt)(
     redisReply *reply);
 
 /*
- * Sends a call of the script: its operation, and up to 8 words.  Returns NGX_OK,
- * and the handler will be called if there is one; or NGX_ERROR.
+ * Sends a call of the script: its operation, and up to 8 words.  Returns
+ * NGX_OK, and the handler will be called if there is one; or NGX_ERROR.
  */
 ngx_int_t ngx_http_jelou_deliver_call(ngx_http_jelou_deliver_stream_t *s,
     const char *operation, ngx_uint_t nwords, ngx_str_t *words,
@@ -411,7 +411,7 @@ void ngx_http_jelou_deliver_say(ngx_http_jelou_deliver_stream_t *s,
     const char *what, ngx_str_t *detail);
 
 
-/* ngx_http_jelou_deliver_script.c: the script that makes each change one step */
+/* ngx_http_jelou_deliver_script.c: a script makes each change one step */
 
 ngx_int_t ngx_http_jelou_deliver_script_init(ngx_conf_t *cf,
     ngx_http_jelou_deliver_main_conf_t *dmcf);

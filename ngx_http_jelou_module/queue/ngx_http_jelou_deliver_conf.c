@@ -421,7 +421,7 @@ ngx_http_jelou_deliver_merge(ngx_conf_t *cf,
         return NGX_CONF_ERROR;
     }
 
-    /* the settings of its connections are made as those of a jelou_redis_pass */
+    /* the settings of its connections are those of a jelou_redis_pass */
 
     pass = ngx_array_push(&rmcf->passes);
     location = ngx_array_push(&dmcf->locations);
@@ -449,7 +449,7 @@ ngx_http_jelou_deliver_merge_location(ngx_conf_t *cf,
     conf->location.srv_conf = ctx->srv_conf;
     conf->location.loc_conf = clcf->loc_conf;
 
-    /* a named location has no URI of its own, a regex has none that it matches */
+    /* a named location has no URI, and a regex none that it matches */
 
     if (conf->uri.len == 0) {
 
@@ -553,7 +553,7 @@ ngx_http_jelou_deliver_postconfiguration(ngx_conf_t *cf)
         settings->script = dmcf->load;
         ngx_queue_init(&settings->targets);
 
-        /* the other one calls no script, but has to be greeted with something */
+        /* the other one calls no script, but needs a greeting */
 
         settings = &conf->blocking;
 

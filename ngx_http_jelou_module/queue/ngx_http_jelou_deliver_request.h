@@ -74,7 +74,7 @@ struct ngx_http_jelou_deliver_s {
 };
 
 
-/* Opens what the requests of this worker share.  Returns NGX_OK or NGX_ERROR. */
+/* Opens what requests of this worker share.  Returns NGX_OK or NGX_ERROR. */
 ngx_int_t ngx_http_jelou_deliver_request_init(ngx_cycle_t *cycle);
 
 void ngx_http_jelou_deliver_request_exit(void);

@@ -170,7 +170,8 @@ static const char  ngx_http_jelou_deliver_lua[] =
     "  local r = redis.pcall('XAUTOCLAIM', stream, group, ARGV[5], ARGV[9],\n"
     "                        ARGV[10], 'COUNT', ARGV[6])\n"
     "  if bad(r) then return r end\n"
-    "  return { 'ok', pack(r[2], tonumber(ARGV[7]), tonumber(ARGV[8])), r[1] }\n"
+    "  return { 'ok', pack(r[2], tonumber(ARGV[7]), tonumber(ARGV[8])),\n"
+    "           r[1] }\n"
     "end\n"
 
     "if op == 'get' then\n"

@@ -10,8 +10,8 @@
  * a success.
  *
  * With "order none", all workers read, each as a consumer of its own.  Each
- * renews what it has; what nobody has renewed for a minute is claimed by another
- * one, and at once what was given back.
+ * renews what it has; what nobody has renewed for a minute is claimed by
+ * another one, and at once what was given back.
  */
 
 
@@ -121,8 +121,8 @@ ngx_http_jelou_deliver_may_begin(ngx_http_jelou_deliver_stream_t *s)
 
 
 /*
- * How many entries it can do with: of rooms that are ready, some in advance; but
- * few where others read as well.
+ * How many entries it can do with: of rooms that are ready, some in advance;
+ * but few where others read as well.
  */
 
 static ngx_uint_t
@@ -213,8 +213,8 @@ ngx_http_jelou_deliver_read(ngx_http_jelou_deliver_stream_t *s)
 
 /*
  * Without a reply, entries may have been given out that nobody knows of.  With
- * the lease, all is claimed once more when what is on its way has ended; without,
- * they are claimed in a minute.
+ * the lease, all is claimed once more when what is on its way has ended;
+ * without, they are claimed in a minute.
  */
 
 static void

@@ -477,8 +477,8 @@ ngx_http_jelou_redis_entry(ngx_http_jelou_redis_ctx_t *ctx)
 
 /*
  * $request_id, if nobody has asked for it before: everybody who does later has
- * this one.  Sixteen random bytes for each request alone would be a tenth of the
- * time that an event takes.
+ * this one.  Sixteen random bytes for each request alone would be a tenth of
+ * the time that an event takes.
  */
 
 static ngx_int_t

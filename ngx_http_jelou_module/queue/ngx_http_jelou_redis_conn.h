@@ -245,8 +245,8 @@ ngx_int_t ngx_http_jelou_redis_wait(ngx_http_jelou_redis_target_t *target,
     ngx_queue_t *queue, ngx_http_jelou_redis_cmd_t *cmd);
 
 /*
- * Sends those that wait in a queue: those that have waited for a connection over
- * that one, if it is given, the others where they belong.
+ * Sends those that wait in a queue: those that have waited for a connection
+ * over that one, if it is given, the others where they belong.
  */
 void ngx_http_jelou_redis_waiting_flush(ngx_http_jelou_redis_target_t *target,
     ngx_queue_t *queue, ngx_http_jelou_redis_conn_t *conn);

@@ -16,7 +16,7 @@ static void ngx_http_jelou_redis_hello_refused(
     ngx_http_jelou_redis_conn_t *conn, ngx_str_t *cause);
 
 
-/* AUTH, SELECT, and the script or what else stands there: the last one always */
+/* AUTH, SELECT, and always the script, or what stands in its place */
 
 static ngx_uint_t
 ngx_http_jelou_redis_hello_texts(ngx_http_jelou_redis_settings_t *settings,
@@ -72,7 +72,8 @@ ngx_http_jelou_redis_greeted(ngx_http_jelou_redis_conn_t *conn,
     ngx_str_t  cause;
 
     if (reply->odd
-        || (reply->type != REDIS_REPLY_STATUS && reply->type != REDIS_REPLY_ERROR
+        || (reply->type != REDIS_REPLY_STATUS
+            && reply->type != REDIS_REPLY_ERROR
             && (reply->type != REDIS_REPLY_STRING || conn->hello > 1)))
     {
         return NGX_DECLINED;
@@ -104,7 +105,7 @@ ngx_http_jelou_redis_greeted(ngx_http_jelou_redis_conn_t *conn,
 }
 
 
-/* Names the command, which is the first word of its text, never what follows. */
+/* Names the command, the first word of its text, and never what follows. */
 
 static void
 ngx_http_jelou_redis_hello_refused(ngx_http_jelou_redis_conn_t *conn,

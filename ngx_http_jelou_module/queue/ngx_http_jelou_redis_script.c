@@ -18,9 +18,9 @@
  * the version.  A function in the script would be made anew for each event.
  *
  * KEYS  the stream, the key if there is one
- * ARGV  the key's value: the body's SHA-256, and random bytes of the message id;
- *       its time to live; how many entries there may be, or nothing; how many
- *       are kept, or nothing; the values of the fields
+ * ARGV  the key's value: the body's SHA-256, and random bytes of the message
+ *       id; its time to live; how many entries there may be, or nothing; how
+ *       many are kept, or nothing; the values of the fields
  *
  * Returns the entry's id, and how many others were dropped; "=" and what stands
  * behind the SHA-256, if the event is there; "!", if another one is; or "#", if

@@ -1,7 +1,8 @@
 
 /*
- * Sentinels name the server that takes commands: no other one gets any, whatever
- * it says of itself.  They are asked when there is none, and now and then.
+ * Sentinels name the server that takes commands: no other one gets any,
+ * whatever it says of itself.  They are asked when there is none, and now and
+ * then.
  */
 
 

@@ -110,7 +110,8 @@ static ngx_uint_t
 ngx_http_jelou_redis_same(ngx_str_t *one, ngx_str_t *two)
 {
     return one->len == two->len
-           && (one->len == 0 || ngx_memcmp(one->data, two->data, one->len) == 0);
+           && (one->len == 0
+               || ngx_memcmp(one->data, two->data, one->len) == 0);
 }
 
 
