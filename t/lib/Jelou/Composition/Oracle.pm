@@ -598,7 +598,10 @@ sub logged {
 
     my @said = grep { /jelou/ && !/(?:subrequest|mirror)/ } @$log;
 
-    # the queue says once in a while what is wrong with it
+    # the queue says once in a while what is wrong with it, and the counters ask the
+    # queues of all compositions
+
+    @said = grep { !/to redis failed/ } @said if $c->{taker} ne 'queue';
 
     push @wrong, "the log does not say $route->{key}"
         if $route->{says} eq 'error' && $route->{key}
