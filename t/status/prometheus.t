@@ -140,7 +140,7 @@ for my $name (sort grep { /^nginx_jelou/ } keys %$metadata) {
     ok($metadata->{$name}[0]{help}, "$name: its help")
 }
 
-is(scalar(grep { /^nginx_jelou/ } keys %$metadata), 12, 'all metrics are known');
+is(scalar(grep { /^nginx_jelou/ } keys %$metadata), 13, 'all metrics are known');
 
 # The rules have been evaluated, on what is there
 
