@@ -383,8 +383,9 @@ static const ngx_str_t *
 ngx_http_jelou_check_value(ngx_http_jelou_check_t *check,
     const ngx_http_jelou_member_t *member, ngx_http_jelou_value_t *value)
 {
-    ngx_int_t  rc;
-    ngx_str_t  text;
+    ngx_int_t   rc;
+    ngx_str_t   text;
+    ngx_uint_t  kind;
 
     static ngx_str_t  lone = ngx_string("must not have a lone surrogate");
     static ngx_str_t  storable = ngx_string("must not have U+0000 or a lone "
@@ -404,10 +405,10 @@ ngx_http_jelou_check_value(ngx_http_jelou_check_t *check,
         return member->rule(&text, member, check->schema);
     }
 
-    if (member->rule == NULL
-        && !(member->flags & (NGX_HTTP_JELOU_FIXED|NGX_HTTP_JELOU_TYPE
-                              |NGX_HTTP_JELOU_SAME)))
-    {
+    kind = member->flags & (NGX_HTTP_JELOU_FIXED|NGX_HTTP_JELOU_TYPE
+                            |NGX_HTTP_JELOU_SAME);
+
+    if (kind == 0 && member->rule == NULL) {
         return NULL;
     }
 
@@ -422,19 +423,20 @@ ngx_http_jelou_check_value(ngx_http_jelou_check_t *check,
         return &lone;
     }
 
-    if (member->flags & NGX_HTTP_JELOU_TYPE) {
+    switch (kind) {
+
+    case 0:
+        return member->rule(&text, member, check->schema);
+
+    case NGX_HTTP_JELOU_TYPE:
         return ngx_http_jelou_check_type(check, &text, value);
-    }
 
-    if (member->flags & NGX_HTTP_JELOU_FIXED) {
+    case NGX_HTTP_JELOU_FIXED:
         return ngx_http_jelou_check_fixed(check, member, &text);
-    }
 
-    if (member->flags & NGX_HTTP_JELOU_SAME) {
+    default: /* NGX_HTTP_JELOU_SAME */
         return ngx_http_jelou_check_same(check, member, &text);
     }
-
-    return member->rule(&text, member, check->schema);
 }
 
 
