@@ -230,7 +230,9 @@ ngx_http_jelou_deliver_fill_body(ngx_http_jelou_deliver_stream_t *s,
     e->project.data = p;
     e->project.len = project->len;
 
-    ngx_memcpy(p, project->data, project->len);
+    if (project->len) {
+        ngx_memcpy(p, project->data, project->len);
+    }
 
     s->bytes += body->len;
 
