@@ -554,11 +554,6 @@ subtest 'partner-side.conf, the way back' => sub {
                  slurp($nginx->path('/etc/nginx/jelou.clients')));
     $nginx->replace('jelou.ai:443', $far->port('jelou.ai:443'));
 
-    # nginx forgets at its exit what it has saved, and a sanitizer says so
-
-    $nginx->replace('proxy_ssl_server_name  on;',
-                    'proxy_ssl_server_name on; proxy_ssl_session_reuse off;');
-
     my @jelou = qw(chatbot.jelou.ai api.jelou.ai);
 
     $start->($nginx, $secret, @jelou);

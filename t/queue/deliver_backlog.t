@@ -9,6 +9,7 @@ use warnings;
 
 use lib 't/lib';
 use Jelou 'no_plan';
+use Jelou::Faults;
 use Jelou::Load;
 use Jelou::Redis;
 use Jelou::Server;
@@ -113,7 +114,12 @@ $nginx->wait_for('all are delivered', sub {
     return left() == 0;
 }, $full ? 600 : 120);
 
-cmp_ok($most - $first, '<', 6 * 1024, 'the memory is constant');
+SKIP: {
+    skip 'a sanitizer keeps what was freed', 1 if Jelou::Faults::binary() =~ /__asan_init/;
+
+    cmp_ok($most - $first, '<', 6 * 1024, 'the memory is constant');
+}
+
 diag(sprintf '%d events in %.0f s, %d KB, and %d KB at the most', $backlog, time - $begun,
      $first, $most) if $full || $ENV{TEST_VERBOSE};
 

@@ -492,6 +492,7 @@ make_world(request_t *request)
 
     w->conf.secrets = secrets;
     w->conf.schema.endpoint = ngx_http_jelou_endpoints;
+    ngx_http_jelou_url_defaults(w->conf.schema.urls);
 
     while (w->conf.schema.endpoint->path_slot != NGX_HTTP_JELOU_ROOM_ID) {
         w->conf.schema.endpoint++;

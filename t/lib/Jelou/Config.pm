@@ -250,6 +250,10 @@ sub here {
 
     $temp .= "    access_log $dir/default-access.log;\n";
 
+    # nginx does not free at its exit the sessions that it has saved: a sanitizer says so
+
+    $temp .= "    proxy_ssl_session_reuse off;\n" if $text =~ /proxy_ssl_/;
+
     $text =~ s/^load_module\s.*\n//mg if $module eq '';
 
     my $files = join '|', qw(load_module include jelou_secret_file
