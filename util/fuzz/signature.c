@@ -15,6 +15,7 @@
 #include "rules.h"
 
 #include "ngx_http_jelou_request.h"
+#include "ngx_http_jelou_rule.h"
 
 
 #define SECRET   "fuzzing-signing-secret"
