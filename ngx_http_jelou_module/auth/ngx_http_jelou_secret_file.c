@@ -293,6 +293,10 @@ ngx_http_jelou_secret_words(ngx_http_jelou_file_t *file, u_char *p,
 {
     u_char  *q;
 
+    id->data = p;
+    id->len = last - p;
+    *value = *id;
+
     for (q = p; q < last; q++) {
         if ((*q < 0x20 && *q != '\t') || *q == 0x7f) {
             return ngx_http_jelou_secret_bad_line(file,
@@ -302,13 +306,11 @@ ngx_http_jelou_secret_words(ngx_http_jelou_file_t *file, u_char *p,
 
     for (q = p; q < last && !ngx_http_jelou_space(*q); q++) { /* void */ }
 
-    id->data = p;
-    id->len = q - p;
-
     if (q == last) {
-        *value = *id;
         return NGX_CONF_OK;
     }
+
+    id->len = q - p;
 
     while (ngx_http_jelou_space(*q)) { q++; }
 
