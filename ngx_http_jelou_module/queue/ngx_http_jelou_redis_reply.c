@@ -110,6 +110,8 @@ ngx_http_jelou_redis_reader_next(ngx_http_jelou_redis_reader_t *reader,
     void         *object;
     redisReader  *r;
 
+    static const char  types[] = { '+', '-', ':', '$', '*' };
+
     r = reader->reader;
 
     if (reader->reply.tree) {
@@ -130,7 +132,7 @@ ngx_http_jelou_redis_reader_next(ngx_http_jelou_redis_reader_t *reader,
         /* later types of the protocol, which nobody has asked for: a newer
            hiredis would wait for the rest of them */
 
-        if (memchr("+-:$*", r->buf[r->pos], 5) == NULL) {
+        if (memchr(types, r->buf[r->pos], sizeof(types)) == NULL) {
             return NGX_DECLINED;
         }
 
