@@ -601,7 +601,7 @@ sub logged {
     # the queue says once in a while what is wrong with it, and the counters ask the
     # queues of all compositions
 
-    @said = grep { !/to redis failed/ } @said if $c->{taker} ne 'queue';
+    @said = grep { !/to redis failed.*:$Jelou::Port{DOWN}"/ } @said;
 
     push @wrong, "the log does not say $route->{key}"
         if $route->{says} eq 'error' && $route->{key}
