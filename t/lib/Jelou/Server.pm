@@ -263,8 +263,9 @@ sub upgrade {
     kill USR2 => $old;
 
     $self->wait_for("$self->{name}: the new master starts", sub {
-        ($now) = -s "$self->{dir}/nginx.pid"
-                 ? slurp("$self->{dir}/nginx.pid") =~ /^(\d+)$/m : ();
+        # the old master renames its file at any moment
+
+        ($now) = (eval { slurp("$self->{dir}/nginx.pid") } // '') =~ /^(\d+)$/m;
         return $now && $now != $old && -s "$self->{dir}/nginx.pid.oldbin";
     });
 
