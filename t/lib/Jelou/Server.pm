@@ -164,6 +164,10 @@ sub start {
     if ($pid == 0) {
         @ENV{keys %{ $self->{env} }} = values %{ $self->{env} };
         open STDERR, '>>', "$self->{dir}/stderr";
+
+        # what outlives a test that has died must not keep its output open
+
+        open STDOUT, '>&', \*STDERR;
         exec $ENV{TEST_NGINX_BINARY}, '-e', "$self->{dir}/error.log",
              '-c', "$self->{dir}/nginx.conf", '-g', 'daemon off;'
             or POSIX::_exit(127);
