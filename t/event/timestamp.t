@@ -131,7 +131,7 @@ __DATA__
     jelou_timestamp_tolerance  1h future=5m;
 --- cases eval
 [
-    fresh(0), fresh(3500), fresh(-250), stale(3601), stale(-310), stale(-3500),
+    fresh(0), fresh(3500), fresh(-250), stale(3601), stale(-400), stale(-3500),
 ]
 
 
