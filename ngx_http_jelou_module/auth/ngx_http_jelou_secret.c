@@ -18,6 +18,8 @@ typedef struct {
 } ngx_http_jelou_known_t;
 
 
+static ngx_http_jelou_key_t *ngx_http_jelou_secret_key(ngx_conf_t *cf,
+    ngx_str_t *value, const char *directive);
 static ngx_int_t ngx_http_jelou_secret_valid(ngx_conf_t *cf, ngx_str_t *value,
     const char *directive);
 static ngx_int_t ngx_http_jelou_secret_meant(ngx_conf_t *cf, ngx_str_t *value,
@@ -111,15 +113,11 @@ ngx_http_jelou_complex_value(ngx_conf_t *cf, ngx_str_t *value)
 }
 
 
-ngx_http_jelou_key_t *
+static ngx_http_jelou_key_t *
 ngx_http_jelou_secret_key(ngx_conf_t *cf, ngx_str_t *value,
     const char *directive)
 {
     ngx_http_jelou_key_t  *key;
-
-    if (ngx_http_jelou_secret_valid(cf, value, directive) != NGX_OK) {
-        return NULL;
-    }
 
     if (value->len < NGX_HTTP_JELOU_SECRET_SHORT) {
         ngx_conf_log_error(NGX_LOG_WARN, cf, 0,

@@ -98,13 +98,6 @@ ngx_http_complex_value_t *ngx_http_jelou_complex_value(ngx_conf_t *cf,
     ngx_str_t *value);
 
 /*
- * Makes a key of a constant in the directive of that name, to be freed with
- * the configuration.  Returns NULL, with a log line, if it is no good secret.
- */
-ngx_http_jelou_key_t *ngx_http_jelou_secret_key(ngx_conf_t *cf,
-    ngx_str_t *value, const char *directive);
-
-/*
  * Sees to it that a key is freed, and the secret that it was made of wiped,
  * with the configuration.  Returns NGX_OK, or NGX_ERROR if memory ran out; the
  * key is freed then.
