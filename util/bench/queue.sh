@@ -8,7 +8,7 @@
 #     sh util/bench/queue.sh --write     puts it into docs/benchmarks.md
 #
 # BEFORE may be the module of an earlier version, to compare with: util/build.sh has
-# built it in a clone of that commit.  ROUNDS (3), SECONDS_EACH (3) and PORT (18100,
+# built it in a clone of that commit.  ROUNDS (5), SECONDS_EACH (4) and PORT (18100,
 # and the next five) may be set.  All its files are in build/bench-queue/.
 
 set -eu
@@ -22,8 +22,8 @@ module=$root/build/ngx_http_jelou_module.so
 before=${BEFORE:-}
 secret=benchmark-signing-secret
 port=${PORT:-18100}
-rounds=${ROUNDS:-3}
-seconds=${SECONDS_EACH:-3}
+rounds=${ROUNDS:-5}
+seconds=${SECONDS_EACH:-4}
 results=$dir/results.tsv
 ours=
 
