@@ -171,7 +171,7 @@ if (!defined $file) {
 open my $old, '<:utf8', $file or die "$file: $!\n";
 my $page = do { local $/; <$old> };
 
-$page =~ s/^## The queue\n.*?(?=^(?:### Where Redis|## ))/$text\n/ms or die "$file: no section\n";
+$page =~ s/^## The queue\n.*?(?=^###? )/$text\n/ms or die "$file: no section\n";
 
 open my $out, '>:utf8', $file or die "$file: $!\n";
 print {$out} $page;
