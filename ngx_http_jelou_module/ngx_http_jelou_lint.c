@@ -70,7 +70,8 @@ ngx_http_jelou_lint_upstream(ngx_conf_t *cf, ngx_module_t *module)
 #if (NGX_HTTP_CACHE)
 
 char *
-ngx_http_jelou_lint_cache(ngx_conf_t *cf, ngx_http_jelou_loc_conf_t *jlcf)
+ngx_http_jelou_lint_cache(ngx_conf_t *cf, const char *directive,
+    ngx_http_jelou_place_t *place)
 {
     ngx_uint_t                 i;
     ngx_http_upstream_conf_t  *u;
@@ -88,11 +89,9 @@ ngx_http_jelou_lint_cache(ngx_conf_t *cf, ngx_http_jelou_loc_conf_t *jlcf)
 
         if (u->cache && (u->cache_methods & NGX_HTTP_POST)) {
             ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                          "\"jelou_endpoint %V\" takes answers to POST from a "
-                          "cache, which deliver nothing, in %s:%ui",
-                          &jlcf->schema.endpoint->name,
-                          jlcf->endpoint_place.file,
-                          jlcf->endpoint_place.line);
+                          "\"%s\" takes answers to POST from a cache, which "
+                          "deliver nothing, in %s:%ui",
+                          directive, place->file, place->line);
             return NGX_CONF_ERROR;
         }
     }
@@ -103,7 +102,8 @@ ngx_http_jelou_lint_cache(ngx_conf_t *cf, ngx_http_jelou_loc_conf_t *jlcf)
 #else
 
 char *
-ngx_http_jelou_lint_cache(ngx_conf_t *cf, ngx_http_jelou_loc_conf_t *jlcf)
+ngx_http_jelou_lint_cache(ngx_conf_t *cf, const char *directive,
+    ngx_http_jelou_place_t *place)
 {
     return NGX_CONF_OK;
 }

@@ -12,12 +12,13 @@
 
 
 /*
- * Looks at the location of an endpoint, whose modules have merged their
- * configuration: an answer from a cache delivers nothing.  Returns NGX_CONF_OK,
- * or NGX_CONF_ERROR with a log line.
+ * Looks at a location whose modules have merged their configuration, and which
+ * events go through: an answer from a cache delivers nothing.  The directive
+ * and its place are for the log line.  Returns NGX_CONF_OK, or NGX_CONF_ERROR
+ * with one.
  */
-char *ngx_http_jelou_lint_cache(ngx_conf_t *cf,
-    ngx_http_jelou_loc_conf_t *jlcf);
+char *ngx_http_jelou_lint_cache(ngx_conf_t *cf, const char *directive,
+    ngx_http_jelou_place_t *place);
 
 /*
  * What a module passes requests on with in this location, or NULL if it passes

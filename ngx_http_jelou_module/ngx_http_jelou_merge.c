@@ -113,7 +113,8 @@ ngx_http_jelou_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     ngx_http_jelou_merge_size(cf);
 
-    if (ngx_http_jelou_lint_cache(cf, conf) != NGX_CONF_OK
+    if (ngx_http_jelou_lint_cache(cf, "jelou_endpoint", &conf->endpoint_place)
+        != NGX_CONF_OK
         || ngx_http_jelou_lint_send(cf, conf) != NGX_CONF_OK
         || ngx_http_jelou_lint_add(cf) != NGX_OK
         || ngx_http_jelou_merge_dedup(cf, conf) != NGX_CONF_OK)

@@ -5,6 +5,7 @@
 
 
 #include "ngx_http_jelou_deliver_conf.h"
+#include "ngx_http_jelou_lint.h"
 
 
 /* without client_max_body_size */
@@ -407,6 +408,12 @@ ngx_http_jelou_deliver_merge(ngx_conf_t *cf,
                       : "\"jelou_deliver\" in a location without a content "
                         "handler, such as \"proxy_pass\", in %s:%ui",
                       conf->place.file, conf->place.line);
+        return NGX_CONF_ERROR;
+    }
+
+    if (ngx_http_jelou_lint_cache(cf, "jelou_deliver", &conf->place)
+        != NGX_CONF_OK)
+    {
         return NGX_CONF_ERROR;
     }
 

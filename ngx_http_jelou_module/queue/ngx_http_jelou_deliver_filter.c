@@ -52,6 +52,26 @@ ngx_http_jelou_deliver_header_filter(ngx_http_request_t *r)
                   && (u == NULL || u->headers_in.status_n != d->status));
     d->retry_after = ngx_http_jelou_deliver_retry_after(r);
 
+    /* how much of a body is to come; a 204 has none, whatever it says */
+
+    d->left = d->status == NGX_HTTP_NO_CONTENT
+              ? 0 : r->headers_out.content_length_n;
+
+#if (NGX_HTTP_CACHE)
+
+    if (r->cached) {
+
+        /* what was said of another event */
+
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "jelou: an answer from a cache does not say that "
+                      "the event was taken");
+
+        d->refused = 1;
+    }
+
+#endif
+
     r->header_sent = 1;
 
     return NGX_OK;
@@ -114,7 +134,11 @@ ngx_http_jelou_deliver_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
     for ( /* void */ ; in; in = in->next) {
         b = in->buf;
 
-        if (b->last_buf) {
+        d->left -= ngx_buf_size(b);
+
+        /* nginx does not tell a FastCGI answer that is cut off from its end */
+
+        if (b->last_buf && d->left <= 0) {
             d->whole = 1;
         }
 

@@ -148,6 +148,7 @@ ngx_http_jelou_deliver_request(ngx_http_jelou_deliver_t *d)
 
     d->status = 0;
     d->retry_after = -1;
+    d->left = 0;
     d->whole = 0;
     d->refused = 0;
 

@@ -67,6 +67,8 @@ struct ngx_http_jelou_deliver_s {
 
     ngx_uint_t                  status;      /* of the answer; 0: none */
     time_t                      retry_after; /* its field, in seconds, or -1 */
+    off_t                       left;        /* bytes of it that are to come,
+                                                if it has a length */
     unsigned                    whole:1;     /* the answer has come to its
                                                 end */
     unsigned                    refused:1;   /* it is nginx's own, not the

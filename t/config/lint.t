@@ -25,7 +25,7 @@ sub server { return "server {\nlisten 127.0.0.1:$port;\n@_\n}\n" }
 
 # A cache that an event could be answered from
 
-my $cached = '[emerg] "jelou_endpoint incoming_message" takes answers to POST '
+my $cached = '[emerg] "jelou_endpoint" takes answers to POST '
              . "from a cache, which deliver nothing, in WHERE\n";
 
 for my $module (qw(proxy fastcgi uwsgi scgi)) {

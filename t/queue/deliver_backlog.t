@@ -136,9 +136,11 @@ sub drain {
     $redis->command('XADD', 'events', '*', 'room_id', 'poison', 'event', '{"no":1}') if $poison;
     $redis->command('EVAL', $fill, 0, $n);
 
+    $redis->command('HDEL', $state, 'paused');
+    $nginx->wait_for('the first is delivered', sub { left() < $n + $poison }, 30);
+
     my $since = time;
 
-    $redis->command('HDEL', $state, 'paused');
     $nginx->wait_for('all others are delivered', sub { left() <= $poison }, 120);
 
     return time - $since;
@@ -163,7 +165,7 @@ server {
 END
 $app->reload;
 
-my $some   = $backlog / 6;
+my $some   = $full ? $backlog : 2_000;
 my $alone  = drain(0, $some);
 my $beside = drain(1, $some);
 

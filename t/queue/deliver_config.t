@@ -71,6 +71,29 @@ END
 refused("jelou_endpoint incoming_message; jelou_secret a-secret-of-the-test; $good",
         '"jelou_deliver" in a location with "jelou_endpoint" in WHERE');
 
+for my $module (qw(proxy fastcgi uwsgi scgi)) {
+    my $at   = ($module eq 'proxy' ? 'http://' : '') . '127.0.0.1:9';
+    my $zone = "${module}_cache_path  $Jelou::Dir/$Jelou::Name.cache  keys_zone=$module:1m;\n";
+
+    for my $post (0, 1) {
+        my $methods = $post ? 'POST' : '';
+
+        $check->says(<<"END", $post ? qq([emerg] "jelou_deliver" takes answers to POST from a cache, which deliver nothing, in WHERE\n) : '', "${module}_cache $methods");
+$zone
+server {
+    listen  127.0.0.1:$Jelou::Port{SERVER};
+    location \@app {
+        $good # WHERE
+        ${module}_cache          $module;
+        ${module}_cache_key      key;
+        ${module}_cache_methods  GET HEAD $methods;
+        ${module}_pass           $at;
+    }
+}
+END
+    }
+}
+
 refused($good, 'stream "a" with group "b" in WHERE is delivered by the location in OTHER',
         'two locations', <<"END");
     location \@other {

@@ -30,6 +30,8 @@ my %parse = (
 
 my $leak = 'APPLICATION-LEAK ';
 
+our $Retry_after = 7;           # seconds, of a 429
+
 
 sub start {
     my ($class, $record) = @_;
@@ -109,7 +111,7 @@ sub answer_of {
          'Cache-Control: private, max-age=77' unless $page;
 
     push @h, 'Location: /leak' if $status == 301;
-    push @h, 'Retry-After: 7' if $status == 429;
+    push @h, "Retry-After: $Retry_after" if $status == 429;
     push @h, "X-Accel-Redirect: $accel" if $accel ne '-';
     push @h, 'Content-Range: bytes 0-' . (length($body) - 1) . '/1000'
         if $status == 206;

@@ -94,7 +94,7 @@ init_by_lua_block {
         ngx.header["Set-Cookie"] = "upstream=leak"
         ngx.header["ETag"] = '"leak"'
 
-        if status == 429 then ngx.header["Retry-After"] = "7" end
+        if status == 429 then ngx.header["Retry-After"] = "$Jelou::Composition::Application::Retry_after" end
         if status == 301 then ngx.header["Location"] = "/leak" end
 
         if status == 204 or status == 304 then
@@ -143,7 +143,7 @@ function handle(r) {
     r.headersOut['ETag'] = '"leak"';
     r.headersOut['Set-Cookie'] = ['upstream=leak'];
 
-    if (status == 429) r.headersOut['Retry-After'] = '7';
+    if (status == 429) r.headersOut['Retry-After'] = '$Jelou::Composition::Application::Retry_after';
     if (status == 301) r.headersOut['Location'] = '/leak';
 
     r.status = status;

@@ -20,7 +20,8 @@ use Time::HiRes qw(sleep time);
 our $Batch = 300;
 
 
-# The modules of other packages that this nginx loads, one way or the other
+# The modules of other packages that this nginx loads, one way or the other;
+# modules() returns their names
 
 my ($jelou, @modules);
 
@@ -60,7 +61,7 @@ sub modules {
             for grep { /^lua/ } values_of('second');
     }
 
-    return;
+    return @modules;
 }
 
 # Since 1.29 nginx knows what comes before an answer.
