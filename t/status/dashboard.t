@@ -1,10 +1,6 @@
 # docs/dashboard.html in a browser, beside a real nginx: it shows what the requests of
 # this test have caused, in light and dark and on a phone, and says when it shows
 # what may not be true any more.
-#
-#     JELOU_PICTURE=docs/dashboard.png sh util/test.sh t/status/dashboard.t
-#
-# takes the picture of the documents, too: with fonts-inter, and pngquant behind it.
 
 use strict;
 use warnings;
