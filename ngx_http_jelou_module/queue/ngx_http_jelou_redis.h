@@ -144,6 +144,13 @@ ngx_int_t ngx_http_jelou_redis_command_init(ngx_conf_t *cf,
 ngx_int_t ngx_http_jelou_redis_script_init(ngx_conf_t *cf,
     ngx_http_jelou_redis_main_conf_t *rmcf);
 
+/*
+ * What loads a script, and what calls it in a command: by its SHA-1, and as it
+ * is.  Returns NGX_OK, or NGX_ERROR if memory ran out.
+ */
+ngx_int_t ngx_http_jelou_redis_script_texts(ngx_pool_t *pool, ngx_str_t *lua,
+    ngx_str_t *load, ngx_str_t *evalsha, ngx_str_t *eval);
+
 /* Prepares what those of a location have. */
 ngx_int_t ngx_http_jelou_redis_command_fixed(ngx_conf_t *cf,
     ngx_http_jelou_redis_loc_conf_t *conf);
