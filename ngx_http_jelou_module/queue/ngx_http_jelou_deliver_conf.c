@@ -550,7 +550,7 @@ ngx_http_jelou_deliver_postconfiguration(ngx_conf_t *cf)
         settings = &conf->settings;
 
         *settings = *rlcf->settings;
-        settings->script = dmcf->load;
+        settings->hello[0] = dmcf->load;
         ngx_queue_init(&settings->targets);
 
         /* the other one calls no script, but needs a greeting */
@@ -558,7 +558,7 @@ ngx_http_jelou_deliver_postconfiguration(ngx_conf_t *cf)
         settings = &conf->blocking;
 
         *settings = *rlcf->settings;
-        ngx_str_set(&settings->script, "*1" CRLF "$4" CRLF "PING" CRLF);
+        ngx_str_set(&settings->hello[0], "*1" CRLF "$4" CRLF "PING" CRLF);
         settings->read_timeout += NGX_HTTP_JELOU_DELIVER_BLOCK;
         ngx_queue_init(&settings->targets);
     }
