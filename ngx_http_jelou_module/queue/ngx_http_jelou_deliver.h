@@ -237,6 +237,12 @@ typedef struct {
 #define ngx_http_jelou_deliver_leased(s)                                      \
     ((s)->conf->order == NGX_HTTP_JELOU_DELIVER_ROOM)
 
+/* the entry of a room that is delivered next */
+
+#define ngx_http_jelou_deliver_first(room)                                    \
+    ngx_queue_data(ngx_queue_head(&(room)->entries),                          \
+                   ngx_http_jelou_deliver_entry_t, queue)
+
 /* the room that a word of an id takes in a command */
 
 #define NGX_HTTP_JELOU_DELIVER_WORD                                           \
@@ -249,7 +255,6 @@ extern ngx_module_t  ngx_http_jelou_deliver_module;
 /* ngx_http_jelou_deliver_worker.c: the streams of a worker */
 
 ngx_int_t ngx_http_jelou_deliver_init_process(ngx_cycle_t *cycle);
-void ngx_http_jelou_deliver_exit_process(ngx_cycle_t *cycle);
 
 /* How many leases this worker has. */
 ngx_uint_t ngx_http_jelou_deliver_owned(void);

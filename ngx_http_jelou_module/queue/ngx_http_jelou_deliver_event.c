@@ -22,8 +22,6 @@ typedef struct {
 } ngx_http_jelou_deliver_flight_t;
 
 
-static ngx_http_jelou_deliver_entry_t *ngx_http_jelou_deliver_entry(
-    ngx_http_jelou_deliver_room_t *room);
 static void ngx_http_jelou_deliver_fetch(ngx_http_jelou_deliver_room_t *room);
 static void ngx_http_jelou_deliver_fetched(
     ngx_http_jelou_deliver_stream_t *s, void *data, const char *word,
@@ -63,14 +61,6 @@ ngx_str_t
 };
 
 
-static ngx_http_jelou_deliver_entry_t *
-ngx_http_jelou_deliver_entry(ngx_http_jelou_deliver_room_t *room)
-{
-    return ngx_queue_data(ngx_queue_head(&room->entries),
-                          ngx_http_jelou_deliver_entry_t, queue);
-}
-
-
 static uint64_t
 ngx_http_jelou_deliver_now(void)
 {
@@ -87,7 +77,7 @@ ngx_http_jelou_deliver_event(ngx_http_jelou_deliver_room_t *room)
 {
     ngx_http_jelou_deliver_entry_t  *e;
 
-    e = ngx_http_jelou_deliver_entry(room);
+    e = ngx_http_jelou_deliver_first(room);
 
     if (e->bad) {
         ngx_http_jelou_deliver_dead(room, e->bad);
@@ -111,7 +101,7 @@ ngx_http_jelou_deliver_fetch(ngx_http_jelou_deliver_room_t *room)
     ngx_http_jelou_deliver_stream_t  *s;
 
     s = room->stream;
-    e = ngx_http_jelou_deliver_entry(room);
+    e = ngx_http_jelou_deliver_first(room);
 
     words[0].data = max;
     words[0].len = ngx_sprintf(max, "%O", s->conf->max_size) - max;
@@ -144,7 +134,7 @@ ngx_http_jelou_deliver_fetched(ngx_http_jelou_deliver_stream_t *s, void *data,
         return;
     }
 
-    e = ngx_http_jelou_deliver_entry(room);
+    e = ngx_http_jelou_deliver_first(room);
     rc = NGX_ERROR;
 
     if (reply && ngx_strcmp(word, "ok") == 0 && reply->elements == 2
@@ -190,7 +180,7 @@ ngx_http_jelou_deliver_send_event(ngx_http_jelou_deliver_room_t *room)
     ngx_http_jelou_deliver_stream_t   *s;
 
     s = room->stream;
-    e = ngx_http_jelou_deliver_entry(room);
+    e = ngx_http_jelou_deliver_first(room);
 
     f = ngx_alloc(sizeof(ngx_http_jelou_deliver_flight_t), ngx_cycle->log);
 
@@ -331,7 +321,7 @@ ngx_http_jelou_deliver_outcome(ngx_http_jelou_deliver_room_t *room,
     ngx_http_jelou_deliver_stream_t  *s;
 
     s = room->stream;
-    e = ngx_http_jelou_deliver_entry(room);
+    e = ngx_http_jelou_deliver_first(room);
 
     if (status >= 200 && status < 300) {
         ngx_http_jelou_queue_delivered(s, e, ngx_http_jelou_deliver_now());
@@ -400,7 +390,7 @@ ngx_http_jelou_deliver_failed_event(ngx_http_jelou_deliver_room_t *room,
     ngx_http_jelou_deliver_stream_t  *s;
 
     s = room->stream;
-    e = ngx_http_jelou_deliver_entry(room);
+    e = ngx_http_jelou_deliver_first(room);
 
     words[0].data = id;
     words[0].len = ngx_http_jelou_deliver_id(id, e->ms, e->seq) - id;
@@ -459,19 +449,14 @@ ngx_http_jelou_deliver_dead(ngx_http_jelou_deliver_room_t *room,
     ngx_http_jelou_deliver_stream_t  *s;
 
     s = room->stream;
-    e = ngx_http_jelou_deliver_entry(room);
+    e = ngx_http_jelou_deliver_first(room);
 
     e->bad = reason & 7;
 
     ngx_http_jelou_deliver_drop(s, e);
 
-    if (s->conf->remove) {
-        ngx_str_set(&words[0], "1");
-
-    } else {
-        ngx_str_set(&words[0], "0");
-    }
-
+    words[0].data = (u_char *) (s->conf->remove ? "1" : "0");
+    words[0].len = 1;
     words[1].data = id;
     words[1].len = ngx_http_jelou_deliver_id(id, e->ms, e->seq) - id;
     words[2] = ngx_http_jelou_deliver_reasons[reason];
@@ -504,7 +489,7 @@ ngx_http_jelou_deliver_died(ngx_http_jelou_deliver_stream_t *s, void *data,
 
     ngx_http_jelou_deliver_entry_t  *e;
 
-    e = ngx_http_jelou_deliver_entry(room);
+    e = ngx_http_jelou_deliver_first(room);
 
     if (reply == NULL && !room->lost) {
         ngx_http_jelou_deliver_room_wait(room, NGX_HTTP_JELOU_DELIVER_AGAIN);

@@ -97,8 +97,7 @@ ngx_http_jelou_deliver_keep_entries(ngx_http_jelou_deliver_stream_t *s,
                ? ngx_queue_data(q, ngx_http_jelou_deliver_room_t, busy)
                : ngx_queue_data(q, ngx_http_jelou_deliver_room_t, queue);
 
-        e = ngx_queue_data(ngx_queue_head(&room->entries),
-                           ngx_http_jelou_deliver_entry_t, queue);
+        e = ngx_http_jelou_deliver_first(room);
 
         if (n == 0) {
             p = ngx_http_jelou_deliver_word(text, s->consumer.data,

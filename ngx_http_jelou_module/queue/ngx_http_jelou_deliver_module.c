@@ -109,7 +109,7 @@ ngx_module_t  ngx_http_jelou_deliver_module = {
     NULL,                                  /* init thread */
     NULL,                                  /* exit thread */
 #if (NGX_HTTP_JELOU_HIREDIS)
-    ngx_http_jelou_deliver_exit_process,   /* exit process */
+    ngx_http_jelou_deliver_request_exit,   /* exit process */
 #else
     NULL,                                  /* exit process */
 #endif

@@ -114,7 +114,7 @@ ngx_http_jelou_deliver_request_init(ngx_cycle_t *cycle)
         {
             ngx_log_error(NGX_LOG_EMERG, cycle->log, ngx_socket_errno,
                           "jelou: fcntl() failed");
-            ngx_http_jelou_deliver_request_exit();
+            ngx_http_jelou_deliver_request_exit(cycle);
             return NGX_ERROR;
         }
     }
@@ -124,7 +124,7 @@ ngx_http_jelou_deliver_request_init(ngx_cycle_t *cycle)
 
 
 void
-ngx_http_jelou_deliver_request_exit(void)
+ngx_http_jelou_deliver_request_exit(ngx_cycle_t *cycle)
 {
     ngx_uint_t  i;
 

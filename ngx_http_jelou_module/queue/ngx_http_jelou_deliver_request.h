@@ -79,7 +79,7 @@ struct ngx_http_jelou_deliver_s {
 /* Opens what requests of this worker share.  Returns NGX_OK or NGX_ERROR. */
 ngx_int_t ngx_http_jelou_deliver_request_init(ngx_cycle_t *cycle);
 
-void ngx_http_jelou_deliver_request_exit(void);
+void ngx_http_jelou_deliver_request_exit(ngx_cycle_t *cycle);
 
 /* A connection of nginx's with the shared socket; NULL: there is none left. */
 ngx_connection_t *ngx_http_jelou_deliver_connection(ngx_log_t *log);

@@ -8,12 +8,13 @@
 #include "ngx_http_jelou_deliver_conf.h"
 
 
-static ngx_int_t ngx_http_jelou_deliver_text_variable(
-    ngx_http_variable_value_t *v, ngx_str_t *text);
+/* the project that the event belongs to, as its entry says: no field */
+
+#define NGX_HTTP_JELOU_DELIVER_PROJECT  NGX_HTTP_JELOU_DELIVER_NFIELDS
+
+
 static ngx_int_t ngx_http_jelou_deliver_field_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
-static ngx_int_t ngx_http_jelou_deliver_project_variable(
-    ngx_http_request_t *r, ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_jelou_deliver_age_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 
@@ -28,7 +29,8 @@ static ngx_http_variable_t  ngx_http_jelou_deliver_variables[] = {
       NGX_HTTP_JELOU_DELIVER_ATTEMPT, 0, 0 },
 
     { ngx_string("jelou_delivery_project"), NULL,
-      ngx_http_jelou_deliver_project_variable, 0, 0, 0 },
+      ngx_http_jelou_deliver_field_variable,
+      NGX_HTTP_JELOU_DELIVER_PROJECT, 0, 0 },
 
     { ngx_string("jelou_delivery_age"), NULL,
       ngx_http_jelou_deliver_age_variable, 0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
@@ -58,14 +60,21 @@ ngx_http_jelou_deliver_variables_add(ngx_conf_t *cf)
 
 
 static ngx_int_t
-ngx_http_jelou_deliver_text_variable(ngx_http_variable_value_t *v,
-    ngx_str_t *text)
+ngx_http_jelou_deliver_field_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
 {
-    if (text == NULL) {
+    ngx_str_t                 *text;
+    ngx_http_jelou_deliver_t  *d;
+
+    d = ngx_http_jelou_deliver_get(r);
+
+    if (d == NULL) {
         v->not_found = 1;
         return NGX_OK;
     }
 
+    text = data == NGX_HTTP_JELOU_DELIVER_PROJECT ? &d->project
+                                                  : &d->fields[data];
     v->data = text->data;
     v->len = text->len;
     v->valid = 1;
@@ -73,32 +82,6 @@ ngx_http_jelou_deliver_text_variable(ngx_http_variable_value_t *v,
     v->not_found = 0;
 
     return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_jelou_deliver_field_variable(ngx_http_request_t *r,
-    ngx_http_variable_value_t *v, uintptr_t data)
-{
-    ngx_http_jelou_deliver_t  *d;
-
-    d = ngx_http_jelou_deliver_get(r);
-
-    return ngx_http_jelou_deliver_text_variable(v, d ? &d->fields[data] : NULL);
-}
-
-
-/* The project that the event belongs to, as its entry says. */
-
-static ngx_int_t
-ngx_http_jelou_deliver_project_variable(ngx_http_request_t *r,
-    ngx_http_variable_value_t *v, uintptr_t data)
-{
-    ngx_http_jelou_deliver_t  *d;
-
-    d = ngx_http_jelou_deliver_get(r);
-
-    return ngx_http_jelou_deliver_text_variable(v, d ? &d->project : NULL);
 }
 
 

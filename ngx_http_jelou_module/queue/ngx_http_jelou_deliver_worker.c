@@ -257,13 +257,6 @@ ngx_http_jelou_deliver_exit_handler(ngx_event_t *ev)
 }
 
 
-void
-ngx_http_jelou_deliver_exit_process(ngx_cycle_t *cycle)
-{
-    ngx_http_jelou_deliver_request_exit();
-}
-
-
 ngx_uint_t
 ngx_http_jelou_deliver_owned(void)
 {
