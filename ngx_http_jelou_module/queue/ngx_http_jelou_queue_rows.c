@@ -31,20 +31,17 @@ void
 ngx_http_jelou_queue_name(ngx_http_upstream_srv_conf_t *uscf,
     ngx_str_t *name, u_char *buf)
 {
-    u_char  *last;
+    u_char  *p, *last;
 
     last = buf + NGX_HTTP_JELOU_QUEUE_NAME_LEN;
-
-    name->data = buf;
+    p = ngx_slprintf(buf, last, "%V", &uscf->host);
 
     if (uscf->port) {
-        name->len = ngx_slprintf(buf, last, "%V:%d", &uscf->host,
-                                 (int) uscf->port)
-                    - buf;
-        return;
+        p = ngx_slprintf(p, last, ":%d", (int) uscf->port);
     }
 
-    name->len = ngx_slprintf(buf, last, "%V", &uscf->host) - buf;
+    name->data = buf;
+    name->len = p - buf;
 }
 
 

@@ -38,13 +38,6 @@ static ngx_uint_t  ngx_http_jelou_queue_results[] = {
 
 
 ngx_int_t
-ngx_http_jelou_queue_add(ngx_conf_t *cf)
-{
-    return ngx_http_jelou_status_add(cf, &ngx_http_jelou_queue_part);
-}
-
-
-ngx_int_t
 ngx_http_jelou_queue_init_process(ngx_cycle_t *cycle)
 {
     ngx_http_jelou_main_conf_t        *jmcf;
@@ -233,12 +226,8 @@ ngx_http_jelou_queue_delivered(ngx_http_jelou_deliver_stream_t *s,
 void
 ngx_http_jelou_queue_retried(ngx_http_jelou_deliver_stream_t *s)
 {
-    ngx_http_jelou_queue_delivery_t  *row;
-
-    row = s->status;
-
-    if (row) {
-        ngx_http_jelou_add(&row->retried, 1);
+    if (s->status) {
+        ngx_http_jelou_add(&s->status->retried, 1);
     }
 }
 
@@ -247,11 +236,7 @@ void
 ngx_http_jelou_queue_dead(ngx_http_jelou_deliver_stream_t *s,
     ngx_uint_t reason)
 {
-    ngx_http_jelou_queue_delivery_t  *row;
-
-    row = s->status;
-
-    if (row) {
-        ngx_http_jelou_add(&row->dead[reason], 1);
+    if (s->status) {
+        ngx_http_jelou_add(&s->status->dead[reason], 1);
     }
 }

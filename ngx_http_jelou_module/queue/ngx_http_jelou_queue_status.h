@@ -158,9 +158,6 @@ extern const uint64_t  ngx_http_jelou_queue_delivery_bounds[];
 
 /* ngx_http_jelou_queue_status.c: counting */
 
-/* Adds the part of the queue to the status zone, where there is a queue. */
-ngx_int_t ngx_http_jelou_queue_add(ngx_conf_t *cf);
-
 /* Of a worker that begins. */
 ngx_int_t ngx_http_jelou_queue_init_process(ngx_cycle_t *cycle);
 

@@ -259,7 +259,9 @@ ngx_http_jelou_redis_postconfiguration(ngx_conf_t *cf)
         }
     }
 
-    return rmcf->passes.nelts ? ngx_http_jelou_queue_add(cf) : NGX_OK;
+    return rmcf->passes.nelts
+           ? ngx_http_jelou_status_add(cf, &ngx_http_jelou_queue_part)
+           : NGX_OK;
 }
 
 

@@ -98,9 +98,8 @@ ngx_http_jelou_redis_conn_init(ngx_http_jelou_redis_conn_t *conn,
     peer->log = log;
     peer->log_error = NGX_ERROR_INFO;
 
-    conn->flush.data = conn;
-    conn->flush.handler = ngx_http_jelou_redis_conn_flush;
-    conn->flush.log = log;
+    ngx_http_jelou_redis_event(&conn->flush, ngx_http_jelou_redis_conn_flush,
+                               conn, log);
 
     return NGX_OK;
 }
