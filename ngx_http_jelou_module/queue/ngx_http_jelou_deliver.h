@@ -49,7 +49,7 @@
 /* after an error, before the next try; and how often it is logged */
 
 #define NGX_HTTP_JELOU_DELIVER_AGAIN   1000
-#define NGX_HTTP_JELOU_DELIVER_SAY     60
+#define NGX_HTTP_JELOU_DELIVER_LOG     60
 
 /* the most that Retry-After is honoured for */
 
@@ -203,7 +203,7 @@ struct ngx_http_jelou_deliver_stream_s {
     ngx_event_t                          beat;
     ngx_event_t                          due;
     ngx_event_t                          again;
-    ngx_http_jelou_redis_cmd_t          *bell;   /* that waits for an entry */
+    ngx_http_jelou_redis_cmd_t          *wait;   /* that waits for an entry */
     ngx_msec_t                           beaten; /* when, last */
     ngx_msec_t                           tidied;
     ngx_msec_t                           failed; /* when a call had no reply */
@@ -412,7 +412,7 @@ void ngx_http_jelou_deliver_failed(ngx_http_jelou_deliver_stream_t *s,
     ngx_http_jelou_redis_result_e result, ngx_http_jelou_redis_reply_t *reply);
 
 /* Logs an error of a stream, the same one once a minute. */
-void ngx_http_jelou_deliver_say(ngx_http_jelou_deliver_stream_t *s,
+void ngx_http_jelou_deliver_log(ngx_http_jelou_deliver_stream_t *s,
     const char *what, ngx_str_t *detail);
 
 

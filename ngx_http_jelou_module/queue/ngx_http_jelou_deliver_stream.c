@@ -35,7 +35,7 @@ static void ngx_http_jelou_deliver_read_done(
     redisReply *reply);
 static void ngx_http_jelou_deliver_claim_on(
     ngx_http_jelou_deliver_stream_t *s, redisReply *reply);
-static void ngx_http_jelou_deliver_rung_done(
+static void ngx_http_jelou_deliver_wait_done(
     ngx_http_jelou_deliver_stream_t *s, void *data, const char *word,
     redisReply *reply);
 static void ngx_http_jelou_deliver_end(ngx_http_jelou_deliver_stream_t *s);
@@ -152,7 +152,7 @@ ngx_http_jelou_deliver_read(ngx_http_jelou_deliver_stream_t *s)
     ngx_uint_t  n;
 
     if (s->reading || s->again.timer_set || s->nlost
-        || (s->bell && s->claimed)
+        || (s->wait && s->claimed)
         || !ngx_http_jelou_deliver_may_begin(s))
     {
         return;
@@ -167,7 +167,7 @@ ngx_http_jelou_deliver_read(ngx_http_jelou_deliver_stream_t *s)
 
     if (s->claimed && s->empty) {
 
-        if (ngx_http_jelou_deliver_wait(s, ngx_http_jelou_deliver_rung_done)
+        if (ngx_http_jelou_deliver_wait(s, ngx_http_jelou_deliver_wait_done)
             != NGX_OK)
         {
             ngx_add_timer(&s->again, NGX_HTTP_JELOU_DELIVER_AGAIN);
@@ -312,7 +312,7 @@ ngx_http_jelou_deliver_last(ngx_http_jelou_deliver_stream_t *s,
 /* Something has come, or nothing for a while. */
 
 static void
-ngx_http_jelou_deliver_rung_done(ngx_http_jelou_deliver_stream_t *s,
+ngx_http_jelou_deliver_wait_done(ngx_http_jelou_deliver_stream_t *s,
     void *data, const char *word, redisReply *reply)
 {
     redisReply  *list;
@@ -341,7 +341,7 @@ ngx_http_jelou_deliver_rung_done(ngx_http_jelou_deliver_stream_t *s,
             list = reply->element[0]->element[1];
 
             if (ngx_http_jelou_deliver_take(s, list) == NGX_ERROR) {
-                ngx_http_jelou_deliver_say(s, "an entry cannot be read", NULL);
+                ngx_http_jelou_deliver_log(s, "an entry cannot be read", NULL);
             }
         }
     }

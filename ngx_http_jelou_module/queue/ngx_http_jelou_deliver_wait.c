@@ -9,7 +9,7 @@
 
 /* the words before the stream's name */
 
-#define NGX_HTTP_JELOU_DELIVER_BELL                                           \
+#define NGX_HTTP_JELOU_DELIVER_WAIT                                           \
     "$5" CRLF "COUNT" CRLF "$1" CRLF "1" CRLF "$5" CRLF "BLOCK" CRLF          \
     "$5" CRLF ngx_value(NGX_HTTP_JELOU_DELIVER_BLOCK) CRLF                    \
     "$7" CRLF "STREAMS" CRLF
@@ -21,22 +21,22 @@ typedef struct {
     ngx_http_jelou_deliver_stream_t  *stream;
     ngx_http_jelou_deliver_cmd_pt     handler;
     u_char                            last[NGX_HTTP_JELOU_DELIVER_ID_LEN];
-} ngx_http_jelou_deliver_bell_t;
+} ngx_http_jelou_deliver_wait_t;
 
 
 static ngx_http_jelou_redis_piece_t *ngx_http_jelou_deliver_wait_pieces(
-    ngx_http_jelou_deliver_bell_t *b);
-static ngx_int_t ngx_http_jelou_deliver_rung(ngx_http_jelou_redis_cmd_t *cmd,
+    ngx_http_jelou_deliver_wait_t *b);
+static ngx_int_t ngx_http_jelou_deliver_woke(ngx_http_jelou_redis_cmd_t *cmd,
     ngx_http_jelou_redis_result_e result,
     ngx_http_jelou_redis_reply_t *reply);
 
 
 static ngx_str_t  ngx_http_jelou_deliver_xread =
-    ngx_string("*8" CRLF "$5" CRLF "XREAD" CRLF NGX_HTTP_JELOU_DELIVER_BELL);
+    ngx_string("*8" CRLF "$5" CRLF "XREAD" CRLF NGX_HTTP_JELOU_DELIVER_WAIT);
 static ngx_str_t  ngx_http_jelou_deliver_xreadgroup =
     ngx_string("*11" CRLF "$10" CRLF "XREADGROUP" CRLF "$5" CRLF "GROUP" CRLF);
-static ngx_str_t  ngx_http_jelou_deliver_streams =
-    ngx_string(NGX_HTTP_JELOU_DELIVER_BELL);
+static ngx_str_t  ngx_http_jelou_deliver_words =
+    ngx_string(NGX_HTTP_JELOU_DELIVER_WAIT);
 static ngx_str_t  ngx_http_jelou_deliver_new = ngx_string(">");
 
 
@@ -44,9 +44,9 @@ ngx_int_t
 ngx_http_jelou_deliver_wait(ngx_http_jelou_deliver_stream_t *s,
     ngx_http_jelou_deliver_cmd_pt handler)
 {
-    ngx_http_jelou_deliver_bell_t  *b;
+    ngx_http_jelou_deliver_wait_t  *b;
 
-    b = ngx_calloc(sizeof(ngx_http_jelou_deliver_bell_t), ngx_cycle->log);
+    b = ngx_calloc(sizeof(ngx_http_jelou_deliver_wait_t), ngx_cycle->log);
     if (b == NULL) {
         return NGX_ERROR;
     }
@@ -56,7 +56,7 @@ ngx_http_jelou_deliver_wait(ngx_http_jelou_deliver_stream_t *s,
 
     b->cmd.pieces = b->pieces;
     b->cmd.npieces = ngx_http_jelou_deliver_wait_pieces(b) - b->pieces;
-    b->cmd.handler = ngx_http_jelou_deliver_rung;
+    b->cmd.handler = ngx_http_jelou_deliver_woke;
     b->cmd.data = b;
     b->cmd.key = s->name;
     b->cmd.tree = 1;
@@ -66,7 +66,7 @@ ngx_http_jelou_deliver_wait(ngx_http_jelou_deliver_stream_t *s,
         return NGX_ERROR;
     }
 
-    s->bell = &b->cmd;
+    s->wait = &b->cmd;
 
     return NGX_OK;
 }
@@ -79,7 +79,7 @@ ngx_http_jelou_deliver_wait(ngx_http_jelou_deliver_stream_t *s,
  */
 
 static ngx_http_jelou_redis_piece_t *
-ngx_http_jelou_deliver_wait_pieces(ngx_http_jelou_deliver_bell_t *b)
+ngx_http_jelou_deliver_wait_pieces(ngx_http_jelou_deliver_wait_t *b)
 {
     ngx_str_t                         last;
     ngx_http_jelou_redis_piece_t     *p;
@@ -102,7 +102,7 @@ ngx_http_jelou_deliver_wait_pieces(ngx_http_jelou_deliver_bell_t *b)
     p = ngx_http_jelou_redis_piece(p, &ngx_http_jelou_deliver_xreadgroup, 1);
     p = ngx_http_jelou_redis_piece(p, &s->conf->group, 0);
     p = ngx_http_jelou_redis_piece(p, &s->consumer, 0);
-    p = ngx_http_jelou_redis_piece(p, &ngx_http_jelou_deliver_streams, 1);
+    p = ngx_http_jelou_redis_piece(p, &ngx_http_jelou_deliver_words, 1);
     p = ngx_http_jelou_redis_piece(p, &s->name, 0);
 
     return ngx_http_jelou_redis_piece(p, &ngx_http_jelou_deliver_new, 0);
@@ -110,16 +110,16 @@ ngx_http_jelou_deliver_wait_pieces(ngx_http_jelou_deliver_bell_t *b)
 
 
 static ngx_int_t
-ngx_http_jelou_deliver_rung(ngx_http_jelou_redis_cmd_t *cmd,
+ngx_http_jelou_deliver_woke(ngx_http_jelou_redis_cmd_t *cmd,
     ngx_http_jelou_redis_result_e result, ngx_http_jelou_redis_reply_t *reply)
 {
     redisReply                       *tree;
-    ngx_http_jelou_deliver_bell_t    *b;
+    ngx_http_jelou_deliver_wait_t    *b;
     ngx_http_jelou_deliver_stream_t  *s;
 
     b = cmd->data;
     s = b->stream;
-    s->bell = NULL;
+    s->wait = NULL;
 
     tree = NULL;
 
@@ -150,16 +150,16 @@ ngx_http_jelou_deliver_wait_end(ngx_http_jelou_deliver_stream_t *s)
     ngx_connection_t             *c;
     ngx_http_jelou_redis_conn_t  *conn;
 
-    if (s->bell == NULL) {
+    if (s->wait == NULL) {
         return;
     }
 
-    conn = s->bell->conn;
+    conn = s->wait->conn;
 
     if (conn == NULL) {
-        ngx_http_jelou_redis_cancel(s->bell);
-        ngx_free(s->bell->data);
-        s->bell = NULL;
+        ngx_http_jelou_redis_cancel(s->wait);
+        ngx_free(s->wait->data);
+        s->wait = NULL;
         return;
     }
 

@@ -232,7 +232,7 @@ void ngx_http_jelou_redis_cancel(ngx_http_jelou_redis_cmd_t *cmd);
  * once a second for a cause and a server, with the number of those that have
  * not been logged.  Returns NGX_OK if it has been logged, else NGX_DECLINED.
  */
-ngx_int_t ngx_http_jelou_redis_say(ngx_http_jelou_redis_target_t *target,
+ngx_int_t ngx_http_jelou_redis_log(ngx_http_jelou_redis_target_t *target,
     ngx_str_t *server, ngx_log_t *log, ngx_err_t err, const char *what,
     ngx_str_t *detail);
 

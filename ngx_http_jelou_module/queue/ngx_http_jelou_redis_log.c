@@ -12,7 +12,7 @@ static ngx_http_jelou_redis_said_t *ngx_http_jelou_redis_said(
 
 
 ngx_int_t
-ngx_http_jelou_redis_say(ngx_http_jelou_redis_target_t *target,
+ngx_http_jelou_redis_log(ngx_http_jelou_redis_target_t *target,
     ngx_str_t *server, ngx_log_t *log, ngx_err_t err, const char *what,
     ngx_str_t *detail)
 {
