@@ -156,9 +156,7 @@ ngx_http_jelou_deliver_set_stream(ngx_http_jelou_deliver_loc_conf_t *dlcf,
 
     for (i = 0; i < dlcf->streams.nelts; i++) {
 
-        if (stream[i].len == name->len
-            && ngx_memcmp(stream[i].data, name->data, name->len) == 0)
-        {
+        if (ngx_http_jelou_same(&stream[i], name)) {
             return NGX_CONF_ERROR;
         }
     }
@@ -494,10 +492,7 @@ ngx_http_jelou_deliver_unique(ngx_conf_t *cf,
     for (i = 0; i < dmcf->locations.nelts; i++) {
 
         if (other[i]->upstream != conf->upstream
-            || other[i]->group.len != conf->group.len
-            || ngx_memcmp(other[i]->group.data, conf->group.data,
-                          conf->group.len)
-               != 0)
+            || !ngx_http_jelou_same(&other[i]->group, &conf->group))
         {
             continue;
         }
@@ -507,9 +502,7 @@ ngx_http_jelou_deliver_unique(ngx_conf_t *cf,
         for (j = 0; j < conf->streams.nelts; j++) {
             for (k = 0; k < other[i]->streams.nelts; k++) {
 
-                if (one[j].len == two[k].len
-                    && ngx_memcmp(one[j].data, two[k].data, one[j].len) == 0)
-                {
+                if (ngx_http_jelou_same(&one[j], &two[k])) {
                     ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                                   "stream \"%V\" with group \"%V\" in %s:%ui "
                                   "is delivered by the location in %s:%ui",

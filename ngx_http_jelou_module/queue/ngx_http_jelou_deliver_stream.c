@@ -50,18 +50,13 @@ ngx_http_jelou_deliver_start(ngx_http_jelou_deliver_stream_t *s,
 {
     ngx_http_jelou_deliver_rooms_init(s);
 
-    s->go.data = s;
-    s->go.handler = ngx_http_jelou_deliver_go_handler;
-    s->go.log = ngx_cycle->log;
-
-    s->beat.data = s;
-    s->beat.handler = ngx_http_jelou_deliver_beat_handler;
-    s->beat.log = ngx_cycle->log;
+    ngx_http_jelou_redis_event(&s->go, ngx_http_jelou_deliver_go_handler, s,
+                               ngx_cycle->log);
+    ngx_http_jelou_redis_event(&s->beat, ngx_http_jelou_deliver_beat_handler,
+                               s, ngx_cycle->log);
+    ngx_http_jelou_redis_event(&s->again, ngx_http_jelou_deliver_again_handler,
+                               s, ngx_cycle->log);
     s->beat.cancelable = 1;
-
-    s->again.data = s;
-    s->again.handler = ngx_http_jelou_deliver_again_handler;
-    s->again.log = ngx_cycle->log;
     s->again.cancelable = 1;
 
     ngx_add_timer(&s->beat, delay);

@@ -36,8 +36,6 @@ static ngx_uint_t ngx_http_jelou_queue_same(ngx_http_upstream_srv_conf_t *uscf,
     ngx_str_t *name);
 static ngx_int_t ngx_http_jelou_queue_command(ngx_http_jelou_queue_ask_t *ask,
     ngx_http_jelou_queue_names_t *names);
-static ngx_uint_t ngx_http_jelou_queue_of(
-    ngx_http_jelou_queue_delivery_t *row, ngx_http_jelou_queue_names_t *names);
 static ngx_int_t ngx_http_jelou_queue_replied(ngx_http_jelou_redis_cmd_t *cmd,
     ngx_http_jelou_redis_result_e result, ngx_http_jelou_redis_reply_t *reply);
 static void ngx_http_jelou_queue_told(ngx_http_jelou_queue_ask_t *ask,
@@ -236,10 +234,7 @@ ngx_http_jelou_queue_target(ngx_cycle_t *cycle,
 
         for (j = 0; j < location[i]->streams.nelts; j++) {
 
-            if (name[j].len == names->stream.len
-                && ngx_memcmp(name[j].data, names->stream.data, name[j].len)
-                   == 0)
-            {
+            if (ngx_http_jelou_same(&name[j], &names->stream)) {
                 return ngx_http_jelou_redis_target(&location[i]->settings,
                                                    location[i]->upstream);
             }
@@ -268,10 +263,8 @@ ngx_http_jelou_queue_pass_target(ngx_cycle_t *cycle,
 
         if (pass[i]->stream == NULL
             || (pass[i]->stream->lengths == NULL
-                && (pass[i]->stream->value.len != names->stream.len
-                    || ngx_memcmp(pass[i]->stream->value.data,
-                                  names->stream.data, names->stream.len)
-                       != 0)))
+                && !ngx_http_jelou_same(&pass[i]->stream->value,
+                                        &names->stream)))
         {
             continue;
         }
@@ -300,8 +293,7 @@ ngx_http_jelou_queue_same(ngx_http_upstream_srv_conf_t *uscf, ngx_str_t *name)
 
     ngx_http_jelou_queue_name(uscf, &own, buf);
 
-    return own.len == name->len
-           && ngx_memcmp(own.data, name->data, own.len) == 0;
+    return ngx_http_jelou_same(&own, name);
 }
 
 
@@ -324,7 +316,9 @@ ngx_http_jelou_queue_command(ngx_http_jelou_queue_ask_t *ask,
 
     for (d = ngx_http_jelou_queue_sh->deliveries; d; d = d->next) {
 
-        if (ngx_http_jelou_queue_of(d, names)) {
+        if (ngx_http_jelou_same(&d->names.queue, &names->queue)
+            && ngx_http_jelou_same(&d->names.stream, &names->stream))
+        {
             ask->deliveries[ask->ndeliveries++] = d;
 
             pieces[n].data = d->names.hash.data;
@@ -363,21 +357,6 @@ ngx_http_jelou_queue_command(ngx_http_jelou_queue_ask_t *ask,
     ngx_memcpy(ask->cmd.key.data, names->stream.data, names->stream.len);
 
     return NGX_OK;
-}
-
-
-static ngx_uint_t
-ngx_http_jelou_queue_of(ngx_http_jelou_queue_delivery_t *row,
-    ngx_http_jelou_queue_names_t *names)
-{
-    return row->names.queue.len == names->queue.len
-           && ngx_memcmp(row->names.queue.data, names->queue.data,
-                         names->queue.len)
-              == 0
-           && row->names.stream.len == names->stream.len
-           && ngx_memcmp(row->names.stream.data, names->stream.data,
-                         names->stream.len)
-              == 0;
 }
 
 
@@ -457,16 +436,9 @@ ngx_http_jelou_queue_told_groups(ngx_uint_t n, redisReply *groups)
     redisReply                    *g;
     ngx_http_jelou_queue_group_t  *row;
 
+    ngx_http_jelou_queue_groups_free(n);
+
     row = ngx_http_jelou_queue_sh->groups;
-
-    for (i = 0; i < NGX_HTTP_JELOU_QUEUE_ROWS; i++) {
-
-        if (row[i].stream == n) {
-            row[i].stream = 0;
-            ngx_slab_free_locked(ngx_http_jelou_queue_pool, row[i].name.data);
-        }
-    }
-
     next = 0;
 
     for (i = 0; i < groups->elements; i++) {

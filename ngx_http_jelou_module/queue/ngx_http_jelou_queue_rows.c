@@ -15,9 +15,10 @@ static ngx_http_jelou_queue_stream_t *ngx_http_jelou_queue_find(
     ngx_atomic_uint_t hash);
 static void ngx_http_jelou_queue_insert(ngx_atomic_uint_t hash,
     ngx_http_upstream_srv_conf_t *uscf, ngx_str_t *stream);
-static void ngx_http_jelou_queue_release(ngx_http_jelou_queue_stream_t *row);
 static void ngx_http_jelou_queue_seen_delivery(
     ngx_http_jelou_deliver_loc_conf_t *conf, ngx_str_t *stream);
+static ngx_http_jelou_queue_delivery_t *ngx_http_jelou_queue_delivery_row(
+    ngx_http_jelou_queue_names_t *names);
 static ngx_uint_t ngx_http_jelou_queue_is(
     ngx_http_jelou_queue_names_t *one, ngx_http_jelou_queue_names_t *two);
 static u_char *ngx_http_jelou_queue_copy(u_char *p, ngx_str_t *to,
@@ -144,7 +145,10 @@ ngx_http_jelou_queue_insert(ngx_atomic_uint_t hash,
     if (p) {
 
         if (row->hash) {
-            ngx_http_jelou_queue_release(row);
+            ngx_http_jelou_queue_groups_free(
+                                 row - ngx_http_jelou_queue_sh->streams + 1);
+            ngx_slab_free_locked(ngx_http_jelou_queue_pool,
+                                 row->names.queue.data);
         }
 
         p = ngx_http_jelou_queue_copy(p, &row->names.queue, &queue);
@@ -166,42 +170,33 @@ ngx_http_jelou_queue_insert(ngx_atomic_uint_t hash,
 }
 
 
-static void
-ngx_http_jelou_queue_release(ngx_http_jelou_queue_stream_t *row)
+void
+ngx_http_jelou_queue_groups_free(ngx_uint_t stream)
 {
-    ngx_uint_t                     i, n;
+    ngx_uint_t                     i;
     ngx_http_jelou_queue_group_t  *group;
 
-    n = row - ngx_http_jelou_queue_sh->streams + 1;
     group = ngx_http_jelou_queue_sh->groups;
 
     for (i = 0; i < NGX_HTTP_JELOU_QUEUE_ROWS; i++) {
 
-        if (group[i].stream == n) {
+        if (group[i].stream == stream) {
+            group[i].stream = 0;
             ngx_slab_free_locked(ngx_http_jelou_queue_pool,
                                  group[i].name.data);
-            group[i].stream = 0;
         }
     }
-
-    ngx_slab_free_locked(ngx_http_jelou_queue_pool, row->names.queue.data);
 }
 
-
-/* Workers keep the address of a row: it is never freed. */
 
 ngx_http_jelou_queue_delivery_t *
 ngx_http_jelou_queue_delivery(ngx_http_jelou_deliver_stream_t *s)
 {
-    u_char                           *p, buf[NGX_HTTP_JELOU_QUEUE_NAME_LEN];
-    size_t                            len;
-    ngx_http_jelou_queue_sh_t        *sh;
+    u_char                            buf[NGX_HTTP_JELOU_QUEUE_NAME_LEN];
     ngx_http_jelou_queue_names_t      names;
-    ngx_http_jelou_queue_delivery_t  *row, **last;
+    ngx_http_jelou_queue_delivery_t  *row;
 
-    sh = ngx_http_jelou_queue_sh;
-
-    if (sh == NULL) {
+    if (ngx_http_jelou_queue_sh == NULL) {
         return NULL;
     }
 
@@ -210,49 +205,64 @@ ngx_http_jelou_queue_delivery(ngx_http_jelou_deliver_stream_t *s)
     names.group = s->conf->group;
     names.hash = s->hash;
 
-    len = names.queue.len + s->name.len + names.group.len + s->hash.len;
-
     ngx_shmtx_lock(&ngx_http_jelou_queue_pool->mutex);
 
-    row = NULL;
+    row = ngx_http_jelou_queue_delivery_row(&names);
+
+    ngx_shmtx_unlock(&ngx_http_jelou_queue_pool->mutex);
+
+    if (row) {
+        row->leased = ngx_http_jelou_deliver_leased(s);
+        row->seen = ngx_time();
+    }
+
+    return row;
+}
+
+
+/* Workers keep the address of a row: it is never freed. */
+
+static ngx_http_jelou_queue_delivery_t *
+ngx_http_jelou_queue_delivery_row(ngx_http_jelou_queue_names_t *names)
+{
+    u_char                            *p;
+    size_t                             len;
+    ngx_http_jelou_queue_sh_t         *sh;
+    ngx_http_jelou_queue_delivery_t   *row, **last;
+
+    sh = ngx_http_jelou_queue_sh;
 
     for (last = &sh->deliveries; *last; last = &(*last)->next) {
-        if (ngx_http_jelou_queue_is(&(*last)->names, &names)) {
-            row = *last;
-            goto done;
+        if (ngx_http_jelou_queue_is(&(*last)->names, names)) {
+            return *last;
         }
     }
+
+    len = names->queue.len + names->stream.len + names->group.len
+          + names->hash.len;
 
     if (len > NGX_HTTP_JELOU_QUEUE_TEXT
         || sh->ndeliveries == NGX_HTTP_JELOU_QUEUE_ROWS)
     {
-        goto done;
+        return NULL;
     }
 
     row = ngx_slab_calloc_locked(ngx_http_jelou_queue_pool,
                           sizeof(ngx_http_jelou_queue_delivery_t) + len);
     if (row == NULL) {
-        goto done;
+        return NULL;
     }
 
     p = (u_char *) row + sizeof(ngx_http_jelou_queue_delivery_t);
-    p = ngx_http_jelou_queue_copy(p, &row->names.queue, &names.queue);
-    p = ngx_http_jelou_queue_copy(p, &row->names.stream, &names.stream);
-    p = ngx_http_jelou_queue_copy(p, &row->names.group, &names.group);
-    (void) ngx_http_jelou_queue_copy(p, &row->names.hash, &names.hash);
+    p = ngx_http_jelou_queue_copy(p, &row->names.queue, &names->queue);
+    p = ngx_http_jelou_queue_copy(p, &row->names.stream, &names->stream);
+    p = ngx_http_jelou_queue_copy(p, &row->names.group, &names->group);
+    (void) ngx_http_jelou_queue_copy(p, &row->names.hash, &names->hash);
 
     row->owner.data = row->text;
+
     sh->ndeliveries++;
     *last = row;
-
-done:
-
-    ngx_shmtx_unlock(&ngx_http_jelou_queue_pool->mutex);
-
-    if (row) {
-        row->leased = (s->conf->order == NGX_HTTP_JELOU_DELIVER_ROOM);
-        row->seen = ngx_time();
-    }
 
     return row;
 }
@@ -262,22 +272,9 @@ static ngx_uint_t
 ngx_http_jelou_queue_is(ngx_http_jelou_queue_names_t *one,
     ngx_http_jelou_queue_names_t *two)
 {
-    ngx_str_t   *a, *b;
-    ngx_uint_t   i;
-
-    a = &one->queue;
-    b = &two->queue;
-
-    for (i = 0; i < 3; i++) {                /* queue, stream, group */
-
-        if (a[i].len != b[i].len
-            || ngx_memcmp(a[i].data, b[i].data, a[i].len) != 0)
-        {
-            return 0;
-        }
-    }
-
-    return 1;
+    return ngx_http_jelou_same(&one->queue, &two->queue)
+           && ngx_http_jelou_same(&one->stream, &two->stream)
+           && ngx_http_jelou_same(&one->group, &two->group);
 }
 
 

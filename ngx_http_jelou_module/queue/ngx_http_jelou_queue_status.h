@@ -198,6 +198,9 @@ void ngx_http_jelou_queue_name(ngx_http_upstream_srv_conf_t *uscf,
 void ngx_http_jelou_queue_seen(ngx_http_upstream_srv_conf_t *uscf,
     ngx_str_t *stream);
 
+/* Frees the groups of a stream's row, counted from 1; the zone is locked. */
+void ngx_http_jelou_queue_groups_free(ngx_uint_t stream);
+
 /* A delivery of this worker finds its row, or makes it. */
 ngx_http_jelou_queue_delivery_t *ngx_http_jelou_queue_delivery(
     ngx_http_jelou_deliver_stream_t *s);

@@ -95,9 +95,6 @@ typedef struct {
     ngx_http_jelou_place_t        pass_place;
     ngx_http_jelou_place_t        stream_place;
     ngx_http_jelou_place_t        dedup_place;
-
-    unsigned                      auth_set:1;
-    unsigned                      sentinel_auth_set:1;
 } ngx_http_jelou_redis_loc_conf_t;
 
 

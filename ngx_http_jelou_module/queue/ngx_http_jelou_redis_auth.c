@@ -9,8 +9,6 @@
 #include <openssl/crypto.h>
 
 
-static char *ngx_http_jelou_redis_auth(ngx_conf_t *cf, ngx_command_t *cmd,
-    ngx_str_t *text);
 static char *ngx_http_jelou_redis_auth_line(ngx_conf_t *cf,
     ngx_command_t *cmd, ngx_str_t *text, u_char *p, u_char *last);
 static ngx_int_t ngx_http_jelou_redis_auth_text(ngx_conf_t *cf,
@@ -20,51 +18,29 @@ static ngx_uint_t ngx_http_jelou_redis_words(u_char *p, u_char *last,
     ngx_str_t *words, ngx_uint_t max);
 
 
+/* The file's name, or off; the command is empty then. */
+
 char *
 ngx_http_jelou_redis_set_auth_file(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf)
 {
-    ngx_http_jelou_redis_loc_conf_t *rlcf = conf;
+    char       *p = conf;
 
-    if (rlcf->auth_set) {
-        return "is duplicate";
-    }
-
-    rlcf->auth_set = 1;
-
-    return ngx_http_jelou_redis_auth(cf, cmd, &rlcf->auth);
-}
-
-
-char *
-ngx_http_jelou_redis_set_sentinel_auth_file(ngx_conf_t *cf,
-    ngx_command_t *cmd, void *conf)
-{
-    ngx_http_jelou_redis_loc_conf_t *rlcf = conf;
-
-    if (rlcf->sentinel_auth_set) {
-        return "is duplicate";
-    }
-
-    rlcf->sentinel_auth_set = 1;
-
-    return ngx_http_jelou_redis_auth(cf, cmd, &rlcf->sentinel_auth);
-}
-
-
-/* The file's name, or off; the command stays empty then */
-
-static char *
-ngx_http_jelou_redis_auth(ngx_conf_t *cf, ngx_command_t *cmd, ngx_str_t *text)
-{
     char       *rv;
     size_t      len;
     u_char     *data;
-    ngx_str_t  *value;
+    ngx_str_t  *value, *text;
+
+    text = (ngx_str_t *) (p + cmd->offset);
+
+    if (text->data) {
+        return "is duplicate";
+    }
 
     value = cf->args->elts;
 
     if (ngx_strcmp(value[1].data, "off") == 0) {
+        ngx_str_set(text, "");
         return NGX_CONF_OK;
     }
 

@@ -70,9 +70,7 @@ ngx_http_jelou_redis_create_loc_conf(ngx_conf_t *cf)
      *     conf->maxlen = 0;
      *     conf->dedup_key = NULL;
      *     conf->auth = { 0, NULL };
-     *     conf->auth_set = 0;
      *     conf->sentinel_auth = { 0, NULL };
-     *     conf->sentinel_auth_set = 0;
      */
 
     conf->connect_timeout = NGX_CONF_UNSET_MSEC;
@@ -119,14 +117,8 @@ ngx_http_jelou_redis_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_uint_value(conf->pending, prev->pending,
                               NGX_HTTP_JELOU_REDIS_PENDING);
 
-    if (!conf->auth_set) {
-        conf->auth = prev->auth;
-    }
-
-    if (!conf->sentinel_auth_set) {
-        conf->sentinel_auth = prev->sentinel_auth;
-    }
-
+    ngx_conf_merge_str_value(conf->auth, prev->auth, "");
+    ngx_conf_merge_str_value(conf->sentinel_auth, prev->sentinel_auth, "");
     ngx_conf_merge_str_value(conf->sentinel, prev->sentinel, "");
 
 #if (NGX_HTTP_SSL)

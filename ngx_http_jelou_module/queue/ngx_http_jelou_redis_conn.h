@@ -33,6 +33,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "ngx_http_jelou_text.h"
 #include "ngx_http_jelou_redis_pipeline.h"
 
 
@@ -40,6 +41,12 @@
 
 #define NGX_HTTP_JELOU_REDIS_NCAUSES  16
 
+
+/* an event of a target or a stream */
+#define ngx_http_jelou_redis_event(ev, handle, of, to)                        \
+    (ev)->handler = handle;                                                   \
+    (ev)->data = of;                                                          \
+    (ev)->log = to
 
 /* how often Sentinels are asked, ms */
 

@@ -60,9 +60,7 @@ ngx_http_jelou_redis_group(ngx_http_jelou_redis_settings_t *settings,
     {
         group = ngx_queue_data(q, ngx_http_jelou_redis_group_t, queue);
 
-        if (group->uscf.host.len == name->len
-            && ngx_memcmp(group->uscf.host.data, name->data, name->len) == 0)
-        {
+        if (ngx_http_jelou_same(&group->uscf.host, name)) {
             return &group->uscf;
         }
     }

@@ -62,7 +62,7 @@ static ngx_command_t  ngx_http_jelou_redis_commands[] = {
 
     ngx_http_jelou_redis_directive("jelou_redis_auth_file",
         NGX_HTTP_JELOU_REDIS_ANYWHERE|NGX_CONF_TAKE1,
-        ngx_http_jelou_redis_set_auth_file, 0),
+        ngx_http_jelou_redis_set_auth_file, ngx_http_jelou_redis_at(auth)),
 
     ngx_http_jelou_redis_directive("jelou_redis_db",
         NGX_HTTP_JELOU_REDIS_ANYWHERE|NGX_CONF_TAKE1,
@@ -78,7 +78,8 @@ static ngx_command_t  ngx_http_jelou_redis_commands[] = {
 
     ngx_http_jelou_redis_directive("jelou_redis_sentinel_auth_file",
         NGX_HTTP_JELOU_REDIS_ANYWHERE|NGX_CONF_TAKE1,
-        ngx_http_jelou_redis_set_sentinel_auth_file, 0),
+        ngx_http_jelou_redis_set_auth_file,
+        ngx_http_jelou_redis_at(sentinel_auth)),
 
     ngx_http_jelou_redis_directive("jelou_redis_connect_timeout",
         NGX_HTTP_JELOU_REDIS_ANYWHERE|NGX_CONF_TAKE1,

@@ -240,9 +240,7 @@ ngx_http_jelou_redis_name_conn(ngx_http_jelou_redis_target_t *target,
     {
         conn = ngx_queue_data(q, ngx_http_jelou_redis_conn_t, queue);
 
-        if (conn->host.len == name->len
-            && ngx_memcmp(conn->host.data, name->data, name->len) == 0)
-        {
+        if (ngx_http_jelou_same(&conn->host, name)) {
             return conn;
         }
     }
@@ -264,9 +262,7 @@ ngx_http_jelou_redis_name_find(ngx_http_jelou_redis_target_t *target,
     {
         n = ngx_queue_data(q, ngx_http_jelou_redis_name_t, queue);
 
-        if (n->name.len == name->len
-            && ngx_memcmp(n->name.data, name->data, name->len) == 0)
-        {
+        if (ngx_http_jelou_same(&n->name, name)) {
             return n;
         }
     }

@@ -14,7 +14,8 @@
     (NGX_CONF_BITMASK_SET|NGX_SSL_TLSv1_2|NGX_SSL_TLSv1_3)
 
 
-static ngx_uint_t ngx_http_jelou_redis_same(ngx_str_t *one, ngx_str_t *two);
+static ngx_int_t ngx_http_jelou_redis_ssl_load(ngx_conf_t *cf, ngx_ssl_t *ssl,
+    ngx_http_jelou_redis_loc_conf_t *conf);
 
 
 static ngx_conf_bitmask_t  ngx_http_jelou_redis_ssl_protocols[] = {
@@ -106,15 +107,6 @@ ngx_http_jelou_redis_ssl_merge(ngx_conf_t *cf,
 }
 
 
-static ngx_uint_t
-ngx_http_jelou_redis_same(ngx_str_t *one, ngx_str_t *two)
-{
-    return one->len == two->len
-           && (one->len == 0
-               || ngx_memcmp(one->data, two->data, one->len) == 0);
-}
-
-
 ngx_uint_t
 ngx_http_jelou_redis_ssl_alike(ngx_http_jelou_redis_loc_conf_t *one,
     ngx_http_jelou_redis_loc_conf_t *two)
@@ -130,15 +122,15 @@ ngx_http_jelou_redis_ssl_alike(ngx_http_jelou_redis_loc_conf_t *one,
            && one->ssl_protocols == two->ssl_protocols
            && one->ssl_verify_depth == two->ssl_verify_depth
            && one->ssl_passwords == two->ssl_passwords
-           && ngx_http_jelou_redis_same(&one->ssl_ciphers, &two->ssl_ciphers)
-           && ngx_http_jelou_redis_same(&one->ssl_name, &two->ssl_name)
-           && ngx_http_jelou_redis_same(&one->ssl_trusted_certificate,
-                                        &two->ssl_trusted_certificate)
-           && ngx_http_jelou_redis_same(&one->ssl_crl, &two->ssl_crl)
-           && ngx_http_jelou_redis_same(&one->ssl_certificate,
-                                        &two->ssl_certificate)
-           && ngx_http_jelou_redis_same(&one->ssl_certificate_key,
-                                        &two->ssl_certificate_key);
+           && ngx_http_jelou_same(&one->ssl_ciphers, &two->ssl_ciphers)
+           && ngx_http_jelou_same(&one->ssl_name, &two->ssl_name)
+           && ngx_http_jelou_same(&one->ssl_trusted_certificate,
+                                  &two->ssl_trusted_certificate)
+           && ngx_http_jelou_same(&one->ssl_crl, &two->ssl_crl)
+           && ngx_http_jelou_same(&one->ssl_certificate,
+                                  &two->ssl_certificate)
+           && ngx_http_jelou_same(&one->ssl_certificate_key,
+                                  &two->ssl_certificate_key);
 }
 
 
@@ -183,6 +175,24 @@ ngx_http_jelou_redis_ssl_settings(ngx_conf_t *cf,
     cln->handler = ngx_ssl_cleanup_ctx;
     cln->data = ssl;
 
+    if (ngx_http_jelou_redis_ssl_load(cf, ssl, conf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    settings->ssl = ssl;
+    settings->ssl_name = conf->ssl_name;
+    settings->ssl_server_name = conf->ssl_server_name;
+    settings->ssl_verify = conf->ssl_verify;
+    settings->ssl_session_reuse = conf->ssl_session_reuse;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_jelou_redis_ssl_load(ngx_conf_t *cf, ngx_ssl_t *ssl,
+    ngx_http_jelou_redis_loc_conf_t *conf)
+{
     if (ngx_ssl_ciphers(cf, ssl, &conf->ssl_ciphers, 0) != NGX_OK
         || (conf->ssl_certificate.len
             && ngx_ssl_certificate(cf, ssl, &conf->ssl_certificate,
@@ -194,20 +204,12 @@ ngx_http_jelou_redis_ssl_settings(ngx_conf_t *cf,
                                             &conf->ssl_trusted_certificate,
                                             conf->ssl_verify_depth)
                 != NGX_OK
-                || ngx_ssl_crl(cf, ssl, &conf->ssl_crl) != NGX_OK))
-        || ngx_ssl_client_session_cache(cf, ssl, conf->ssl_session_reuse)
-           != NGX_OK)
+                || ngx_ssl_crl(cf, ssl, &conf->ssl_crl) != NGX_OK)))
     {
         return NGX_ERROR;
     }
 
-    settings->ssl = ssl;
-    settings->ssl_name = conf->ssl_name;
-    settings->ssl_server_name = conf->ssl_server_name;
-    settings->ssl_verify = conf->ssl_verify;
-    settings->ssl_session_reuse = conf->ssl_session_reuse;
-
-    return NGX_OK;
+    return ngx_ssl_client_session_cache(cf, ssl, conf->ssl_session_reuse);
 }
 
 

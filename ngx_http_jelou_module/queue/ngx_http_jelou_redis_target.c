@@ -100,13 +100,14 @@ ngx_http_jelou_redis_target_create(ngx_http_jelou_redis_settings_t *settings,
         target->log.log_level = NGX_LOG_NOTICE;
     }
 
-    target->next.data = target;
-    target->next.handler = ngx_http_jelou_redis_next_handler;
-    target->next.log = &target->log;
-
-    target->poll.data = target;
-    target->poll.handler = ngx_http_jelou_redis_sentinel_poll;
-    target->poll.log = &target->log;
+    ngx_http_jelou_redis_event(&target->next,
+                               ngx_http_jelou_redis_next_handler, target,
+                               &target->log);
+    ngx_http_jelou_redis_event(&target->again, ngx_http_jelou_redis_again,
+                               target, &target->log);
+    ngx_http_jelou_redis_event(&target->poll,
+                               ngx_http_jelou_redis_sentinel_poll, target,
+                               &target->log);
     target->poll.cancelable = 1;
 
     if (settings->sentinel.len) {
@@ -116,10 +117,6 @@ ngx_http_jelou_redis_target_create(ngx_http_jelou_redis_settings_t *settings,
             return NULL;
         }
     }
-
-    target->again.data = target;
-    target->again.handler = ngx_http_jelou_redis_again;
-    target->again.log = &target->log;
 
     return target;
 }
@@ -454,9 +451,7 @@ ngx_http_jelou_redis_elsewhere(ngx_http_jelou_redis_reply_t *reply)
 
     for (word = ngx_http_jelou_redis_elsewhere_causes; word->len; word++) {
 
-        if (word->len == cause.len
-            && ngx_memcmp(word->data, cause.data, cause.len) == 0)
-        {
+        if (ngx_http_jelou_same(word, &cause)) {
             return 1;
         }
     }

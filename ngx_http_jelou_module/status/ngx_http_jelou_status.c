@@ -9,6 +9,7 @@
 
 #include "ngx_http_jelou_metrics.h"
 #include "ngx_http_jelou_rule.h"
+#include "ngx_http_jelou_text.h"
 
 
 /* a row is looked for in so many places, then it is one of the others */
@@ -16,6 +17,8 @@
 #define NGX_HTTP_JELOU_PROBES  128
 
 
+static ngx_int_t ngx_http_jelou_status_create(
+    ngx_http_jelou_status_zone_t *zone, ngx_slab_pool_t *shpool);
 static ngx_int_t ngx_http_jelou_status_parts(ngx_slab_pool_t *shpool,
     ngx_http_jelou_status_sh_t *sh, ngx_array_t *parts);
 static ngx_int_t ngx_http_jelou_status_log(ngx_http_request_t *r);
@@ -57,10 +60,7 @@ ngx_http_jelou_status_init_zone(ngx_shm_zone_t *shm_zone, void *data)
 {
     ngx_http_jelou_status_zone_t  *old = data;
 
-    size_t                         size;
-    ngx_uint_t                     left;
     ngx_slab_pool_t               *shpool;
-    ngx_http_jelou_status_sh_t    *sh;
     ngx_http_jelou_status_zone_t  *zone;
 
     zone = shm_zone->data;
@@ -68,20 +68,30 @@ ngx_http_jelou_status_init_zone(ngx_shm_zone_t *shm_zone, void *data)
     shpool = (ngx_slab_pool_t *) shm_zone->shm.addr;
     zone->mutex = &shpool->mutex;
 
-    if (old || shm_zone->shm.exists) {
-        zone->sh = old ? old->sh : shpool->data;
-
-        if (ngx_http_jelou_status_parts(shpool, zone->sh, zone->parts)
-            != NGX_OK)
-        {
-            ngx_log_error(NGX_LOG_WARN, shm_zone->shm.log, 0,
-                          "\"jelou_status_zone\" \"%V\" has no memory left "
-                          "for what this configuration adds",
-                          &shm_zone->shm.name);
-        }
-
-        return NGX_OK;
+    if (old == NULL && !shm_zone->shm.exists) {
+        return ngx_http_jelou_status_create(zone, shpool);
     }
+
+    zone->sh = old ? old->sh : shpool->data;
+
+    if (ngx_http_jelou_status_parts(shpool, zone->sh, zone->parts) != NGX_OK) {
+        ngx_log_error(NGX_LOG_WARN, shm_zone->shm.log, 0,
+                      "\"jelou_status_zone\" \"%V\" has no memory left "
+                      "for what this configuration adds",
+                      &shm_zone->shm.name);
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_jelou_status_create(ngx_http_jelou_status_zone_t *zone,
+    ngx_slab_pool_t *shpool)
+{
+    size_t                       size;
+    ngx_uint_t                   left;
+    ngx_http_jelou_status_sh_t  *sh;
 
     size = sizeof(ngx_http_jelou_status_sh_t)
            + (ngx_http_jelou_status_endpoints() - 1)
@@ -384,9 +394,7 @@ ngx_http_jelou_status_types(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx,
 
     for (i = 0; known[i].len; i++) {
 
-        if (known[i].len == name.len
-            && ngx_memcmp(known[i].data, name.data, name.len) == 0)
-        {
+        if (ngx_http_jelou_same(&known[i], &name)) {
             ngx_http_jelou_add(&c->types[e->nvariants + i], 1);
         }
     }
