@@ -49,6 +49,9 @@ ngx_http_jelou_secrets_create(ngx_conf_t *cf)
         return NULL;
     }
 
+    ngx_rbtree_init(&secrets->projects, &secrets->sentinel,
+                    ngx_str_rbtree_insert_value);
+
     return secrets;
 }
 
@@ -334,20 +337,15 @@ static ngx_array_t *
 ngx_http_jelou_secret_find(ngx_http_jelou_secrets_t *secrets,
     ngx_str_t *project)
 {
-    ngx_uint_t                 i;
+    uint32_t                   hash;
     ngx_http_jelou_project_t  *p;
 
-    if (secrets->buckets && project->len) {
-        i = ngx_murmur_hash2(project->data, project->len) & secrets->mask;
+    hash = ngx_murmur_hash2(project->data, project->len);
 
-        for (p = secrets->buckets[i]; p; p = p->next) {
-
-            if (p->id.len == project->len
-                && ngx_memcmp(p->id.data, project->data, project->len) == 0)
-            {
-                return &p->secrets;
-            }
-        }
+    p = (ngx_http_jelou_project_t *) ngx_str_rbtree_lookup(&secrets->projects,
+                                                           project, hash);
+    if (p) {
+        return &p->secrets;
     }
 
     return &secrets->secrets;
