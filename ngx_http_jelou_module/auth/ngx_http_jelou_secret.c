@@ -22,8 +22,6 @@ static ngx_http_jelou_key_t *ngx_http_jelou_secret_key(ngx_conf_t *cf,
     ngx_str_t *value, const char *directive);
 static ngx_int_t ngx_http_jelou_secret_valid(ngx_conf_t *cf, ngx_str_t *value,
     const char *directive);
-static ngx_int_t ngx_http_jelou_secret_meant(ngx_conf_t *cf, ngx_str_t *value,
-    const char *directive);
 static void ngx_http_jelou_secret_forget(void *data);
 static ngx_array_t *ngx_http_jelou_secret_find(
     ngx_http_jelou_secrets_t *secrets, ngx_str_t *project);
@@ -62,9 +60,7 @@ ngx_http_jelou_secrets_add(ngx_conf_t *cf, ngx_http_jelou_secrets_t *secrets,
 {
     ngx_http_jelou_secret_t  *secret;
 
-    if (ngx_http_jelou_secret_valid(cf, value, directive) != NGX_OK
-        || ngx_http_jelou_secret_meant(cf, value, directive) != NGX_OK)
-    {
+    if (ngx_http_jelou_secret_valid(cf, value, directive) != NGX_OK) {
         return NGX_CONF_ERROR;
     }
 
@@ -142,6 +138,8 @@ static ngx_int_t
 ngx_http_jelou_secret_valid(ngx_conf_t *cf, ngx_str_t *value,
     const char *directive)
 {
+    ngx_uint_t  i;
+
     if (value->len == 0) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "empty secret in \"%s\" directive", directive);
@@ -157,17 +155,7 @@ ngx_http_jelou_secret_valid(ngx_conf_t *cf, ngx_str_t *value,
         return NGX_ERROR;
     }
 
-    return NGX_OK;
-}
-
-
-/* A directive's value that would be a secret, and another one than is meant */
-
-static ngx_int_t
-ngx_http_jelou_secret_meant(ngx_conf_t *cf, ngx_str_t *value,
-    const char *directive)
-{
-    ngx_uint_t  i;
+    /* what would be a secret, and another one than is meant */
 
     if (value->len == 3 && ngx_strncmp(value->data, "off", 3) == 0) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
