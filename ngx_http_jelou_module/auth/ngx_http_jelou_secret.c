@@ -22,8 +22,6 @@ static ngx_http_jelou_key_t *ngx_http_jelou_secret_key(ngx_conf_t *cf,
     ngx_str_t *value, const char *directive);
 static ngx_int_t ngx_http_jelou_secret_valid(ngx_conf_t *cf, ngx_str_t *value,
     const char *directive);
-static ngx_int_t ngx_http_jelou_secret_meant(ngx_conf_t *cf, ngx_str_t *value,
-    const char *directive);
 static void ngx_http_jelou_secret_forget(void *data);
 static ngx_array_t *ngx_http_jelou_secret_find(
     ngx_http_jelou_secrets_t *secrets, ngx_str_t *project);
@@ -49,6 +47,9 @@ ngx_http_jelou_secrets_create(ngx_conf_t *cf)
         return NULL;
     }
 
+    ngx_rbtree_init(&secrets->projects, &secrets->sentinel,
+                    ngx_str_rbtree_insert_value);
+
     return secrets;
 }
 
@@ -59,9 +60,7 @@ ngx_http_jelou_secrets_add(ngx_conf_t *cf, ngx_http_jelou_secrets_t *secrets,
 {
     ngx_http_jelou_secret_t  *secret;
 
-    if (ngx_http_jelou_secret_valid(cf, value, directive) != NGX_OK
-        || ngx_http_jelou_secret_meant(cf, value, directive) != NGX_OK)
-    {
+    if (ngx_http_jelou_secret_valid(cf, value, directive) != NGX_OK) {
         return NGX_CONF_ERROR;
     }
 
@@ -139,6 +138,8 @@ static ngx_int_t
 ngx_http_jelou_secret_valid(ngx_conf_t *cf, ngx_str_t *value,
     const char *directive)
 {
+    ngx_uint_t  i;
+
     if (value->len == 0) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "empty secret in \"%s\" directive", directive);
@@ -154,17 +155,7 @@ ngx_http_jelou_secret_valid(ngx_conf_t *cf, ngx_str_t *value,
         return NGX_ERROR;
     }
 
-    return NGX_OK;
-}
-
-
-/* A directive's value that would be a secret, and another one than is meant */
-
-static ngx_int_t
-ngx_http_jelou_secret_meant(ngx_conf_t *cf, ngx_str_t *value,
-    const char *directive)
-{
-    ngx_uint_t  i;
+    /* what would be a secret, and another one than is meant */
 
     if (value->len == 3 && ngx_strncmp(value->data, "off", 3) == 0) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
@@ -334,20 +325,15 @@ static ngx_array_t *
 ngx_http_jelou_secret_find(ngx_http_jelou_secrets_t *secrets,
     ngx_str_t *project)
 {
-    ngx_uint_t                 i;
+    uint32_t                   hash;
     ngx_http_jelou_project_t  *p;
 
-    if (secrets->buckets && project->len) {
-        i = ngx_murmur_hash2(project->data, project->len) & secrets->mask;
+    hash = ngx_murmur_hash2(project->data, project->len);
 
-        for (p = secrets->buckets[i]; p; p = p->next) {
-
-            if (p->id.len == project->len
-                && ngx_memcmp(p->id.data, project->data, project->len) == 0)
-            {
-                return &p->secrets;
-            }
-        }
+    p = (ngx_http_jelou_project_t *) ngx_str_rbtree_lookup(&secrets->projects,
+                                                           project, hash);
+    if (p) {
+        return &p->secrets;
     }
 
     return &secrets->secrets;
