@@ -18,8 +18,6 @@ typedef struct {
 } ngx_http_jelou_known_t;
 
 
-static ngx_http_jelou_key_t *ngx_http_jelou_secret_key(ngx_conf_t *cf,
-    ngx_str_t *value, const char *directive);
 static ngx_int_t ngx_http_jelou_secret_valid(ngx_conf_t *cf, ngx_str_t *value,
     const char *directive);
 static void ngx_http_jelou_secret_forget(void *data);
@@ -77,7 +75,15 @@ ngx_http_jelou_secrets_add(ngx_conf_t *cf, ngx_http_jelou_secrets_t *secrets,
     secrets->most = ngx_max(secrets->most, secrets->secrets.nelts);
 
     if (ngx_http_script_variables_count(value) == 0) {
-        secret->key = ngx_http_jelou_secret_key(cf, value, directive);
+
+        if (value->len < NGX_HTTP_JELOU_SECRET_SHORT) {
+            ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
+                               "a secret in \"%s\" directive has fewer than "
+                               "%d bytes", directive,
+                               NGX_HTTP_JELOU_SECRET_SHORT);
+        }
+
+        secret->key = ngx_http_jelou_secret_key(cf, value, value);
 
         return secret->key ? NGX_CONF_OK : NGX_CONF_ERROR;
     }
@@ -109,28 +115,6 @@ ngx_http_jelou_complex_value(ngx_conf_t *cf, ngx_str_t *value)
     ccv.complex_value = cv;
 
     return ngx_http_compile_complex_value(&ccv) == NGX_OK ? cv : NULL;
-}
-
-
-static ngx_http_jelou_key_t *
-ngx_http_jelou_secret_key(ngx_conf_t *cf, ngx_str_t *value,
-    const char *directive)
-{
-    ngx_http_jelou_key_t  *key;
-
-    if (value->len < NGX_HTTP_JELOU_SECRET_SHORT) {
-        ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
-                           "a secret in \"%s\" directive has fewer than "
-                           "%d bytes", directive, NGX_HTTP_JELOU_SECRET_SHORT);
-    }
-
-    key = ngx_http_jelou_key_create(value->data, value->len, cf->log);
-
-    if (ngx_http_jelou_secret_keep(cf, key, value) != NGX_OK) {
-        return NULL;
-    }
-
-    return key;
 }
 
 
@@ -182,26 +166,24 @@ ngx_http_jelou_secret_valid(ngx_conf_t *cf, ngx_str_t *value,
 }
 
 
-ngx_int_t
-ngx_http_jelou_secret_keep(ngx_conf_t *cf, ngx_http_jelou_key_t *key,
-    ngx_str_t *value)
+ngx_http_jelou_key_t *
+ngx_http_jelou_secret_key(ngx_conf_t *cf, ngx_str_t *value, ngx_str_t *wiped)
 {
     ngx_pool_cleanup_t      *cln;
     ngx_http_jelou_known_t  *known;
 
     cln = ngx_pool_cleanup_add(cf->pool, sizeof(ngx_http_jelou_known_t));
     if (cln == NULL) {
-        ngx_http_jelou_key_free(key);
-        return NGX_ERROR;
+        return NULL;
     }
 
     cln->handler = ngx_http_jelou_secret_forget;
 
     known = cln->data;
-    known->key = key;
-    known->value = *value;
+    known->key = ngx_http_jelou_key_create(value->data, value->len, cf->log);
+    known->value = *wiped;
 
-    return NGX_OK;
+    return known->key;
 }
 
 
@@ -234,16 +216,9 @@ ngx_http_jelou_secret_dummy(ngx_conf_t *cf, ngx_http_jelou_secrets_t *secrets)
     random.data = secrets->random;
     random.len = sizeof(secrets->random);
 
-    secrets->dummy = ngx_http_jelou_key_create(random.data, random.len,
-                                                cf->log);
+    secrets->dummy = ngx_http_jelou_secret_key(cf, &random, &random);
 
-    if (ngx_http_jelou_secret_keep(cf, secrets->dummy, &random) != NGX_OK
-        || secrets->dummy == NULL)
-    {
-        return NGX_CONF_ERROR;
-    }
-
-    return NGX_CONF_OK;
+    return secrets->dummy ? NGX_CONF_OK : NGX_CONF_ERROR;
 }
 
 

@@ -96,12 +96,12 @@ ngx_http_complex_value_t *ngx_http_jelou_complex_value(ngx_conf_t *cf,
     ngx_str_t *value);
 
 /*
- * Sees to it that a key is freed, and the secret that it was made of wiped,
- * with the configuration.  Returns NGX_OK, or NGX_ERROR if memory ran out; the
- * key is freed then.
+ * Makes a key of a secret.  With the configuration it is freed, and the bytes
+ * of the other text are wiped, which may be empty.  Returns NULL if memory ran
+ * out or, with a log line, if OpenSSL fails.
  */
-ngx_int_t ngx_http_jelou_secret_keep(ngx_conf_t *cf, ngx_http_jelou_key_t *key,
-    ngx_str_t *value);
+ngx_http_jelou_key_t *ngx_http_jelou_secret_key(ngx_conf_t *cf,
+    ngx_str_t *value, ngx_str_t *wiped);
 
 /*
  * Makes the key that is worked with where there is no secret, to take the time

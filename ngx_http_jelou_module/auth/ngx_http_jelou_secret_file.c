@@ -253,8 +253,6 @@ ngx_http_jelou_secret_line(ngx_http_jelou_file_t *file, u_char *p,
 
     secret->place = file->line;
     secret->in_file = 1;
-    secret->key = ngx_http_jelou_key_create(value.data, value.len,
-                                            file->cf->log);
 
     file->secrets->most = ngx_max(file->secrets->most, secrets->nelts);
 
@@ -262,13 +260,9 @@ ngx_http_jelou_secret_line(ngx_http_jelou_file_t *file, u_char *p,
 
     ngx_str_null(&none);
 
-    if (ngx_http_jelou_secret_keep(file->cf, secret->key, &none) != NGX_OK
-        || secret->key == NULL)
-    {
-        return NGX_CONF_ERROR;
-    }
+    secret->key = ngx_http_jelou_secret_key(file->cf, &value, &none);
 
-    return NGX_CONF_OK;
+    return secret->key ? NGX_CONF_OK : NGX_CONF_ERROR;
 }
 
 
