@@ -7,9 +7,9 @@
 #include "ngx_http_jelou_deliver.h"
 
 
-/* the words that each call of the script begins with */
+/* the words of a call: those that each one begins with, and its own */
 
-#define NGX_HTTP_JELOU_DELIVER_NFIXED  4
+#define NGX_HTTP_JELOU_DELIVER_NPIECES  (8 + NGX_HTTP_JELOU_REDIS_WORDS)
 
 
 struct ngx_http_jelou_deliver_cmd_s {
@@ -23,8 +23,13 @@ struct ngx_http_jelou_deliver_cmd_s {
 };
 
 
-static ngx_http_jelou_deliver_cmd_t *ngx_http_jelou_deliver_cmd(
-    ngx_http_jelou_deliver_stream_t *s, ngx_uint_t nwords, size_t len);
+static ngx_http_jelou_redis_piece_t *ngx_http_jelou_deliver_call_begin(
+    ngx_http_jelou_deliver_stream_t *s, const char *operation,
+    ngx_http_jelou_redis_piece_t *p);
+static ngx_int_t ngx_http_jelou_deliver_call_pieces(
+    ngx_http_jelou_deliver_stream_t *s, ngx_http_jelou_redis_piece_t *pieces,
+    ngx_uint_t npieces, ngx_uint_t nwords,
+    ngx_http_jelou_deliver_cmd_pt handler, void *data);
 static ngx_int_t ngx_http_jelou_deliver_send(ngx_http_jelou_deliver_cmd_t *c);
 static ngx_int_t ngx_http_jelou_deliver_replied(
     ngx_http_jelou_redis_cmd_t *cmd, ngx_http_jelou_redis_result_e result,
@@ -37,33 +42,18 @@ ngx_http_jelou_deliver_call(ngx_http_jelou_deliver_stream_t *s,
     const char *operation, ngx_uint_t nwords, ngx_str_t *words,
     ngx_http_jelou_deliver_cmd_pt handler, void *data)
 {
-    u_char                        *p;
-    ngx_int_t                      rc;
-    ngx_str_t                      text;
-    ngx_uint_t                     i;
-    ngx_http_jelou_redis_piece_t   pieces[8];
+    ngx_uint_t                     i, n;
+    ngx_http_jelou_redis_piece_t  *p, pieces[NGX_HTTP_JELOU_DELIVER_NPIECES];
 
-    ngx_memzero(pieces, sizeof(pieces));
+    p = ngx_http_jelou_deliver_call_begin(s, operation, pieces);
 
     for (i = 0; i < nwords; i++) {
-        pieces[i].data = words[i].data;
-        pieces[i].len = words[i].len;
+        p = ngx_http_jelou_redis_piece(p, &words[i], 0);
     }
 
-    p = ngx_alloc(ngx_http_jelou_redis_pieces_len(pieces, nwords) + 1,
-                  ngx_cycle->log);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
+    n = p - pieces;
 
-    text.data = p;
-    text.len = ngx_http_jelou_redis_pieces_write(p, pieces, nwords) - p;
-
-    rc = ngx_http_jelou_deliver_call_text(s, operation, nwords, &text, handler,
-                                          data);
-    ngx_free(p);
-
-    return rc;
+    return ngx_http_jelou_deliver_call_pieces(s, pieces, n, n, handler, data);
 }
 
 
@@ -72,50 +62,86 @@ ngx_http_jelou_deliver_call_text(ngx_http_jelou_deliver_stream_t *s,
     const char *operation, ngx_uint_t nwords, ngx_str_t *text,
     ngx_http_jelou_deliver_cmd_pt handler, void *data)
 {
-    size_t                         len;
-    u_char                        *p;
-    ngx_uint_t                     n, dead;
-    ngx_http_jelou_deliver_cmd_t  *c;
-    ngx_http_jelou_redis_piece_t   pieces[4 + NGX_HTTP_JELOU_DELIVER_NFIXED];
+    ngx_uint_t                     n;
+    ngx_http_jelou_redis_piece_t  *p, pieces[NGX_HTTP_JELOU_DELIVER_NPIECES];
 
-    ngx_memzero(pieces, sizeof(pieces));
+    p = ngx_http_jelou_deliver_call_begin(s, operation, pieces);
+    n = p - pieces;
+
+    (void) ngx_http_jelou_redis_piece(p, text, 1);
+
+    return ngx_http_jelou_deliver_call_pieces(s, pieces, n + 1, n + nwords,
+                                              handler, data);
+}
+
+
+/* The number of keys, the keys, and what each operation is told. */
+
+static ngx_http_jelou_redis_piece_t *
+ngx_http_jelou_deliver_call_begin(ngx_http_jelou_deliver_stream_t *s,
+    const char *operation, ngx_http_jelou_redis_piece_t *p)
+{
+    ngx_str_t   name, nkeys;
+    ngx_uint_t  dead;
+
+    name.data = (u_char *) operation;
+    name.len = ngx_strlen(operation);
 
     dead = (ngx_strcmp(operation, "dead") == 0);
-    n = 0;
 
-    pieces[n].data = (u_char *) (dead ? "3" : "2");
-    pieces[n++].len = 1;
-    pieces[n].data = s->name.data;
-    pieces[n++].len = s->name.len;
-    pieces[n].data = s->hash.data;
-    pieces[n++].len = s->hash.len;
+    nkeys.data = (u_char *) (dead ? "3" : "2");
+    nkeys.len = 1;
+
+    p = ngx_http_jelou_redis_piece(p, &nkeys, 0);
+    p = ngx_http_jelou_redis_piece(p, &s->name, 0);
+    p = ngx_http_jelou_redis_piece(p, &s->hash, 0);
 
     if (dead) {
-        pieces[n].data = s->dead.data;
-        pieces[n++].len = s->dead.len;
+        p = ngx_http_jelou_redis_piece(p, &s->dead, 0);
     }
 
-    pieces[n].data = (u_char *) operation;
-    pieces[n++].len = ngx_strlen(operation);
-    pieces[n].data = s->conf->group.data;
-    pieces[n++].len = s->conf->group.len;
-    pieces[n].data = s->owner.data;
-    pieces[n++].len = s->owner.len;
-    pieces[n].data = s->fence.data;
-    pieces[n++].len = s->fence.len;
+    p = ngx_http_jelou_redis_piece(p, &name, 0);
+    p = ngx_http_jelou_redis_piece(p, &s->conf->group, 0);
+    p = ngx_http_jelou_redis_piece(p, &s->owner, 0);
 
-    len = ngx_http_jelou_redis_pieces_len(pieces, n) + text->len;
+    return ngx_http_jelou_redis_piece(p, &s->fence, 0);
+}
 
-    c = ngx_http_jelou_deliver_cmd(s, 2 + n + nwords, len);
+
+static ngx_int_t
+ngx_http_jelou_deliver_call_pieces(ngx_http_jelou_deliver_stream_t *s,
+    ngx_http_jelou_redis_piece_t *pieces, ngx_uint_t npieces,
+    ngx_uint_t nwords, ngx_http_jelou_deliver_cmd_pt handler, void *data)
+{
+    u_char                        *p;
+    size_t                         len;
+    ngx_str_t                      text;
+    ngx_http_jelou_deliver_cmd_t  *c;
+
+    len = ngx_http_jelou_redis_pieces_len(pieces, npieces);
+
+    c = ngx_alloc(sizeof(ngx_http_jelou_deliver_cmd_t) + len, ngx_cycle->log);
     if (c == NULL) {
         return NGX_ERROR;
     }
 
-    p = ngx_http_jelou_redis_pieces_write(c->pieces[2].data, pieces, n);
-    ngx_memcpy(p, text->data, text->len);
-
+    c->stream = s;
     c->handler = handler;
     c->data = data;
+    c->eval = 0;
+
+    text.data = c->count;
+    text.len = ngx_sprintf(c->count, "*%ui" CRLF, 2 + nwords) - c->count;
+
+    (void) ngx_http_jelou_redis_piece(&c->pieces[0], &text, 1);
+    (void) ngx_http_jelou_redis_piece(&c->pieces[1], &s->dmcf->evalsha, 1);
+
+    p = (u_char *) c + sizeof(ngx_http_jelou_deliver_cmd_t);
+
+    text.data = p;
+    text.len = ngx_http_jelou_redis_pieces_write(p, pieces, npieces) - p;
+
+    (void) ngx_http_jelou_redis_piece(&c->pieces[2], &text, 1);
 
     if (ngx_http_jelou_deliver_send(c) != NGX_OK) {
         ngx_free(c);
@@ -130,37 +156,6 @@ u_char *
 ngx_http_jelou_deliver_word(u_char *p, u_char *data, size_t len)
 {
     return ngx_sprintf(p, "$%uz" CRLF "%*s" CRLF, len, len, data);
-}
-
-
-static ngx_http_jelou_deliver_cmd_t *
-ngx_http_jelou_deliver_cmd(ngx_http_jelou_deliver_stream_t *s,
-    ngx_uint_t nwords, size_t len)
-{
-    ngx_http_jelou_deliver_cmd_t  *c;
-
-    c = ngx_alloc(sizeof(ngx_http_jelou_deliver_cmd_t) + len, ngx_cycle->log);
-    if (c == NULL) {
-        return NULL;
-    }
-
-    ngx_memzero(c, sizeof(ngx_http_jelou_deliver_cmd_t));
-
-    c->stream = s;
-
-    c->pieces[0].data = c->count;
-    c->pieces[0].len = ngx_sprintf(c->count, "*%ui" CRLF, nwords) - c->count;
-    c->pieces[0].raw = 1;
-
-    c->pieces[1].data = s->dmcf->evalsha.data;
-    c->pieces[1].len = s->dmcf->evalsha.len;
-    c->pieces[1].raw = 1;
-
-    c->pieces[2].data = (u_char *) c + sizeof(ngx_http_jelou_deliver_cmd_t);
-    c->pieces[2].len = len;
-    c->pieces[2].raw = 1;
-
-    return c;
 }
 
 
@@ -210,8 +205,8 @@ ngx_http_jelou_deliver_replied(ngx_http_jelou_redis_cmd_t *cmd,
 
             if (ngx_http_jelou_deliver_is(&cause, "NOSCRIPT")) {
                 c->eval = 1;
-                c->pieces[1].data = s->dmcf->eval.data;
-                c->pieces[1].len = s->dmcf->eval.len;
+                (void) ngx_http_jelou_redis_piece(&c->pieces[1],
+                                                  &s->dmcf->eval, 1);
 
                 if (ngx_http_jelou_deliver_send(c) == NGX_OK) {
                     return NGX_OK;

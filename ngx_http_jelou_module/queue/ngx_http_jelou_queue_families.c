@@ -10,12 +10,6 @@
 static ngx_int_t ngx_http_jelou_read_counters(ngx_http_jelou_view_t *view,
     const ngx_http_jelou_metric_t *metric, ngx_uint_t n,
     ngx_http_jelou_row_t *row);
-static ngx_int_t ngx_http_jelou_read_connections(ngx_http_jelou_view_t *view,
-    const ngx_http_jelou_metric_t *metric, ngx_uint_t n,
-    ngx_http_jelou_row_t *row);
-static ngx_int_t ngx_http_jelou_read_in_flight(ngx_http_jelou_view_t *view,
-    const ngx_http_jelou_metric_t *metric, ngx_uint_t n,
-    ngx_http_jelou_row_t *row);
 static ngx_int_t ngx_http_jelou_read_number(ngx_http_jelou_view_t *view,
     const ngx_http_jelou_metric_t *metric, ngx_uint_t n,
     ngx_http_jelou_row_t *row);
@@ -27,7 +21,7 @@ static ngx_int_t ngx_http_jelou_read_owner(ngx_http_jelou_view_t *view,
     ngx_http_jelou_row_t *row);
 
 
-/* a counter, by what a row is called; those of one metric are neighbours */
+/* a number, by what a row is called; those of one metric are neighbours */
 
 typedef struct {
     ngx_uint_t                        first;
@@ -41,7 +35,9 @@ enum {
     NGX_HTTP_JELOU_QUEUE_OF_RETRIES,
     NGX_HTTP_JELOU_QUEUE_OF_CONNECTS,
     NGX_HTTP_JELOU_QUEUE_OF_DROPPED,
-    NGX_HTTP_JELOU_QUEUE_OF_UNLISTED
+    NGX_HTTP_JELOU_QUEUE_OF_UNLISTED,
+    NGX_HTTP_JELOU_QUEUE_OF_CONNECTIONS,
+    NGX_HTTP_JELOU_QUEUE_OF_IN_FLIGHT
 };
 
 
@@ -66,7 +62,12 @@ static const ngx_http_jelou_queue_counters_t  ngx_http_jelou_queue_rows[] = {
 
     { NGX_HTTP_JELOU_QUEUE_DROPPED, { ngx_string("all"), ngx_null_string } },
 
-    { NGX_HTTP_JELOU_QUEUE_UNLISTED, { ngx_string("all"), ngx_null_string } }
+    { NGX_HTTP_JELOU_QUEUE_UNLISTED, { ngx_string("all"), ngx_null_string } },
+
+    { NGX_HTTP_JELOU_QUEUE_PLAIN,
+      { ngx_string("off"), ngx_string("on"), ngx_null_string } },
+
+    { NGX_HTTP_JELOU_QUEUE_IN_FLIGHT, { ngx_string("all"), ngx_null_string } }
 };
 
 
@@ -117,13 +118,15 @@ static const ngx_http_jelou_metric_t  ngx_http_jelou_queue_family[] = {
       ngx_string("Connections to Redis that are ready."),
       ngx_string("tls"), ngx_string("connections"),
       NGX_HTTP_JELOU_OF_QUEUE, NGX_HTTP_JELOU_GAUGE, NGX_HTTP_JELOU_SUM,
-      ngx_http_jelou_read_connections, 0, NULL, 0 },
+      ngx_http_jelou_read_counters, NGX_HTTP_JELOU_QUEUE_OF_CONNECTIONS, NULL,
+      0 },
 
     { ngx_string("nginx_jelou_queue_in_flight"),
       ngx_string("Events whose reply from Redis is waited for."),
       ngx_http_jelou_no, ngx_string("in_flight"),
       NGX_HTTP_JELOU_OF_QUEUE, NGX_HTTP_JELOU_GAUGE, NGX_HTTP_JELOU_SUM,
-      ngx_http_jelou_read_in_flight, 0, NULL, 0 },
+      ngx_http_jelou_read_counters, NGX_HTTP_JELOU_QUEUE_OF_IN_FLIGHT, NULL,
+      0 },
 
     { ngx_string("nginx_jelou_queue_events_total"),
       ngx_string("Events for the queue, by what became of them."),
@@ -278,44 +281,9 @@ ngx_http_jelou_read_counters(ngx_http_jelou_view_t *view,
     }
 
     row->label = c->names[n];
-    row->value = of->counters[c->first + n];
+    row->value = of->numbers[c->first + n];
 
     return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_jelou_read_connections(ngx_http_jelou_view_t *view,
-    const ngx_http_jelou_metric_t *metric, ngx_uint_t n,
-    ngx_http_jelou_row_t *row)
-{
-    ngx_http_jelou_of_queue_t  *of;
-
-    static const ngx_str_t  tls[] = { ngx_string("off"), ngx_string("on") };
-
-    if (n == 2) {
-        return NGX_DONE;
-    }
-
-    of = view->data;
-    row->label = tls[n];
-    row->value = of->connections[n];
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_jelou_read_in_flight(ngx_http_jelou_view_t *view,
-    const ngx_http_jelou_metric_t *metric, ngx_uint_t n,
-    ngx_http_jelou_row_t *row)
-{
-    ngx_http_jelou_of_queue_t  *of;
-
-    of = view->data;
-    row->value = of->in_flight;
-
-    return n ? NGX_DONE : NGX_OK;
 }
 
 

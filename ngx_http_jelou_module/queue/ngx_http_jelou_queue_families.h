@@ -19,11 +19,20 @@ enum {
 };
 
 
+/* numbers of the queue: the counters, and what its workers have together */
+
+enum {
+    NGX_HTTP_JELOU_QUEUE_PLAIN = NGX_HTTP_JELOU_QUEUE_NCOUNTERS,
+    NGX_HTTP_JELOU_QUEUE_TLS,
+    NGX_HTTP_JELOU_QUEUE_IN_FLIGHT,
+
+    NGX_HTTP_JELOU_QUEUE_NNUMBERS
+};
+
+
 typedef struct {
-    ngx_atomic_t                      counters[NGX_HTTP_JELOU_QUEUE_NCOUNTERS];
+    ngx_uint_t                        numbers[NGX_HTTP_JELOU_QUEUE_NNUMBERS];
     ngx_http_jelou_histogram_t        reply;
-    ngx_uint_t                        connections[2];
-    ngx_uint_t                        in_flight;
 } ngx_http_jelou_of_queue_t;
 
 

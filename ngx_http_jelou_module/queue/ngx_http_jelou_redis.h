@@ -68,7 +68,7 @@ typedef struct {
 
     ngx_msec_t                    connect_timeout;
     ngx_msec_t                    read_timeout;
-    ngx_uint_t                    pending;
+    ngx_int_t                     pending;
     ngx_int_t                     db;
     ngx_str_t                     auth;      /* the command, or empty */
     ngx_str_t                     sentinel;  /* the primary's name, or empty */
@@ -143,6 +143,13 @@ ngx_int_t ngx_http_jelou_redis_command_init(ngx_conf_t *cf,
 /* Prepares the script, and what calls it. */
 ngx_int_t ngx_http_jelou_redis_script_init(ngx_conf_t *cf,
     ngx_http_jelou_redis_main_conf_t *rmcf);
+
+/*
+ * What loads a script, and what calls it in a command: by its SHA-1, and as it
+ * is.  Returns NGX_OK, or NGX_ERROR if memory ran out.
+ */
+ngx_int_t ngx_http_jelou_redis_script_texts(ngx_pool_t *pool, ngx_str_t *lua,
+    ngx_str_t *load, ngx_str_t *evalsha, ngx_str_t *eval);
 
 /* Prepares what those of a location have. */
 ngx_int_t ngx_http_jelou_redis_command_fixed(ngx_conf_t *cf,

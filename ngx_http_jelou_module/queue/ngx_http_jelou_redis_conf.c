@@ -75,7 +75,7 @@ ngx_http_jelou_redis_create_loc_conf(ngx_conf_t *cf)
 
     conf->connect_timeout = NGX_CONF_UNSET_MSEC;
     conf->read_timeout = NGX_CONF_UNSET_MSEC;
-    conf->pending = NGX_CONF_UNSET_UINT;
+    conf->pending = NGX_CONF_UNSET;
     conf->stream = NGX_CONF_UNSET_PTR;
     conf->dedup = NGX_CONF_UNSET;
     conf->db = NGX_CONF_UNSET;
@@ -114,8 +114,8 @@ ngx_http_jelou_redis_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_msec_value(conf->connect_timeout, prev->connect_timeout,
                               2000);
     ngx_conf_merge_msec_value(conf->read_timeout, prev->read_timeout, 5000);
-    ngx_conf_merge_uint_value(conf->pending, prev->pending,
-                              NGX_HTTP_JELOU_REDIS_PENDING);
+    ngx_conf_merge_value(conf->pending, prev->pending,
+                         NGX_HTTP_JELOU_REDIS_PENDING);
 
     ngx_conf_merge_str_value(conf->auth, prev->auth, "");
     ngx_conf_merge_str_value(conf->sentinel_auth, prev->sentinel_auth, "");
@@ -315,8 +315,7 @@ ngx_http_jelou_redis_settings(ngx_conf_t *cf,
     settings->connect_timeout = conf->connect_timeout;
     settings->read_timeout = conf->read_timeout;
     settings->pending = conf->pending;
-    settings->auth = conf->auth;
-    settings->script = rmcf->load;
+    settings->hello[settings->nhello++] = rmcf->load;
     settings->ctx = cf->ctx;
     settings->resolver = conf->resolver;
     settings->resolver_timeout = conf->resolver_timeout;
@@ -340,16 +339,26 @@ ngx_http_jelou_redis_settings(ngx_conf_t *cf,
         return NGX_ERROR;
     }
 
-    if (conf->db == 0) {
-        return NGX_OK;
+    if (conf->db) {
+        ngx_str_set(&words[0], "SELECT");
+
+        words[1].data = number;
+        words[1].len = ngx_sprintf(number, "%i", conf->db) - number;
+
+        if (ngx_http_jelou_redis_text(cf->pool,
+                                      &settings->hello[settings->nhello++],
+                                      2, words)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
     }
 
-    ngx_str_set(&words[0], "SELECT");
+    if (conf->auth.len) {
+        settings->hello[settings->nhello++] = conf->auth;
+    }
 
-    words[1].data = number;
-    words[1].len = ngx_sprintf(number, "%i", conf->db) - number;
-
-    return ngx_http_jelou_redis_text(cf->pool, &settings->select, 2, words);
+    return NGX_OK;
 }
 
 
@@ -370,7 +379,9 @@ ngx_http_jelou_redis_sentinel_settings(ngx_conf_t *cf,
 
     *sentinels = *settings;
 
-    sentinels->auth = conf->sentinel_auth;
+    if (conf->sentinel_auth.len) {
+        sentinels->hello[sentinels->nhello++] = conf->sentinel_auth;
+    }
 
     ngx_queue_init(&sentinels->targets);
     ngx_queue_init(&sentinels->groups);
@@ -379,7 +390,7 @@ ngx_http_jelou_redis_sentinel_settings(ngx_conf_t *cf,
 
     ngx_str_set(&words[0], "PING");
 
-    if (ngx_http_jelou_redis_text(cf->pool, &sentinels->script, 1, words)
+    if (ngx_http_jelou_redis_text(cf->pool, &sentinels->hello[0], 1, words)
         != NGX_OK)
     {
         return NGX_ERROR;

@@ -140,6 +140,10 @@ ngx_int_t ngx_http_jelou_redis_pipeline_next(
     ngx_http_jelou_redis_pipeline_t *pipeline,
     ngx_http_jelou_redis_cmd_t **cmd);
 
+/* Sets a piece, and returns the place of the next one. */
+ngx_http_jelou_redis_piece_t *ngx_http_jelou_redis_piece(
+    ngx_http_jelou_redis_piece_t *piece, ngx_str_t *text, ngx_uint_t raw);
+
 /* How many bytes the pieces become. */
 size_t ngx_http_jelou_redis_pieces_len(ngx_http_jelou_redis_piece_t *pieces,
     ngx_uint_t n);

@@ -9,6 +9,10 @@
 #include <ngx_sha1.h>
 
 
+static ngx_int_t ngx_http_jelou_redis_script_begin(ngx_pool_t *pool,
+    ngx_str_t *text, ngx_str_t *script, ngx_uint_t key);
+
+
 /*
  * Sets the key, if it is not there, and appends the entry: there is never the
  * one without the other.  The first call is one that writes, so that a server
@@ -78,55 +82,91 @@ ngx_int_t
 ngx_http_jelou_redis_script_init(ngx_conf_t *cf,
     ngx_http_jelou_redis_main_conf_t *rmcf)
 {
-    u_char       digest[20], sha[NGX_HTTP_JELOU_REDIS_SHA_LEN], *p;
-    ngx_str_t    words[3], *text;
-    ngx_sha1_t   sha1;
-    ngx_uint_t   i, eval;
+    ngx_str_t   evalsha, eval;
+    ngx_uint_t  i;
 
-    ngx_sha1_init(&sha1);
-    ngx_sha1_update(&sha1, ngx_http_jelou_redis_lua,
-                    sizeof(ngx_http_jelou_redis_lua) - 1);
-    ngx_sha1_final(digest, &sha1);
+    static ngx_str_t  lua = ngx_string(ngx_http_jelou_redis_lua);
 
-    (void) ngx_hex_dump(sha, digest, sizeof(digest));
-
-    ngx_str_set(&words[0], "SCRIPT");
-    ngx_str_set(&words[1], "LOAD");
-
-    words[2].data = (u_char *) ngx_http_jelou_redis_lua;
-    words[2].len = sizeof(ngx_http_jelou_redis_lua) - 1;
-
-    if (ngx_http_jelou_redis_text(cf->pool, &rmcf->load, 3, words) != NGX_OK) {
+    if (ngx_http_jelou_redis_script_texts(cf->pool, &lua, &rmcf->load,
+                                          &evalsha, &eval)
+        != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
-    /* the number of words, the script, the number of keys */
-
     for (i = 0; i < 2; i++) {
-        for (eval = 0; eval < 2; eval++) {
-
-            text = eval ? &rmcf->eval[i] : &rmcf->begin[i];
-
-            text->data = ngx_pnalloc(cf->pool,
-                                     sizeof(ngx_http_jelou_redis_lua) + 128);
-            if (text->data == NULL) {
-                return NGX_ERROR;
-            }
-
-            p = ngx_sprintf(text->data, "*%ui" CRLF,
-                            3 + 1 + i + 4 + NGX_HTTP_JELOU_REDIS_NFIELDS);
-            p = ngx_sprintf(p, eval ? "$4" CRLF "EVAL" CRLF
-                                    : "$7" CRLF "EVALSHA" CRLF);
-            p = ngx_sprintf(p, "$%uz" CRLF "%*s" CRLF "$1" CRLF "%ui" CRLF,
-                            eval ? words[2].len : sizeof(sha),
-                            eval ? words[2].len : sizeof(sha),
-                            eval ? words[2].data : sha, 1 + i);
-
-            text->len = p - text->data;
+        if (ngx_http_jelou_redis_script_begin(cf->pool, &rmcf->begin[i],
+                                              &evalsha, i)
+            != NGX_OK
+            || ngx_http_jelou_redis_script_begin(cf->pool, &rmcf->eval[i],
+                                                 &eval, i)
+               != NGX_OK)
+        {
+            return NGX_ERROR;
         }
     }
 
     return NGX_OK;
+}
+
+
+/* The number of words, the script, the number of keys. */
+
+static ngx_int_t
+ngx_http_jelou_redis_script_begin(ngx_pool_t *pool, ngx_str_t *text,
+    ngx_str_t *script, ngx_uint_t key)
+{
+    text->data = ngx_pnalloc(pool, script->len + 64);
+    if (text->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    text->len = ngx_sprintf(text->data,
+                            "*%ui" CRLF "%V" "$1" CRLF "%ui" CRLF,
+                            3 + 1 + key + 4 + NGX_HTTP_JELOU_REDIS_NFIELDS,
+                            script, 1 + key)
+                - text->data;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_jelou_redis_script_texts(ngx_pool_t *pool, ngx_str_t *lua,
+    ngx_str_t *load, ngx_str_t *evalsha, ngx_str_t *eval)
+{
+    u_char      digest[20], sha[NGX_HTTP_JELOU_REDIS_SHA_LEN];
+    ngx_str_t   words[3];
+    ngx_sha1_t  sha1;
+
+    ngx_sha1_init(&sha1);
+    ngx_sha1_update(&sha1, lua->data, lua->len);
+    ngx_sha1_final(digest, &sha1);
+
+    (void) ngx_hex_dump(sha, digest, sizeof(digest));
+
+    evalsha->data = ngx_pnalloc(pool, sizeof(sha) + 64);
+    eval->data = ngx_pnalloc(pool, lua->len + 64);
+
+    if (evalsha->data == NULL || eval->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    evalsha->len = ngx_sprintf(evalsha->data,
+                               "$7" CRLF "EVALSHA" CRLF "$%uz" CRLF "%*s" CRLF,
+                               sizeof(sha), sizeof(sha), sha)
+                   - evalsha->data;
+
+    eval->len = ngx_sprintf(eval->data,
+                            "$4" CRLF "EVAL" CRLF "$%uz" CRLF "%V" CRLF,
+                            lua->len, lua)
+                - eval->data;
+
+    ngx_str_set(&words[0], "SCRIPT");
+    ngx_str_set(&words[1], "LOAD");
+    words[2] = *lua;
+
+    return ngx_http_jelou_redis_text(pool, load, 3, words);
 }
 
 

@@ -117,11 +117,7 @@ ngx_http_jelou_redis_set_stream(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_OK;
     }
 
-    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                       "invalid parameter \"%V\" in \"%V\" directive",
-                       &value[2], &cmd->name);
-
-    return NGX_CONF_ERROR;
+    return ngx_http_jelou_redis_invalid(cf, cmd, "parameter", &value[2]);
 }
 
 
@@ -151,10 +147,7 @@ ngx_http_jelou_redis_set_dedup(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ttl = ngx_parse_time(&value[1], 1);
 
     if (ttl == NGX_ERROR || ttl == 0) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid time \"%V\" in \"%V\" directive",
-                           &value[1], &cmd->name);
-        return NGX_CONF_ERROR;
+        return ngx_http_jelou_redis_invalid(cf, cmd, "time", &value[1]);
     }
 
     rlcf->dedup = ttl;
@@ -164,10 +157,7 @@ ngx_http_jelou_redis_set_dedup(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     if (ngx_strncmp(value[2].data, "key=", 4) != 0 || value[2].len == 4) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid parameter \"%V\" in \"%V\" directive",
-                           &value[2], &cmd->name);
-        return NGX_CONF_ERROR;
+        return ngx_http_jelou_redis_invalid(cf, cmd, "parameter", &value[2]);
     }
 
     key.data = value[2].data + 4;
@@ -180,25 +170,25 @@ ngx_http_jelou_redis_set_dedup(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
 
 char *
-ngx_http_jelou_redis_set_db(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+ngx_http_jelou_redis_set_number(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_jelou_redis_loc_conf_t *rlcf = conf;
 
+    ngx_int_t  *number;
     ngx_str_t  *value;
 
-    if (rlcf->db != NGX_CONF_UNSET) {
+    number = (ngx_int_t *) ((char *) conf + cmd->offset);
+
+    if (*number != NGX_CONF_UNSET) {
         return "is duplicate";
     }
 
     value = cf->args->elts;
 
-    rlcf->db = ngx_atoi(value[1].data, value[1].len);
+    *number = ngx_atoi(value[1].data, value[1].len);
 
-    if (rlcf->db == NGX_ERROR) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid number \"%V\" in \"%V\" directive",
-                           &value[1], &cmd->name);
-        return NGX_CONF_ERROR;
+    if (*number == NGX_ERROR || (*number == 0 && number == &rlcf->pending)) {
+        return ngx_http_jelou_redis_invalid(cf, cmd, "number", &value[1]);
     }
 
     return NGX_CONF_OK;
@@ -206,30 +196,12 @@ ngx_http_jelou_redis_set_db(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
 
 char *
-ngx_http_jelou_redis_set_pending(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf)
+ngx_http_jelou_redis_invalid(ngx_conf_t *cf, ngx_command_t *cmd,
+    const char *what, ngx_str_t *value)
 {
-    ngx_http_jelou_redis_loc_conf_t *rlcf = conf;
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "invalid %s \"%V\" in \"%V\" directive",
+                       what, value, &cmd->name);
 
-    ngx_int_t   n;
-    ngx_str_t  *value;
-
-    if (rlcf->pending != NGX_CONF_UNSET_UINT) {
-        return "is duplicate";
-    }
-
-    value = cf->args->elts;
-
-    n = ngx_atoi(value[1].data, value[1].len);
-
-    if (n == NGX_ERROR || n == 0) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid number \"%V\" in \"%V\" directive",
-                           &value[1], &cmd->name);
-        return NGX_CONF_ERROR;
-    }
-
-    rlcf->pending = n;
-
-    return NGX_CONF_OK;
+    return NGX_CONF_ERROR;
 }
