@@ -219,7 +219,11 @@ ngx_http_jelou_redis_follow(ngx_http_jelou_redis_target_t *target,
 }
 
 
-/* The keys of a script are on two servers, while their slot moves. */
+/*
+ * The keys of a script are on two servers, while their slot moves.  The one
+ * that it comes from says where it goes to each time: that is no loop, and
+ * ends with the time.
+ */
 
 static ngx_int_t
 ngx_http_jelou_redis_later(ngx_http_jelou_redis_target_t *target,
@@ -232,6 +236,8 @@ ngx_http_jelou_redis_later(ngx_http_jelou_redis_target_t *target,
     }
 
     ngx_http_jelou_queue_count(NGX_HTTP_JELOU_QUEUE_TRYAGAIN);
+
+    cmd->redirects = 0;
 
     if (!target->again.timer_set) {
         ngx_add_timer(&target->again, NGX_HTTP_JELOU_REDIS_AGAIN);

@@ -72,6 +72,8 @@ struct ngx_http_jelou_redis_cmd_s {
     ngx_uint_t                      tries;   /* servers that have refused */
     ngx_uint_t                      redirects;   /* by a cluster */
     ngx_msec_t                      since;   /* it was sent first */
+    ngx_uint_t                      resend;  /* what it counts as when it is
+                                                sent once more, or 0 */
     unsigned                        waiting:1;
     unsigned                        repeated:1;
     unsigned                        asking:1;    /* a slot that moves */

@@ -643,6 +643,14 @@ subtest sources => sub {
     same([$doc{'docs/development.md'} =~ /^\| `(\w+)\.c` \|/mg], [keys %code],
          'development.md has all of them');
 
+    my %there = map { s{.*/}{}r => 1 }
+                <ngx_http_jelou_module/*.[ch] ngx_http_jelou_module/*/*.[ch]>;
+
+    for my $file (sort keys %doc) {
+        same([grep { !$there{$_} } $doc{$file} =~ /\b(ngx_http_jelou_\w+\.[ch])\b/g], [],
+             "$file: sources that there are not");
+    }
+
     # the way of a request names files and functions that there are
 
     my ($way) = $doc{'docs/development.md'} =~ /^### The way of a request\n(.*?)^### /ms;
