@@ -26,7 +26,7 @@ root=$(cd "$fuzz/../.." && pwd)
 
 dir=$root/build/fuzz
 bodies='incoming_message message room_message bot_message'
-all="$bodies signature secrets redis"
+all="$bodies signature secrets redis deliver"
 
 LC_ALL=C
 export LC_ALL
@@ -40,6 +40,11 @@ core='core/ngx_string core/ngx_palloc core/ngx_list core/ngx_array
 module='yajl parse violation check type events items value project rule url text
         format id signature secret secret_file request pages
         redis_reply redis_pipeline redis_outcome'
+
+# and in that of "deliver" alone, which is the deliverer's surroundings
+
+deliverer='deliver_stream deliver_lease deliver_keep deliver_ack deliver_command
+           deliver_entry deliver_room deliver_wait deliver_json deliver_event'
 
 # What of the harness has no memory of the module's in its hands: it runs
 # without sanitizers
@@ -107,7 +112,7 @@ build() {
             "$source/src/$file.c" $3
     done
 
-    for file in $module; do
+    for file in $module $deliverer; do
         compile_module "$file" "$(find "$root/ngx_http_jelou_module" \
                                        -name "ngx_http_jelou_$file.c")" \
             "$2 -Wall -Wextra -Wno-unused-parameter -Werror"
@@ -134,6 +139,16 @@ build() {
 }
 
 
+# object NAME: of the module
+
+object() {
+    case $1 in
+        deliver_*) echo "deliverer-$1.o" ;;
+        *) echo "module-$1.o" ;;
+    esac
+}
+
+
 # compile_module NAME SOURCE FLAGS: into $out
 
 compile_module() {
@@ -143,7 +158,7 @@ compile_module() {
     esac
 
     # shellcheck disable=SC2086
-    compile "$out/module-$1.o" "$2" $flags
+    compile "$out/$(object "$1")" "$2" $flags
 }
 
 
@@ -155,6 +170,7 @@ link_target() {
         secrets) link "$1" "$2" "$3 -Wl,--wrap=ngx_http_jelou_hmac" \
                      hmac secrets ;;
         redis) link "$@" redis ;;
+        deliver) link "$1" "$2" "$3 $1/deliverer-*.o" deliver ;;
         incoming_message) link "$@" model mutate output rules body ;;
         *) ln -f "$1/incoming_message" "$1/$2" ;;
     esac
@@ -212,6 +228,7 @@ options() {
         signature) echo "-max_len=2048 -dict=$fuzz/signature.dict" ;;
         secrets) echo "-max_len=2048" ;;
         redis) echo "-max_len=512 -dict=$fuzz/redis.dict" ;;
+        deliver) echo "-max_len=1024" ;;
         *) echo "-max_len=8192 -dict=$fuzz/json.dict" ;;
     esac
 }
@@ -386,7 +403,7 @@ fault() {
                    "$out/module.c") || exit
 
     file=${planted%% *}
-    rm "$out/module-$file.o"
+    rm "$out/$(object "$file")"
     compile_module "$file" "$out/module.c" "$module_flags -w"
 
     for target in ${planted#* }; do
