@@ -19,11 +19,20 @@ enum {
 };
 
 
+/* the gauges of all workers together, behind the counters */
+
+enum {
+    NGX_HTTP_JELOU_QUEUE_CONNECTIONS = NGX_HTTP_JELOU_QUEUE_NCOUNTERS,
+    NGX_HTTP_JELOU_QUEUE_CONNECTIONS_TLS,
+    NGX_HTTP_JELOU_QUEUE_IN_FLIGHT,
+
+    NGX_HTTP_JELOU_QUEUE_NROWS
+};
+
+
 typedef struct {
-    ngx_atomic_t                      counters[NGX_HTTP_JELOU_QUEUE_NCOUNTERS];
+    uint64_t                          counters[NGX_HTTP_JELOU_QUEUE_NROWS];
     ngx_http_jelou_histogram_t        reply;
-    ngx_uint_t                        connections[2];
-    ngx_uint_t                        in_flight;
 } ngx_http_jelou_of_queue_t;
 
 

@@ -91,9 +91,11 @@ ngx_http_jelou_queue_snapshot_queue(ngx_http_jelou_snapshot_t *s)
         if (w->pid
             && (kill((ngx_pid_t) w->pid, 0) == 0 || ngx_errno != NGX_ESRCH))
         {
-            of->connections[0] += w->connections[0];
-            of->connections[1] += w->connections[1];
-            of->in_flight += w->in_flight;
+            of->counters[NGX_HTTP_JELOU_QUEUE_CONNECTIONS] +=
+                                                            w->connections[0];
+            of->counters[NGX_HTTP_JELOU_QUEUE_CONNECTIONS_TLS] +=
+                                                            w->connections[1];
+            of->counters[NGX_HTTP_JELOU_QUEUE_IN_FLIGHT] += w->in_flight;
         }
     }
 
