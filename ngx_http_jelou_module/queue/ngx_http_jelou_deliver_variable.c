@@ -8,27 +8,30 @@
 #include "ngx_http_jelou_deliver_conf.h"
 
 
-static ngx_int_t ngx_http_jelou_deliver_text_variable(
-    ngx_http_variable_value_t *v, ngx_str_t *text);
-static ngx_int_t ngx_http_jelou_deliver_field_variable(ngx_http_request_t *r,
+static ngx_int_t ngx_http_jelou_deliver_text_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
-static ngx_int_t ngx_http_jelou_deliver_project_variable(
-    ngx_http_request_t *r, ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_jelou_deliver_age_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
+
+
+#define ngx_http_jelou_deliver_field_at(field)                                \
+    (offsetof(ngx_http_jelou_deliver_t, fields)                               \
+     + NGX_HTTP_JELOU_DELIVER_##field * sizeof(ngx_str_t))
 
 
 static ngx_http_variable_t  ngx_http_jelou_deliver_variables[] = {
 
     { ngx_string("jelou_delivery_id"), NULL,
-      ngx_http_jelou_deliver_field_variable, NGX_HTTP_JELOU_DELIVER_ID, 0, 0 },
+      ngx_http_jelou_deliver_text_variable,
+      ngx_http_jelou_deliver_field_at(ID), 0, 0 },
 
     { ngx_string("jelou_delivery_attempt"), NULL,
-      ngx_http_jelou_deliver_field_variable,
-      NGX_HTTP_JELOU_DELIVER_ATTEMPT, 0, 0 },
+      ngx_http_jelou_deliver_text_variable,
+      ngx_http_jelou_deliver_field_at(ATTEMPT), 0, 0 },
 
     { ngx_string("jelou_delivery_project"), NULL,
-      ngx_http_jelou_deliver_project_variable, 0, 0, 0 },
+      ngx_http_jelou_deliver_text_variable,
+      offsetof(ngx_http_jelou_deliver_t, project), 0, 0 },
 
     { ngx_string("jelou_delivery_age"), NULL,
       ngx_http_jelou_deliver_age_variable, 0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
@@ -57,14 +60,23 @@ ngx_http_jelou_deliver_variables_add(ngx_conf_t *cf)
 }
 
 
+/* A text of the delivery. */
+
 static ngx_int_t
-ngx_http_jelou_deliver_text_variable(ngx_http_variable_value_t *v,
-    ngx_str_t *text)
+ngx_http_jelou_deliver_text_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
 {
-    if (text == NULL) {
+    ngx_str_t                 *text;
+    ngx_http_jelou_deliver_t  *d;
+
+    d = ngx_http_jelou_deliver_get(r);
+
+    if (d == NULL) {
         v->not_found = 1;
         return NGX_OK;
     }
+
+    text = (ngx_str_t *) ((u_char *) d + data);
 
     v->data = text->data;
     v->len = text->len;
@@ -73,32 +85,6 @@ ngx_http_jelou_deliver_text_variable(ngx_http_variable_value_t *v,
     v->not_found = 0;
 
     return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_jelou_deliver_field_variable(ngx_http_request_t *r,
-    ngx_http_variable_value_t *v, uintptr_t data)
-{
-    ngx_http_jelou_deliver_t  *d;
-
-    d = ngx_http_jelou_deliver_get(r);
-
-    return ngx_http_jelou_deliver_text_variable(v, d ? &d->fields[data] : NULL);
-}
-
-
-/* The project that the event belongs to, as its entry says. */
-
-static ngx_int_t
-ngx_http_jelou_deliver_project_variable(ngx_http_request_t *r,
-    ngx_http_variable_value_t *v, uintptr_t data)
-{
-    ngx_http_jelou_deliver_t  *d;
-
-    d = ngx_http_jelou_deliver_get(r);
-
-    return ngx_http_jelou_deliver_text_variable(v, d ? &d->project : NULL);
 }
 
 
