@@ -19,8 +19,6 @@ static char *ngx_http_jelou_deliver_set_stream(
     ngx_http_jelou_deliver_loc_conf_t *dlcf, ngx_str_t *name);
 static ngx_int_t ngx_http_jelou_deliver_set_more(
     ngx_http_jelou_deliver_loc_conf_t *dlcf, ngx_str_t *value);
-static char *ngx_http_jelou_deliver_invalid(ngx_conf_t *cf,
-    ngx_command_t *cmd, ngx_str_t *value);
 static char *ngx_http_jelou_deliver_merge(ngx_conf_t *cf,
     ngx_http_jelou_deliver_loc_conf_t *conf);
 static char *ngx_http_jelou_deliver_merge_location(ngx_conf_t *cf,
@@ -76,7 +74,8 @@ ngx_http_jelou_deliver_set(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         if (ngx_http_jelou_deliver_set_parameter(cf, dlcf, &value[i])
             != NGX_CONF_OK)
         {
-            return ngx_http_jelou_deliver_invalid(cf, cmd, &value[i]);
+            return ngx_http_jelou_redis_invalid(cf, cmd, "parameter",
+                                                &value[i]);
         }
     }
 
@@ -172,18 +171,6 @@ ngx_http_jelou_deliver_set_stream(ngx_http_jelou_deliver_loc_conf_t *dlcf,
 }
 
 
-static char *
-ngx_http_jelou_deliver_invalid(ngx_conf_t *cf, ngx_command_t *cmd,
-    ngx_str_t *value)
-{
-    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                       "invalid parameter \"%V\" in \"%V\" directive",
-                       value, &cmd->name);
-
-    return NGX_CONF_ERROR;
-}
-
-
 char *
 ngx_http_jelou_deliver_set_number(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf)
@@ -205,7 +192,8 @@ ngx_http_jelou_deliver_set_number(ngx_conf_t *cf, ngx_command_t *cmd,
     n = ngx_atoi(value[1].data, value[1].len);
 
     if (n == NGX_ERROR || n == 0) {
-        return ngx_http_jelou_deliver_invalid(cf, cmd, &value[1]);
+        return ngx_http_jelou_redis_invalid(cf, cmd, "parameter",
+                                            &value[1]);
     }
 
     *number = n;
@@ -235,7 +223,8 @@ ngx_http_jelou_deliver_set_retry(ngx_conf_t *cf, ngx_command_t *cmd,
     n = ngx_parse_time(&value[1], 0);
 
     if (n == NGX_ERROR || n == 0) {
-        return ngx_http_jelou_deliver_invalid(cf, cmd, &value[1]);
+        return ngx_http_jelou_redis_invalid(cf, cmd, "parameter",
+                                            &value[1]);
     }
 
     dlcf->retry = n;
@@ -243,7 +232,8 @@ ngx_http_jelou_deliver_set_retry(ngx_conf_t *cf, ngx_command_t *cmd,
     for (i = 2; i < cf->args->nelts; i++) {
 
         if (ngx_http_jelou_deliver_set_more(dlcf, &value[i]) != NGX_OK) {
-            return ngx_http_jelou_deliver_invalid(cf, cmd, &value[i]);
+            return ngx_http_jelou_redis_invalid(cf, cmd, "parameter",
+                                                &value[i]);
         }
     }
 

@@ -6,8 +6,6 @@
 
 #include "ngx_http_jelou_deliver.h"
 
-#include <ngx_sha1.h>
-
 
 /*
  * KEYS  the stream; the hash beside it; for "dead", the dead letters' stream
@@ -267,42 +265,11 @@ ngx_int_t
 ngx_http_jelou_deliver_script_init(ngx_conf_t *cf,
     ngx_http_jelou_deliver_main_conf_t *dmcf)
 {
-    u_char      digest[20], sha[NGX_HTTP_JELOU_REDIS_SHA_LEN];
-    size_t      len;
-    ngx_str_t   words[3];
-    ngx_sha1_t  sha1;
+    ngx_str_t  lua;
 
-    len = sizeof(ngx_http_jelou_deliver_lua) - 1;
+    lua.data = (u_char *) ngx_http_jelou_deliver_lua;
+    lua.len = sizeof(ngx_http_jelou_deliver_lua) - 1;
 
-    ngx_sha1_init(&sha1);
-    ngx_sha1_update(&sha1, ngx_http_jelou_deliver_lua, len);
-    ngx_sha1_final(digest, &sha1);
-
-    (void) ngx_hex_dump(sha, digest, sizeof(digest));
-
-    ngx_str_set(&words[0], "SCRIPT");
-    ngx_str_set(&words[1], "LOAD");
-
-    words[2].data = (u_char *) ngx_http_jelou_deliver_lua;
-    words[2].len = len;
-
-    dmcf->evalsha.data = ngx_pnalloc(cf->pool, sizeof(sha) + 64);
-    dmcf->eval.data = ngx_pnalloc(cf->pool, len + 64);
-
-    if (dmcf->evalsha.data == NULL || dmcf->eval.data == NULL) {
-        return NGX_ERROR;
-    }
-
-    dmcf->evalsha.len = ngx_sprintf(dmcf->evalsha.data,
-                                    "$7" CRLF "EVALSHA" CRLF
-                                    "$%uz" CRLF "%*s" CRLF,
-                                    sizeof(sha), sizeof(sha), sha)
-                        - dmcf->evalsha.data;
-
-    dmcf->eval.len = ngx_sprintf(dmcf->eval.data,
-                                 "$4" CRLF "EVAL" CRLF "$%uz" CRLF "%*s" CRLF,
-                                 len, len, ngx_http_jelou_deliver_lua)
-                     - dmcf->eval.data;
-
-    return ngx_http_jelou_redis_text(cf->pool, &dmcf->load, 3, words);
+    return ngx_http_jelou_redis_script_texts(cf->pool, &lua, &dmcf->load,
+                                             &dmcf->evalsha, &dmcf->eval);
 }

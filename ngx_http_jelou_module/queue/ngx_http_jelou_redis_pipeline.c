@@ -243,6 +243,19 @@ ngx_http_jelou_redis_number(u_char *p, size_t n)
 }
 
 
+void
+ngx_http_jelou_redis_printf(ngx_str_t *text, u_char *buf, const char *fmt, ...)
+{
+    va_list  args;
+
+    va_start(args, fmt);
+    text->len = ngx_vslprintf(buf, (void *) -1, fmt, args) - buf;
+    va_end(args);
+
+    text->data = buf;
+}
+
+
 ngx_int_t
 ngx_http_jelou_redis_text(ngx_pool_t *pool, ngx_str_t *text,
     ngx_uint_t nwords, ngx_str_t *words)
@@ -251,14 +264,11 @@ ngx_http_jelou_redis_text(ngx_pool_t *pool, ngx_str_t *text,
     ngx_uint_t                     i;
     ngx_http_jelou_redis_piece_t   pieces[NGX_HTTP_JELOU_REDIS_WORDS + 1];
 
-    pieces[0].data = head;
-    pieces[0].len = ngx_sprintf(head, "*%ui" CRLF, nwords) - head;
-    pieces[0].raw = 1;
+    ngx_http_jelou_redis_raw(&pieces[0], head,
+                          ngx_sprintf(head, "*%ui" CRLF, nwords) - head);
 
     for (i = 0; i < nwords; i++) {
-        pieces[1 + i].data = words[i].data;
-        pieces[1 + i].len = words[i].len;
-        pieces[1 + i].raw = 0;
+        ngx_http_jelou_redis_word(&pieces[1 + i], words[i].data, words[i].len);
     }
 
     text->len = ngx_http_jelou_redis_pieces_len(pieces, nwords + 1);

@@ -138,6 +138,32 @@ ngx_int_t ngx_http_jelou_redis_pipeline_next(
     ngx_http_jelou_redis_pipeline_t *pipeline,
     ngx_http_jelou_redis_cmd_t **cmd);
 
+/* Sets a piece: a word as it is, or bytes as Redis reads them. */
+
+static ngx_inline void
+ngx_http_jelou_redis_word(ngx_http_jelou_redis_piece_t *piece, u_char *data,
+    size_t len)
+{
+    piece->data = data;
+    piece->len = len;
+    piece->raw = 0;
+}
+
+
+static ngx_inline void
+ngx_http_jelou_redis_raw(ngx_http_jelou_redis_piece_t *piece, u_char *data,
+    size_t len)
+{
+    piece->data = data;
+    piece->len = len;
+    piece->raw = 1;
+}
+
+
+/* Writes a text into a buffer that is long enough, as ngx_sprintf() does. */
+void ngx_http_jelou_redis_printf(ngx_str_t *text, u_char *buf,
+    const char *fmt, ...);
+
 /* How many bytes the pieces become. */
 size_t ngx_http_jelou_redis_pieces_len(ngx_http_jelou_redis_piece_t *pieces,
     ngx_uint_t n);

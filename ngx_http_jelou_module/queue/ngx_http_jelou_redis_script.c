@@ -78,25 +78,17 @@ ngx_int_t
 ngx_http_jelou_redis_script_init(ngx_conf_t *cf,
     ngx_http_jelou_redis_main_conf_t *rmcf)
 {
-    u_char       digest[20], sha[NGX_HTTP_JELOU_REDIS_SHA_LEN], *p;
-    ngx_str_t    words[3], *text;
-    ngx_sha1_t   sha1;
+    u_char      *p;
+    ngx_str_t    lua, call[2], *text;
     ngx_uint_t   i, eval;
 
-    ngx_sha1_init(&sha1);
-    ngx_sha1_update(&sha1, ngx_http_jelou_redis_lua,
-                    sizeof(ngx_http_jelou_redis_lua) - 1);
-    ngx_sha1_final(digest, &sha1);
+    lua.data = (u_char *) ngx_http_jelou_redis_lua;
+    lua.len = sizeof(ngx_http_jelou_redis_lua) - 1;
 
-    (void) ngx_hex_dump(sha, digest, sizeof(digest));
-
-    ngx_str_set(&words[0], "SCRIPT");
-    ngx_str_set(&words[1], "LOAD");
-
-    words[2].data = (u_char *) ngx_http_jelou_redis_lua;
-    words[2].len = sizeof(ngx_http_jelou_redis_lua) - 1;
-
-    if (ngx_http_jelou_redis_text(cf->pool, &rmcf->load, 3, words) != NGX_OK) {
+    if (ngx_http_jelou_redis_script_texts(cf->pool, &lua, &rmcf->load,
+                                          &call[0], &call[1])
+        != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
@@ -104,29 +96,56 @@ ngx_http_jelou_redis_script_init(ngx_conf_t *cf,
 
     for (i = 0; i < 2; i++) {
         for (eval = 0; eval < 2; eval++) {
-
             text = eval ? &rmcf->eval[i] : &rmcf->begin[i];
 
-            text->data = ngx_pnalloc(cf->pool,
-                                     sizeof(ngx_http_jelou_redis_lua) + 128);
-            if (text->data == NULL) {
+            p = ngx_pnalloc(cf->pool, call[eval].len + 64);
+            if (p == NULL) {
                 return NGX_ERROR;
             }
 
-            p = ngx_sprintf(text->data, "*%ui" CRLF,
-                            3 + 1 + i + 4 + NGX_HTTP_JELOU_REDIS_NFIELDS);
-            p = ngx_sprintf(p, eval ? "$4" CRLF "EVAL" CRLF
-                                    : "$7" CRLF "EVALSHA" CRLF);
-            p = ngx_sprintf(p, "$%uz" CRLF "%*s" CRLF "$1" CRLF "%ui" CRLF,
-                            eval ? words[2].len : sizeof(sha),
-                            eval ? words[2].len : sizeof(sha),
-                            eval ? words[2].data : sha, 1 + i);
-
-            text->len = p - text->data;
+            ngx_http_jelou_redis_printf(text, p,
+                                "*%ui" CRLF "%V" "$1" CRLF "%ui" CRLF,
+                                3 + 1 + i + 4 + NGX_HTTP_JELOU_REDIS_NFIELDS,
+                                &call[eval], 1 + i);
         }
     }
 
     return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_jelou_redis_script_texts(ngx_pool_t *pool, ngx_str_t *lua,
+    ngx_str_t *load, ngx_str_t *evalsha, ngx_str_t *eval)
+{
+    u_char      digest[20], sha[NGX_HTTP_JELOU_REDIS_SHA_LEN], *p, *q;
+    ngx_str_t   words[3];
+    ngx_sha1_t  sha1;
+
+    ngx_sha1_init(&sha1);
+    ngx_sha1_update(&sha1, lua->data, lua->len);
+    ngx_sha1_final(digest, &sha1);
+
+    (void) ngx_hex_dump(sha, digest, sizeof(digest));
+
+    p = ngx_pnalloc(pool, sizeof(sha) + 64);
+    q = ngx_pnalloc(pool, lua->len + 64);
+
+    if (p == NULL || q == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_http_jelou_redis_printf(evalsha, p, "$7" CRLF "EVALSHA" CRLF
+                                "$%uz" CRLF "%*s" CRLF,
+                                sizeof(sha), sizeof(sha), sha);
+    ngx_http_jelou_redis_printf(eval, q, "$4" CRLF "EVAL" CRLF
+                                "$%uz" CRLF "%V" CRLF, lua->len, lua);
+
+    ngx_str_set(&words[0], "SCRIPT");
+    ngx_str_set(&words[1], "LOAD");
+    words[2] = *lua;
+
+    return ngx_http_jelou_redis_text(pool, load, 3, words);
 }
 
 

@@ -117,11 +117,7 @@ ngx_http_jelou_redis_set_stream(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_OK;
     }
 
-    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                       "invalid parameter \"%V\" in \"%V\" directive",
-                       &value[2], &cmd->name);
-
-    return NGX_CONF_ERROR;
+    return ngx_http_jelou_redis_invalid(cf, cmd, "parameter", &value[2]);
 }
 
 
@@ -151,10 +147,7 @@ ngx_http_jelou_redis_set_dedup(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ttl = ngx_parse_time(&value[1], 1);
 
     if (ttl == NGX_ERROR || ttl == 0) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid time \"%V\" in \"%V\" directive",
-                           &value[1], &cmd->name);
-        return NGX_CONF_ERROR;
+        return ngx_http_jelou_redis_invalid(cf, cmd, "time", &value[1]);
     }
 
     rlcf->dedup = ttl;
@@ -164,10 +157,7 @@ ngx_http_jelou_redis_set_dedup(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     if (ngx_strncmp(value[2].data, "key=", 4) != 0 || value[2].len == 4) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid parameter \"%V\" in \"%V\" directive",
-                           &value[2], &cmd->name);
-        return NGX_CONF_ERROR;
+        return ngx_http_jelou_redis_invalid(cf, cmd, "parameter", &value[2]);
     }
 
     key.data = value[2].data + 4;
@@ -195,10 +185,7 @@ ngx_http_jelou_redis_set_db(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     rlcf->db = ngx_atoi(value[1].data, value[1].len);
 
     if (rlcf->db == NGX_ERROR) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid number \"%V\" in \"%V\" directive",
-                           &value[1], &cmd->name);
-        return NGX_CONF_ERROR;
+        return ngx_http_jelou_redis_invalid(cf, cmd, "number", &value[1]);
     }
 
     return NGX_CONF_OK;
@@ -223,13 +210,22 @@ ngx_http_jelou_redis_set_pending(ngx_conf_t *cf, ngx_command_t *cmd,
     n = ngx_atoi(value[1].data, value[1].len);
 
     if (n == NGX_ERROR || n == 0) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid number \"%V\" in \"%V\" directive",
-                           &value[1], &cmd->name);
-        return NGX_CONF_ERROR;
+        return ngx_http_jelou_redis_invalid(cf, cmd, "number", &value[1]);
     }
 
     rlcf->pending = n;
 
     return NGX_CONF_OK;
+}
+
+
+char *
+ngx_http_jelou_redis_invalid(ngx_conf_t *cf, ngx_command_t *cmd,
+    const char *what, ngx_str_t *value)
+{
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "invalid %s \"%V\" in \"%V\" directive",
+                       what, value, &cmd->name);
+
+    return NGX_CONF_ERROR;
 }
