@@ -18,9 +18,6 @@ static ngx_int_t ngx_http_jelou_redis_reply_handler(
     ngx_http_jelou_redis_reply_t *reply);
 static ngx_int_t ngx_http_jelou_redis_replied(ngx_http_jelou_redis_ctx_t *ctx,
     ngx_http_jelou_redis_reply_t *reply, ngx_uint_t *status);
-static ngx_int_t ngx_http_jelou_redis_eval(ngx_http_jelou_redis_ctx_t *ctx);
-static void ngx_http_jelou_redis_denied(ngx_http_jelou_redis_ctx_t *ctx,
-    ngx_str_t *cause);
 static ngx_int_t ngx_http_jelou_redis_fail(ngx_http_jelou_redis_ctx_t *ctx,
     const char *what, ngx_str_t *detail);
 static ngx_int_t ngx_http_jelou_redis_answer(ngx_http_jelou_redis_ctx_t *ctx,
@@ -225,43 +222,29 @@ ngx_http_jelou_redis_replied(ngx_http_jelou_redis_ctx_t *ctx,
         break;
 
     case NGX_HTTP_JELOU_REDIS_NOSCRIPT:
-        if (!ctx->eval && ngx_http_jelou_redis_eval(ctx) == NGX_OK) {
-            return NGX_AGAIN;
+
+        /* it is known once the script itself was sent */
+
+        if (!ctx->eval) {
+            ngx_http_jelou_redis_command_eval(ctx);
+
+            if (ngx_http_jelou_redis_send(ctx->target, &ctx->cmd) == NGX_OK) {
+                return NGX_AGAIN;
+            }
         }
 
         /* fall through */
 
     default: /* NGX_HTTP_JELOU_REDIS_DENIED */
         ngx_http_jelou_redis_reply_cause(reply, &cause);
-        ngx_http_jelou_redis_denied(ctx, &cause);
+        (void) ngx_http_jelou_redis_fail(ctx, ctx->outcome.script
+                                              ? "redis refused the script: "
+                                              : "redis refused XADD: ",
+                                         &cause);
         break;
     }
 
     return NGX_OK;
-}
-
-
-/*
- * The server does not know the script any more.  The script itself follows,
- * and is known from then on.
- */
-
-static ngx_int_t
-ngx_http_jelou_redis_eval(ngx_http_jelou_redis_ctx_t *ctx)
-{
-    ngx_http_jelou_redis_command_eval(ctx);
-
-    return ngx_http_jelou_redis_send(ctx->target, &ctx->cmd);
-}
-
-
-static void
-ngx_http_jelou_redis_denied(ngx_http_jelou_redis_ctx_t *ctx, ngx_str_t *cause)
-{
-    (void) ngx_http_jelou_redis_fail(ctx, ctx->outcome.script
-                                          ? "redis refused the script: "
-                                          : "redis refused XADD: ",
-                                     cause);
 }
 
 
