@@ -237,6 +237,10 @@ typedef struct {
 #define ngx_http_jelou_deliver_leased(s)                                      \
     ((s)->conf->order == NGX_HTTP_JELOU_DELIVER_ROOM)
 
+#define ngx_http_jelou_deliver_first(room)                                    \
+    ngx_queue_data(ngx_queue_head(&(room)->entries),                          \
+                   ngx_http_jelou_deliver_entry_t, queue)
+
 /* the room that a word of an id takes in a command */
 
 #define NGX_HTTP_JELOU_DELIVER_WORD                                           \

@@ -43,11 +43,8 @@ ngx_http_jelou_deliver_call(ngx_http_jelou_deliver_stream_t *s,
     ngx_uint_t                     i;
     ngx_http_jelou_redis_piece_t   pieces[8];
 
-    ngx_memzero(pieces, sizeof(pieces));
-
     for (i = 0; i < nwords; i++) {
-        pieces[i].data = words[i].data;
-        pieces[i].len = words[i].len;
+        ngx_http_jelou_redis_word(&pieces[i], words[i].data, words[i].len);
     }
 
     p = ngx_alloc(ngx_http_jelou_redis_pieces_len(pieces, nwords) + 1,
@@ -78,31 +75,23 @@ ngx_http_jelou_deliver_call_text(ngx_http_jelou_deliver_stream_t *s,
     ngx_http_jelou_deliver_cmd_t  *c;
     ngx_http_jelou_redis_piece_t   pieces[4 + NGX_HTTP_JELOU_DELIVER_NFIXED];
 
-    ngx_memzero(pieces, sizeof(pieces));
-
     dead = (ngx_strcmp(operation, "dead") == 0);
     n = 0;
 
-    pieces[n].data = (u_char *) (dead ? "3" : "2");
-    pieces[n++].len = 1;
-    pieces[n].data = s->name.data;
-    pieces[n++].len = s->name.len;
-    pieces[n].data = s->hash.data;
-    pieces[n++].len = s->hash.len;
+    ngx_http_jelou_redis_word(&pieces[n++], (u_char *) (dead ? "3" : "2"), 1);
+    ngx_http_jelou_redis_word(&pieces[n++], s->name.data, s->name.len);
+    ngx_http_jelou_redis_word(&pieces[n++], s->hash.data, s->hash.len);
 
     if (dead) {
-        pieces[n].data = s->dead.data;
-        pieces[n++].len = s->dead.len;
+        ngx_http_jelou_redis_word(&pieces[n++], s->dead.data, s->dead.len);
     }
 
-    pieces[n].data = (u_char *) operation;
-    pieces[n++].len = ngx_strlen(operation);
-    pieces[n].data = s->conf->group.data;
-    pieces[n++].len = s->conf->group.len;
-    pieces[n].data = s->owner.data;
-    pieces[n++].len = s->owner.len;
-    pieces[n].data = s->fence.data;
-    pieces[n++].len = s->fence.len;
+    ngx_http_jelou_redis_word(&pieces[n++], (u_char *) operation,
+                              ngx_strlen(operation));
+    ngx_http_jelou_redis_word(&pieces[n++], s->conf->group.data,
+                              s->conf->group.len);
+    ngx_http_jelou_redis_word(&pieces[n++], s->owner.data, s->owner.len);
+    ngx_http_jelou_redis_word(&pieces[n++], s->fence.data, s->fence.len);
 
     len = ngx_http_jelou_redis_pieces_len(pieces, n) + text->len;
 
@@ -148,17 +137,12 @@ ngx_http_jelou_deliver_cmd(ngx_http_jelou_deliver_stream_t *s,
 
     c->stream = s;
 
-    c->pieces[0].data = c->count;
-    c->pieces[0].len = ngx_sprintf(c->count, "*%ui" CRLF, nwords) - c->count;
-    c->pieces[0].raw = 1;
-
-    c->pieces[1].data = s->dmcf->evalsha.data;
-    c->pieces[1].len = s->dmcf->evalsha.len;
-    c->pieces[1].raw = 1;
-
-    c->pieces[2].data = (u_char *) c + sizeof(ngx_http_jelou_deliver_cmd_t);
-    c->pieces[2].len = len;
-    c->pieces[2].raw = 1;
+    ngx_http_jelou_redis_raw(&c->pieces[0], c->count,
+                      ngx_sprintf(c->count, "*%ui" CRLF, nwords) - c->count);
+    ngx_http_jelou_redis_raw(&c->pieces[1], s->dmcf->evalsha.data,
+                             s->dmcf->evalsha.len);
+    ngx_http_jelou_redis_raw(&c->pieces[2], (u_char *) c
+                                  + sizeof(ngx_http_jelou_deliver_cmd_t), len);
 
     return c;
 }

@@ -22,8 +22,6 @@ typedef struct {
 } ngx_http_jelou_deliver_flight_t;
 
 
-static ngx_http_jelou_deliver_entry_t *ngx_http_jelou_deliver_entry(
-    ngx_http_jelou_deliver_room_t *room);
 static void ngx_http_jelou_deliver_fetch(ngx_http_jelou_deliver_room_t *room);
 static void ngx_http_jelou_deliver_fetched(
     ngx_http_jelou_deliver_stream_t *s, void *data, const char *word,
@@ -63,14 +61,6 @@ ngx_str_t
 };
 
 
-static ngx_http_jelou_deliver_entry_t *
-ngx_http_jelou_deliver_entry(ngx_http_jelou_deliver_room_t *room)
-{
-    return ngx_queue_data(ngx_queue_head(&room->entries),
-                          ngx_http_jelou_deliver_entry_t, queue);
-}
-
-
 static uint64_t
 ngx_http_jelou_deliver_now(void)
 {
@@ -87,7 +77,7 @@ ngx_http_jelou_deliver_event(ngx_http_jelou_deliver_room_t *room)
 {
     ngx_http_jelou_deliver_entry_t  *e;
 
-    e = ngx_http_jelou_deliver_entry(room);
+    e = ngx_http_jelou_deliver_first(room);
 
     if (e->bad) {
         ngx_http_jelou_deliver_dead(room, e->bad);
@@ -111,10 +101,9 @@ ngx_http_jelou_deliver_fetch(ngx_http_jelou_deliver_room_t *room)
     ngx_http_jelou_deliver_stream_t  *s;
 
     s = room->stream;
-    e = ngx_http_jelou_deliver_entry(room);
+    e = ngx_http_jelou_deliver_first(room);
 
-    words[0].data = max;
-    words[0].len = ngx_sprintf(max, "%O", s->conf->max_size) - max;
+    ngx_http_jelou_redis_printf(&words[0], max, "%O", s->conf->max_size);
 
     words[1].data = id;
     words[1].len = ngx_http_jelou_deliver_id(id, e->ms, e->seq) - id;
@@ -144,7 +133,7 @@ ngx_http_jelou_deliver_fetched(ngx_http_jelou_deliver_stream_t *s, void *data,
         return;
     }
 
-    e = ngx_http_jelou_deliver_entry(room);
+    e = ngx_http_jelou_deliver_first(room);
     rc = NGX_ERROR;
 
     if (reply && ngx_strcmp(word, "ok") == 0 && reply->elements == 2
@@ -190,7 +179,7 @@ ngx_http_jelou_deliver_send_event(ngx_http_jelou_deliver_room_t *room)
     ngx_http_jelou_deliver_stream_t   *s;
 
     s = room->stream;
-    e = ngx_http_jelou_deliver_entry(room);
+    e = ngx_http_jelou_deliver_first(room);
 
     f = ngx_alloc(sizeof(ngx_http_jelou_deliver_flight_t), ngx_cycle->log);
 
@@ -331,7 +320,7 @@ ngx_http_jelou_deliver_outcome(ngx_http_jelou_deliver_room_t *room,
     ngx_http_jelou_deliver_stream_t  *s;
 
     s = room->stream;
-    e = ngx_http_jelou_deliver_entry(room);
+    e = ngx_http_jelou_deliver_first(room);
 
     if (status >= 200 && status < 300) {
         ngx_http_jelou_queue_delivered(s, e, ngx_http_jelou_deliver_now());
@@ -400,15 +389,14 @@ ngx_http_jelou_deliver_failed_event(ngx_http_jelou_deliver_room_t *room,
     ngx_http_jelou_deliver_stream_t  *s;
 
     s = room->stream;
-    e = ngx_http_jelou_deliver_entry(room);
+    e = ngx_http_jelou_deliver_first(room);
 
     words[0].data = id;
     words[0].len = ngx_http_jelou_deliver_id(id, e->ms, e->seq) - id;
 
-    words[1].data = text;
-    words[1].len = ngx_sprintf(text, "%uD %uL %uL %ui", e->attempts, e->first,
-                               e->last, (ngx_uint_t) e->status)
-                   - text;
+    ngx_http_jelou_redis_printf(&words[1], text, "%uD %uL %uL %ui",
+                                e->attempts, e->first, e->last,
+                                (ngx_uint_t) e->status);
 
     ngx_http_jelou_queue_retried(s);
 
@@ -459,31 +447,23 @@ ngx_http_jelou_deliver_dead(ngx_http_jelou_deliver_room_t *room,
     ngx_http_jelou_deliver_stream_t  *s;
 
     s = room->stream;
-    e = ngx_http_jelou_deliver_entry(room);
+    e = ngx_http_jelou_deliver_first(room);
 
     e->bad = reason & 7;
 
     ngx_http_jelou_deliver_drop(s, e);
 
-    if (s->conf->remove) {
-        ngx_str_set(&words[0], "1");
-
-    } else {
-        ngx_str_set(&words[0], "0");
-    }
-
+    words[0].data = (u_char *) (s->conf->remove ? "1" : "0");
+    words[0].len = 1;
     words[1].data = id;
     words[1].len = ngx_http_jelou_deliver_id(id, e->ms, e->seq) - id;
     words[2] = ngx_http_jelou_deliver_reasons[reason];
-    words[3].data = numbers[0];
-    words[3].len = ngx_sprintf(numbers[0], "%ui", (ngx_uint_t) e->status)
-                   - numbers[0];
-    words[4].data = numbers[1];
-    words[4].len = ngx_sprintf(numbers[1], "%uD", e->attempts) - numbers[1];
-    words[5].data = numbers[2];
-    words[5].len = ngx_sprintf(numbers[2], "%uL", e->first) - numbers[2];
-    words[6].data = numbers[3];
-    words[6].len = ngx_sprintf(numbers[3], "%uL", e->last) - numbers[3];
+
+    ngx_http_jelou_redis_printf(&words[3], numbers[0], "%ui",
+                                (ngx_uint_t) e->status);
+    ngx_http_jelou_redis_printf(&words[4], numbers[1], "%uD", e->attempts);
+    ngx_http_jelou_redis_printf(&words[5], numbers[2], "%uL", e->first);
+    ngx_http_jelou_redis_printf(&words[6], numbers[3], "%uL", e->last);
 
     if (ngx_http_jelou_deliver_call(s, "dead", 7, words,
                                     ngx_http_jelou_deliver_died, room)
@@ -504,7 +484,7 @@ ngx_http_jelou_deliver_died(ngx_http_jelou_deliver_stream_t *s, void *data,
 
     ngx_http_jelou_deliver_entry_t  *e;
 
-    e = ngx_http_jelou_deliver_entry(room);
+    e = ngx_http_jelou_deliver_first(room);
 
     if (reply == NULL && !room->lost) {
         ngx_http_jelou_deliver_room_wait(room, NGX_HTTP_JELOU_DELIVER_AGAIN);

@@ -97,8 +97,7 @@ ngx_http_jelou_deliver_keep_entries(ngx_http_jelou_deliver_stream_t *s,
                ? ngx_queue_data(q, ngx_http_jelou_deliver_room_t, busy)
                : ngx_queue_data(q, ngx_http_jelou_deliver_room_t, queue);
 
-        e = ngx_queue_data(ngx_queue_head(&room->entries),
-                           ngx_http_jelou_deliver_entry_t, queue);
+        e = ngx_http_jelou_deliver_first(room);
 
         if (n == 0) {
             p = ngx_http_jelou_deliver_word(text, s->consumer.data,
@@ -176,8 +175,8 @@ ngx_http_jelou_deliver_tidy(ngx_http_jelou_deliver_stream_t *s)
 
     s->tidied = ngx_current_msec;
 
-    word.data = stale;
-    word.len = ngx_sprintf(stale, "%i", NGX_HTTP_JELOU_DELIVER_STALE) - stale;
+    ngx_http_jelou_redis_printf(&word, stale, "%i",
+                                (ngx_int_t) NGX_HTTP_JELOU_DELIVER_STALE);
 
     (void) ngx_http_jelou_deliver_call(s, "tidy", 1, &word, NULL, NULL);
 }

@@ -62,9 +62,8 @@ ngx_http_jelou_deliver_own(ngx_http_jelou_deliver_stream_t *s)
     u_char     lease[NGX_INT_T_LEN];
     ngx_str_t  words[2];
 
-    words[0].data = lease;
-    words[0].len = ngx_sprintf(lease, "%i", NGX_HTTP_JELOU_DELIVER_LEASE)
-                   - lease;
+    ngx_http_jelou_redis_printf(&words[0], lease, "%i",
+                                (ngx_int_t) NGX_HTTP_JELOU_DELIVER_LEASE);
     words[1] = s->dead;
 
     s->beating = 1;

@@ -18,8 +18,6 @@ static void ngx_http_jelou_deliver_room_free(
     ngx_http_jelou_deliver_room_t *room);
 static void ngx_http_jelou_deliver_entries_free(
     ngx_http_jelou_deliver_room_t *room, ngx_queue_t *q);
-static ngx_http_jelou_deliver_entry_t *ngx_http_jelou_deliver_first(
-    ngx_http_jelou_deliver_room_t *room);
 static void ngx_http_jelou_deliver_due_handler(ngx_event_t *ev);
 static void ngx_http_jelou_deliver_due_set(
     ngx_http_jelou_deliver_stream_t *s);
@@ -119,14 +117,6 @@ ngx_http_jelou_deliver_room(ngx_http_jelou_deliver_stream_t *s,
     ngx_queue_init(&room->entries);
 
     return room;
-}
-
-
-static ngx_http_jelou_deliver_entry_t *
-ngx_http_jelou_deliver_first(ngx_http_jelou_deliver_room_t *room)
-{
-    return ngx_queue_data(ngx_queue_head(&room->entries),
-                          ngx_http_jelou_deliver_entry_t, queue);
 }
 
 

@@ -7,22 +7,17 @@
 #include "ngx_http_jelou_deliver.h"
 
 
-#define NGX_HTTP_JELOU_DELIVER_NWORDS  12
-
-
 typedef struct {
     ngx_http_jelou_redis_cmd_t        cmd;
-    ngx_http_jelou_redis_piece_t      pieces[NGX_HTTP_JELOU_DELIVER_NWORDS + 1];
+    ngx_http_jelou_redis_piece_t      pieces[6];
     ngx_http_jelou_deliver_stream_t  *stream;
     ngx_http_jelou_deliver_cmd_pt     handler;
-    u_char                            count[sizeof("*" CRLF) + NGX_INT_T_LEN];
-    u_char                            block[NGX_INT_T_LEN];
     u_char                            last[NGX_HTTP_JELOU_DELIVER_ID_LEN];
 } ngx_http_jelou_deliver_bell_t;
 
 
-static ngx_uint_t ngx_http_jelou_deliver_wait_words(
-    ngx_http_jelou_deliver_bell_t *b, ngx_str_t *words);
+static void ngx_http_jelou_deliver_wait_pieces(
+    ngx_http_jelou_deliver_bell_t *b);
 static ngx_int_t ngx_http_jelou_deliver_rung(ngx_http_jelou_redis_cmd_t *cmd,
     ngx_http_jelou_redis_result_e result,
     ngx_http_jelou_redis_reply_t *reply);
@@ -32,8 +27,6 @@ ngx_int_t
 ngx_http_jelou_deliver_wait(ngx_http_jelou_deliver_stream_t *s,
     ngx_http_jelou_deliver_cmd_pt handler)
 {
-    ngx_uint_t                      i, n;
-    ngx_str_t                       words[NGX_HTTP_JELOU_DELIVER_NWORDS];
     ngx_http_jelou_deliver_bell_t  *b;
 
     b = ngx_calloc(sizeof(ngx_http_jelou_deliver_bell_t), ngx_cycle->log);
@@ -44,19 +37,9 @@ ngx_http_jelou_deliver_wait(ngx_http_jelou_deliver_stream_t *s,
     b->stream = s;
     b->handler = handler;
 
-    n = ngx_http_jelou_deliver_wait_words(b, words);
-
-    b->pieces[0].data = b->count;
-    b->pieces[0].len = ngx_sprintf(b->count, "*%ui" CRLF, n) - b->count;
-    b->pieces[0].raw = 1;
-
-    for (i = 0; i < n; i++) {
-        b->pieces[i + 1].data = words[i].data;
-        b->pieces[i + 1].len = words[i].len;
-    }
+    ngx_http_jelou_deliver_wait_pieces(b);
 
     b->cmd.pieces = b->pieces;
-    b->cmd.npieces = n + 1;
     b->cmd.handler = ngx_http_jelou_deliver_rung;
     b->cmd.data = b;
     b->cmd.key = s->name;
@@ -79,57 +62,48 @@ ngx_http_jelou_deliver_wait(ngx_http_jelou_deliver_stream_t *s,
  * What changes later is copied: the command may be written later.
  */
 
-static ngx_uint_t
-ngx_http_jelou_deliver_wait_words(ngx_http_jelou_deliver_bell_t *b,
-    ngx_str_t *words)
+static void
+ngx_http_jelou_deliver_wait_pieces(ngx_http_jelou_deliver_bell_t *b)
 {
-    ngx_str_t                        *w;
+    ngx_uint_t                        n;
+    ngx_http_jelou_redis_piece_t     *pieces;
     ngx_http_jelou_deliver_stream_t  *s;
 
+    static ngx_str_t  xread = ngx_string("*8" CRLF "$5" CRLF "XREAD" CRLF);
+    static ngx_str_t  xreadgroup =
+        ngx_string("*11" CRLF "$10" CRLF "XREADGROUP" CRLF
+                   "$5" CRLF "GROUP" CRLF);
+    static ngx_str_t  block =
+        ngx_string("$5" CRLF "COUNT" CRLF "$1" CRLF "1" CRLF
+                   "$5" CRLF "BLOCK" CRLF
+                   "$5" CRLF ngx_value(NGX_HTTP_JELOU_DELIVER_BLOCK) CRLF
+                   "$7" CRLF "STREAMS" CRLF);
+
     s = b->stream;
-    w = words;
-
-    if (ngx_http_jelou_deliver_leased(s)) {
-        ngx_str_set(w, "XREAD");
-        w++;
-
-    } else {
-        ngx_str_set(w, "XREADGROUP");
-        w++;
-        ngx_str_set(w, "GROUP");
-        w++;
-        *w++ = s->conf->group;
-        *w++ = s->consumer;
-    }
-
-    ngx_str_set(w, "COUNT");
-    w++;
-    ngx_str_set(w, "1");
-    w++;
-    ngx_str_set(w, "BLOCK");
-    w++;
-
-    w->data = b->block;
-    w->len = ngx_sprintf(b->block, "%i", NGX_HTTP_JELOU_DELIVER_BLOCK)
-             - b->block;
-    w++;
-
-    ngx_str_set(w, "STREAMS");
-    w++;
-    *w++ = s->name;
+    pieces = b->pieces;
+    n = 0;
 
     if (ngx_http_jelou_deliver_leased(s)) {
         ngx_memcpy(b->last, s->last.data, s->last.len);
-        w->data = b->last;
-        w->len = s->last.len;
-        w++;
+
+        ngx_http_jelou_redis_raw(&pieces[n++], xread.data, xread.len);
+        ngx_http_jelou_redis_raw(&pieces[n++], block.data, block.len);
+        ngx_http_jelou_redis_word(&pieces[n++], s->name.data, s->name.len);
+        ngx_http_jelou_redis_word(&pieces[n++], b->last, s->last.len);
 
     } else {
-        ngx_str_set(w, ">");
-        w++;
+        ngx_http_jelou_redis_raw(&pieces[n++], xreadgroup.data,
+                                 xreadgroup.len);
+        ngx_http_jelou_redis_word(&pieces[n++], s->conf->group.data,
+                                  s->conf->group.len);
+        ngx_http_jelou_redis_word(&pieces[n++], s->consumer.data,
+                                  s->consumer.len);
+        ngx_http_jelou_redis_raw(&pieces[n++], block.data, block.len);
+        ngx_http_jelou_redis_word(&pieces[n++], s->name.data, s->name.len);
+        ngx_http_jelou_redis_word(&pieces[n++], (u_char *) ">", 1);
     }
 
-    return w - words;
+    b->cmd.npieces = n;
 }
 
 

@@ -310,8 +310,6 @@ ngx_http_jelou_queue_command(ngx_http_jelou_queue_ask_t *ask,
     ngx_http_jelou_redis_piece_t      pieces[NGX_HTTP_JELOU_QUEUE_PIECES];
     ngx_http_jelou_queue_delivery_t  *d;
 
-    ngx_memzero(pieces, sizeof(pieces));
-
     n = NGX_HTTP_JELOU_QUEUE_FIXED;
 
     for (d = ngx_http_jelou_queue_sh->deliveries; d; d = d->next) {
@@ -321,22 +319,20 @@ ngx_http_jelou_queue_command(ngx_http_jelou_queue_ask_t *ask,
         {
             ask->deliveries[ask->ndeliveries++] = d;
 
-            pieces[n].data = d->names.hash.data;
-            pieces[n++].len = d->names.hash.len;
+            ngx_http_jelou_redis_word(&pieces[n++], d->names.hash.data,
+                                      d->names.hash.len);
         }
     }
 
-    pieces[0].data = count;
-    pieces[0].len = ngx_sprintf(count, "*%ui" CRLF, n - 1) - count;
-    pieces[0].raw = 1;
-    pieces[1].data = (u_char *) "EVAL";
-    pieces[1].len = sizeof("EVAL") - 1;
-    pieces[2].data = (u_char *) ngx_http_jelou_queue_lua;
-    pieces[2].len = sizeof(ngx_http_jelou_queue_lua) - 1;
-    pieces[3].data = number;
-    pieces[3].len = ngx_sprintf(number, "%ui", 1 + ask->ndeliveries) - number;
-    pieces[4].data = names->stream.data;
-    pieces[4].len = names->stream.len;
+    ngx_http_jelou_redis_raw(&pieces[0], count,
+                      ngx_sprintf(count, "*%ui" CRLF, n - 1) - count);
+    ngx_http_jelou_redis_word(&pieces[1], (u_char *) "EVAL", 4);
+    ngx_http_jelou_redis_word(&pieces[2], (u_char *) ngx_http_jelou_queue_lua,
+                              sizeof(ngx_http_jelou_queue_lua) - 1);
+    ngx_http_jelou_redis_word(&pieces[3], number,
+                   ngx_sprintf(number, "%ui", 1 + ask->ndeliveries) - number);
+    ngx_http_jelou_redis_word(&pieces[4], names->stream.data,
+                              names->stream.len);
 
     len = ngx_http_jelou_redis_pieces_len(pieces, n);
 
@@ -347,9 +343,7 @@ ngx_http_jelou_queue_command(ngx_http_jelou_queue_ask_t *ask,
 
     (void) ngx_http_jelou_redis_pieces_write(text, pieces, n);
 
-    ask->piece.data = text;
-    ask->piece.len = len;
-    ask->piece.raw = 1;
+    ngx_http_jelou_redis_raw(&ask->piece, text, len);
 
     ask->cmd.key.data = text + len;
     ask->cmd.key.len = names->stream.len;

@@ -346,8 +346,7 @@ ngx_http_jelou_redis_settings(ngx_conf_t *cf,
 
     ngx_str_set(&words[0], "SELECT");
 
-    words[1].data = number;
-    words[1].len = ngx_sprintf(number, "%i", conf->db) - number;
+    ngx_http_jelou_redis_printf(&words[1], number, "%i", conf->db);
 
     return ngx_http_jelou_redis_text(cf->pool, &settings->select, 2, words);
 }
