@@ -23,6 +23,8 @@ struct ngx_http_jelou_deliver_cmd_s {
 };
 
 
+static void ngx_http_jelou_deliver_unsent(ngx_http_jelou_deliver_stream_t *s,
+    ngx_http_jelou_deliver_cmd_pt handler, void *data);
 static ngx_http_jelou_deliver_cmd_t *ngx_http_jelou_deliver_cmd(
     ngx_http_jelou_deliver_stream_t *s, ngx_uint_t nwords, size_t len);
 static ngx_int_t ngx_http_jelou_deliver_send(ngx_http_jelou_deliver_cmd_t *c);
@@ -32,13 +34,12 @@ static ngx_int_t ngx_http_jelou_deliver_replied(
 static ngx_int_t ngx_http_jelou_deliver_is(ngx_str_t *cause, const char *word);
 
 
-ngx_int_t
+void
 ngx_http_jelou_deliver_call(ngx_http_jelou_deliver_stream_t *s,
     const char *operation, ngx_uint_t nwords, ngx_str_t *words,
     ngx_http_jelou_deliver_cmd_pt handler, void *data)
 {
     u_char                        *p;
-    ngx_int_t                      rc;
     ngx_str_t                      text;
     ngx_uint_t                     i;
     ngx_http_jelou_redis_piece_t   pieces[8];
@@ -50,21 +51,20 @@ ngx_http_jelou_deliver_call(ngx_http_jelou_deliver_stream_t *s,
     p = ngx_alloc(ngx_http_jelou_redis_pieces_len(pieces, nwords) + 1,
                   ngx_cycle->log);
     if (p == NULL) {
-        return NGX_ERROR;
+        ngx_http_jelou_deliver_unsent(s, handler, data);
+        return;
     }
 
     text.data = p;
     text.len = ngx_http_jelou_redis_pieces_write(p, pieces, nwords) - p;
 
-    rc = ngx_http_jelou_deliver_call_text(s, operation, nwords, &text, handler,
-                                          data);
+    ngx_http_jelou_deliver_call_text(s, operation, nwords, &text, handler,
+                                     data);
     ngx_free(p);
-
-    return rc;
 }
 
 
-ngx_int_t
+void
 ngx_http_jelou_deliver_call_text(ngx_http_jelou_deliver_stream_t *s,
     const char *operation, ngx_uint_t nwords, ngx_str_t *text,
     ngx_http_jelou_deliver_cmd_pt handler, void *data)
@@ -97,7 +97,8 @@ ngx_http_jelou_deliver_call_text(ngx_http_jelou_deliver_stream_t *s,
 
     c = ngx_http_jelou_deliver_cmd(s, 2 + n + nwords, len);
     if (c == NULL) {
-        return NGX_ERROR;
+        ngx_http_jelou_deliver_unsent(s, handler, data);
+        return;
     }
 
     p = ngx_http_jelou_redis_pieces_write(c->pieces[2].data, pieces, n);
@@ -108,10 +109,18 @@ ngx_http_jelou_deliver_call_text(ngx_http_jelou_deliver_stream_t *s,
 
     if (ngx_http_jelou_deliver_send(c) != NGX_OK) {
         ngx_free(c);
-        return NGX_ERROR;
+        ngx_http_jelou_deliver_unsent(s, handler, data);
     }
+}
 
-    return NGX_OK;
+
+static void
+ngx_http_jelou_deliver_unsent(ngx_http_jelou_deliver_stream_t *s,
+    ngx_http_jelou_deliver_cmd_pt handler, void *data)
+{
+    if (handler) {
+        handler(s, data, NULL, NULL);
+    }
 }
 
 

@@ -108,12 +108,8 @@ ngx_http_jelou_deliver_fetch(ngx_http_jelou_deliver_room_t *room)
     words[1].data = id;
     words[1].len = ngx_http_jelou_deliver_id(id, e->ms, e->seq) - id;
 
-    if (ngx_http_jelou_deliver_call(s, "get", 2, words,
-                                    ngx_http_jelou_deliver_fetched, room)
-        != NGX_OK)
-    {
-        ngx_http_jelou_deliver_fetched(s, room, NULL, NULL);
-    }
+    ngx_http_jelou_deliver_call(s, "get", 2, words,
+                                ngx_http_jelou_deliver_fetched, room);
 }
 
 
@@ -402,7 +398,7 @@ ngx_http_jelou_deliver_failed_event(ngx_http_jelou_deliver_room_t *room,
 
     /* if this does not get there, a crash forgets one attempt */
 
-    (void) ngx_http_jelou_deliver_call(s, "fail", 2, words, NULL, NULL);
+    ngx_http_jelou_deliver_call(s, "fail", 2, words, NULL, NULL);
 
     ngx_http_jelou_deliver_room_wait(room,
                         ngx_http_jelou_deliver_delay(s, e, retry_after));
@@ -465,12 +461,8 @@ ngx_http_jelou_deliver_dead(ngx_http_jelou_deliver_room_t *room,
     ngx_http_jelou_redis_printf(&words[5], numbers[2], "%uL", e->first);
     ngx_http_jelou_redis_printf(&words[6], numbers[3], "%uL", e->last);
 
-    if (ngx_http_jelou_deliver_call(s, "dead", 7, words,
-                                    ngx_http_jelou_deliver_died, room)
-        != NGX_OK)
-    {
-        ngx_http_jelou_deliver_died(s, room, NULL, NULL);
-    }
+    ngx_http_jelou_deliver_call(s, "dead", 7, words,
+                                ngx_http_jelou_deliver_died, room);
 }
 
 

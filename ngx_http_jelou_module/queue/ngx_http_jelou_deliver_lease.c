@@ -47,12 +47,8 @@ ngx_http_jelou_deliver_beat_handler(ngx_event_t *ev)
 
     s->beating = 1;
 
-    if (ngx_http_jelou_deliver_call(s, "join", 1, &s->dead,
-                                    ngx_http_jelou_deliver_join_done, NULL)
-        != NGX_OK)
-    {
-        ngx_http_jelou_deliver_join_done(s, NULL, NULL, NULL);
-    }
+    ngx_http_jelou_deliver_call(s, "join", 1, &s->dead,
+                                ngx_http_jelou_deliver_join_done, NULL);
 }
 
 
@@ -69,12 +65,8 @@ ngx_http_jelou_deliver_own(ngx_http_jelou_deliver_stream_t *s)
     s->beating = 1;
     s->beaten = ngx_current_msec;
 
-    if (ngx_http_jelou_deliver_call(s, "own", 2, words,
-                                    ngx_http_jelou_deliver_own_done, NULL)
-        != NGX_OK)
-    {
-        ngx_http_jelou_deliver_own_done(s, NULL, NULL, NULL);
-    }
+    ngx_http_jelou_deliver_call(s, "own", 2, words,
+                                ngx_http_jelou_deliver_own_done, NULL);
 }
 
 

@@ -147,7 +147,6 @@ static void
 ngx_http_jelou_deliver_read(ngx_http_jelou_deliver_stream_t *s)
 {
     u_char      numbers[4][NGX_INT64_LEN];
-    ngx_int_t   rc;
     ngx_str_t   words[6];
     ngx_uint_t  n;
 
@@ -192,12 +191,9 @@ ngx_http_jelou_deliver_read(ngx_http_jelou_deliver_stream_t *s)
 
     s->reading = 1;
 
-    rc = ngx_http_jelou_deliver_call(s, s->claimed ? "read" : "claim",
-                                     s->claimed ? 4 : 6, words,
-                                     ngx_http_jelou_deliver_read_done, NULL);
-    if (rc != NGX_OK) {
-        ngx_http_jelou_deliver_read_done(s, NULL, NULL, NULL);
-    }
+    ngx_http_jelou_deliver_call(s, s->claimed ? "read" : "claim",
+                                s->claimed ? 4 : 6, words,
+                                ngx_http_jelou_deliver_read_done, NULL);
 }
 
 
@@ -400,13 +396,9 @@ ngx_http_jelou_deliver_end(ngx_http_jelou_deliver_stream_t *s)
 
     leased = ngx_http_jelou_deliver_leased(s);
 
-    if (ngx_http_jelou_deliver_call(s, leased ? "release" : "leave",
-                                    leased ? 0 : 1, &s->consumer,
-                                    ngx_http_jelou_deliver_released, NULL)
-        != NGX_OK)
-    {
-        ngx_http_jelou_deliver_released(s, NULL, NULL, NULL);
-    }
+    ngx_http_jelou_deliver_call(s, leased ? "release" : "leave",
+                                leased ? 0 : 1, &s->consumer,
+                                ngx_http_jelou_deliver_released, NULL);
 }
 
 

@@ -68,7 +68,7 @@ typedef struct {
 
     ngx_msec_t                    connect_timeout;
     ngx_msec_t                    read_timeout;
-    ngx_uint_t                    pending;
+    ngx_int_t                     pending;
     ngx_int_t                     db;
     ngx_str_t                     auth;      /* the command, or empty */
     ngx_str_t                     sentinel;  /* the primary's name, or empty */

@@ -75,7 +75,7 @@ ngx_http_jelou_redis_create_loc_conf(ngx_conf_t *cf)
 
     conf->connect_timeout = NGX_CONF_UNSET_MSEC;
     conf->read_timeout = NGX_CONF_UNSET_MSEC;
-    conf->pending = NGX_CONF_UNSET_UINT;
+    conf->pending = NGX_CONF_UNSET;
     conf->stream = NGX_CONF_UNSET_PTR;
     conf->dedup = NGX_CONF_UNSET;
     conf->db = NGX_CONF_UNSET;
@@ -114,8 +114,8 @@ ngx_http_jelou_redis_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_msec_value(conf->connect_timeout, prev->connect_timeout,
                               2000);
     ngx_conf_merge_msec_value(conf->read_timeout, prev->read_timeout, 5000);
-    ngx_conf_merge_uint_value(conf->pending, prev->pending,
-                              NGX_HTTP_JELOU_REDIS_PENDING);
+    ngx_conf_merge_value(conf->pending, prev->pending,
+                         NGX_HTTP_JELOU_REDIS_PENDING);
 
     ngx_conf_merge_str_value(conf->auth, prev->auth, "");
     ngx_conf_merge_str_value(conf->sentinel_auth, prev->sentinel_auth, "");

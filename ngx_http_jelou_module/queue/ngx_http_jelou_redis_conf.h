@@ -21,9 +21,7 @@ char *ngx_http_jelou_redis_set_dedup(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_jelou_redis_set_auth_file(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
-char *ngx_http_jelou_redis_set_db(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-char *ngx_http_jelou_redis_set_pending(ngx_conf_t *cf, ngx_command_t *cmd,
+char *ngx_http_jelou_redis_set_number(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
 #if (NGX_HTTP_SSL)

@@ -66,11 +66,11 @@ static ngx_command_t  ngx_http_jelou_redis_commands[] = {
 
     ngx_http_jelou_redis_directive("jelou_redis_db",
         NGX_HTTP_JELOU_REDIS_ANYWHERE|NGX_CONF_TAKE1,
-        ngx_http_jelou_redis_set_db, 0),
+        ngx_http_jelou_redis_set_number, ngx_http_jelou_redis_at(db)),
 
     ngx_http_jelou_redis_directive("jelou_redis_pending",
         NGX_HTTP_JELOU_REDIS_ANYWHERE|NGX_CONF_TAKE1,
-        ngx_http_jelou_redis_set_pending, 0),
+        ngx_http_jelou_redis_set_number, ngx_http_jelou_redis_at(pending)),
 
     ngx_http_jelou_redis_directive("jelou_redis_sentinel",
         NGX_HTTP_JELOU_REDIS_ANYWHERE|NGX_CONF_TAKE1,

@@ -169,39 +169,19 @@ ngx_http_jelou_redis_set_dedup(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
-char *
-ngx_http_jelou_redis_set_db(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_http_jelou_redis_loc_conf_t *rlcf = conf;
-
-    ngx_str_t  *value;
-
-    if (rlcf->db != NGX_CONF_UNSET) {
-        return "is duplicate";
-    }
-
-    value = cf->args->elts;
-
-    rlcf->db = ngx_atoi(value[1].data, value[1].len);
-
-    if (rlcf->db == NGX_ERROR) {
-        return ngx_http_jelou_redis_invalid(cf, cmd, "number", &value[1]);
-    }
-
-    return NGX_CONF_OK;
-}
-
+/* A number, which is 0 for a database only. */
 
 char *
-ngx_http_jelou_redis_set_pending(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf)
+ngx_http_jelou_redis_set_number(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    ngx_http_jelou_redis_loc_conf_t *rlcf = conf;
+    char       *p = conf;
 
-    ngx_int_t   n;
+    ngx_int_t   n, *number;
     ngx_str_t  *value;
 
-    if (rlcf->pending != NGX_CONF_UNSET_UINT) {
+    number = (ngx_int_t *) (p + cmd->offset);
+
+    if (*number != NGX_CONF_UNSET) {
         return "is duplicate";
     }
 
@@ -209,11 +189,14 @@ ngx_http_jelou_redis_set_pending(ngx_conf_t *cf, ngx_command_t *cmd,
 
     n = ngx_atoi(value[1].data, value[1].len);
 
-    if (n == NGX_ERROR || n == 0) {
+    if (n == NGX_ERROR
+        || (n == 0
+            && cmd->offset != offsetof(ngx_http_jelou_redis_loc_conf_t, db)))
+    {
         return ngx_http_jelou_redis_invalid(cf, cmd, "number", &value[1]);
     }
 
-    rlcf->pending = n;
+    *number = n;
 
     return NGX_CONF_OK;
 }
