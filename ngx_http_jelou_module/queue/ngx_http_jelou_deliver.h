@@ -49,7 +49,7 @@
 /* after an error, before the next try; and how often it is logged */
 
 #define NGX_HTTP_JELOU_DELIVER_AGAIN   1000
-#define NGX_HTTP_JELOU_DELIVER_SAY     60
+#define NGX_HTTP_JELOU_DELIVER_LOG     60
 
 /* the most that Retry-After is honoured for */
 
@@ -212,8 +212,8 @@ struct ngx_http_jelou_deliver_stream_s {
     struct ngx_http_jelou_queue_delivery_s  *status; /* NULL: nothing is
                                                     counted */
 
-    uint32_t                             said;   /* what, by its hash */
-    time_t                               said_at;
+    uint32_t                             logged; /* what, by its hash */
+    time_t                               logged_at;
 
     unsigned                             owned:1;    /* may be read from */
     unsigned                             claimed:1;  /* what others had */
@@ -411,7 +411,7 @@ void ngx_http_jelou_deliver_failed(ngx_http_jelou_deliver_stream_t *s,
     ngx_http_jelou_redis_result_e result, ngx_http_jelou_redis_reply_t *reply);
 
 /* Logs an error of a stream, the same one once a minute. */
-void ngx_http_jelou_deliver_say(ngx_http_jelou_deliver_stream_t *s,
+void ngx_http_jelou_deliver_log(ngx_http_jelou_deliver_stream_t *s,
     const char *what, ngx_str_t *detail);
 
 

@@ -267,7 +267,7 @@ ngx_http_jelou_deliver_failed(ngx_http_jelou_deliver_stream_t *s,
     case NGX_HTTP_JELOU_REDIS_REPLIED:
 
         if (reply->type != REDIS_REPLY_ERROR) {
-            ngx_http_jelou_deliver_say(s, "redis has answered something else",
+            ngx_http_jelou_deliver_log(s, "redis has answered something else",
                                        NULL);
             return;
         }
@@ -287,12 +287,12 @@ ngx_http_jelou_deliver_failed(ngx_http_jelou_deliver_stream_t *s,
         ngx_http_jelou_deliver_lose(s);
     }
 
-    ngx_http_jelou_deliver_say(s, "redis refused to deliver: ", &cause);
+    ngx_http_jelou_deliver_log(s, "redis refused to deliver: ", &cause);
 }
 
 
 void
-ngx_http_jelou_deliver_say(ngx_http_jelou_deliver_stream_t *s,
+ngx_http_jelou_deliver_log(ngx_http_jelou_deliver_stream_t *s,
     const char *what, ngx_str_t *detail)
 {
     uint32_t   hash;
@@ -306,13 +306,14 @@ ngx_http_jelou_deliver_say(ngx_http_jelou_deliver_stream_t *s,
     ngx_crc32_update(&hash, detail->data, detail->len);
     ngx_crc32_final(hash);
 
-    if (hash == s->said && ngx_time() - s->said_at < NGX_HTTP_JELOU_DELIVER_SAY)
+    if (hash == s->logged
+        && ngx_time() - s->logged_at < NGX_HTTP_JELOU_DELIVER_LOG)
     {
         return;
     }
 
-    s->said = hash;
-    s->said_at = ngx_time();
+    s->logged = hash;
+    s->logged_at = ngx_time();
 
     ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
                   "jelou: %s%V, stream: \"%V\", group: \"%V\"",

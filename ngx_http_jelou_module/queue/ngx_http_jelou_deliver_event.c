@@ -208,7 +208,7 @@ ngx_http_jelou_deliver_send_event(ngx_http_jelou_deliver_room_t *room)
 
         /* it does not go on unsigned; a reload may bring the secret */
 
-        ngx_http_jelou_deliver_say(s, "there is no secret for project ",
+        ngx_http_jelou_deliver_log(s, "there is no secret for project ",
                                    &e->project);
         ngx_http_jelou_deliver_outcome(room, 0, -1);
 
@@ -338,7 +338,7 @@ ngx_http_jelou_deliver_outcome(ngx_http_jelou_deliver_room_t *room,
     signature = (status == NGX_HTTP_UNAUTHORIZED && s->conf->secrets);
 
     if (signature) {
-        ngx_http_jelou_deliver_say(s, "status 401: the application has another "
+        ngx_http_jelou_deliver_log(s, "status 401: the application has another "
                                    "secret of project ", &e->project);
     }
 

@@ -332,7 +332,7 @@ ngx_http_jelou_deliver_rung_done(ngx_http_jelou_deliver_stream_t *s,
             list = reply->element[0]->element[1];
 
             if (ngx_http_jelou_deliver_take(s, list) == NGX_ERROR) {
-                ngx_http_jelou_deliver_say(s, "an entry cannot be read", NULL);
+                ngx_http_jelou_deliver_log(s, "an entry cannot be read", NULL);
             }
         }
     }

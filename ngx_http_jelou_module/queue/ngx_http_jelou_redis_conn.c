@@ -117,7 +117,7 @@ ngx_http_jelou_redis_conn_connect(ngx_http_jelou_redis_conn_t *conn)
     rc = ngx_event_connect_peer(&conn->peer);
 
     if (rc != NGX_OK && rc != NGX_AGAIN) {
-        (void) ngx_http_jelou_redis_say(conn->target, &conn->name,
+        (void) ngx_http_jelou_redis_log(conn->target, &conn->name,
                                         &conn->target->log, ngx_socket_errno,
                                         "connect() to redis failed", NULL);
         ngx_http_jelou_queue_closed(conn);
@@ -451,7 +451,7 @@ ngx_http_jelou_redis_conn_timeout(ngx_http_jelou_redis_conn_t *conn)
 void
 ngx_http_jelou_redis_conn_late(ngx_http_jelou_redis_conn_t *conn)
 {
-    (void) ngx_http_jelou_redis_say(conn->target, &conn->name,
+    (void) ngx_http_jelou_redis_log(conn->target, &conn->name,
                                     &conn->target->log, NGX_ETIMEDOUT,
                                     conn->ready ? "redis does not answer"
                                     : "redis does not answer to a connection",
@@ -465,7 +465,7 @@ void
 ngx_http_jelou_redis_conn_fail(ngx_http_jelou_redis_conn_t *conn,
     ngx_err_t err, const char *what, ngx_str_t *detail)
 {
-    (void) ngx_http_jelou_redis_say(conn->target, &conn->name,
+    (void) ngx_http_jelou_redis_log(conn->target, &conn->name,
                                     &conn->target->log, err, what, detail);
 
     ngx_http_jelou_redis_conn_close(conn, NGX_HTTP_JELOU_REDIS_LOST, 1);

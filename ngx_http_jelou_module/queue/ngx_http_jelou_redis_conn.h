@@ -91,7 +91,7 @@ typedef struct {
     uint32_t                      hash;
     time_t                        sec;       /* it was logged last */
     ngx_uint_t                    more;      /* since then */
-} ngx_http_jelou_redis_said_t;
+} ngx_http_jelou_redis_logged_t;
 
 
 typedef struct ngx_http_jelou_redis_conn_s    ngx_http_jelou_redis_conn_t;
@@ -154,7 +154,7 @@ struct ngx_http_jelou_redis_target_s {
 #endif
 
     ngx_log_t                         log;
-    ngx_http_jelou_redis_said_t       said[NGX_HTTP_JELOU_REDIS_NCAUSES];
+    ngx_http_jelou_redis_logged_t     logged[NGX_HTTP_JELOU_REDIS_NCAUSES];
 };
 
 
@@ -225,7 +225,7 @@ void ngx_http_jelou_redis_cancel(ngx_http_jelou_redis_cmd_t *cmd);
  * once a second for a cause and a server, with the number of those that have
  * not been logged.  Returns NGX_OK if it has been logged, else NGX_DECLINED.
  */
-ngx_int_t ngx_http_jelou_redis_say(ngx_http_jelou_redis_target_t *target,
+ngx_int_t ngx_http_jelou_redis_log(ngx_http_jelou_redis_target_t *target,
     ngx_str_t *server, ngx_log_t *log, ngx_err_t err, const char *what,
     ngx_str_t *detail);
 

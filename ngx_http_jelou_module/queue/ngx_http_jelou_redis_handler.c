@@ -254,7 +254,7 @@ static ngx_int_t
 ngx_http_jelou_redis_fail(ngx_http_jelou_redis_ctx_t *ctx, const char *what,
     ngx_str_t *detail)
 {
-    (void) ngx_http_jelou_redis_say(ctx->target, &ctx->cmd.server,
+    (void) ngx_http_jelou_redis_log(ctx->target, &ctx->cmd.server,
                                     ctx->request->connection->log, 0, what,
                                     detail);
     ctx->jelou->quiet = 1;

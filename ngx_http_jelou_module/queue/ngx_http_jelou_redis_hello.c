@@ -130,7 +130,7 @@ ngx_http_jelou_redis_hello_refused(ngx_http_jelou_redis_conn_t *conn,
                               (size_t) (last - p), p, cause)
                  - what;
 
-    (void) ngx_http_jelou_redis_say(conn->target, &conn->name,
+    (void) ngx_http_jelou_redis_log(conn->target, &conn->name,
                                     &conn->target->log, 0, "redis refused ",
                                     &detail);
 }

@@ -106,7 +106,7 @@ ngx_http_jelou_redis_resolve(ngx_http_jelou_redis_target_t *target,
     }
 
     if (ctx == NGX_NO_RESOLVER) {
-        (void) ngx_http_jelou_redis_say(target, NULL, &target->log, 0,
+        (void) ngx_http_jelou_redis_log(target, NULL, &target->log, 0,
                                         "there is no \"resolver\" for the "
                                         "name of a redis server: ", host);
         return NGX_ERROR;
@@ -155,7 +155,7 @@ ngx_http_jelou_redis_resolve_handler(ngx_resolver_ctx_t *ctx)
     naddrs = ctx->state ? 0 : ctx->naddrs;
 
     if (naddrs == 0) {
-        (void) ngx_http_jelou_redis_say(q->target, NULL, &q->target->log, 0,
+        (void) ngx_http_jelou_redis_log(q->target, NULL, &q->target->log, 0,
                                         "the name of a redis server is not "
                                         "resolved: ", &q->host);
     }

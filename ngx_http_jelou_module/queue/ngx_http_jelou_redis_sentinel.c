@@ -158,7 +158,7 @@ ngx_http_jelou_redis_sentinel_reply(ngx_http_jelou_redis_target_t *target,
 
 none:
 
-    (void) ngx_http_jelou_redis_say(target, NULL, &target->log, 0,
+    (void) ngx_http_jelou_redis_log(target, NULL, &target->log, 0,
                                     "the sentinels name no server", NULL);
     return NGX_ERROR;
 }

@@ -479,7 +479,7 @@ ngx_http_jelou_redis_go_elsewhere(ngx_http_jelou_redis_conn_t *conn,
     if (target->current == conn) {
         target->current = NULL;
 
-        (void) ngx_http_jelou_redis_say(target, &conn->name, &target->log, 0,
+        (void) ngx_http_jelou_redis_log(target, &conn->name, &target->log, 0,
                                         "redis takes no commands: ", &cause);
 
         if (target->sentinel || ngx_http_jelou_redis_named(target->uscf)) {

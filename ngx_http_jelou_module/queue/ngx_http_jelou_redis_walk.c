@@ -45,7 +45,7 @@ ngx_http_jelou_redis_walk(ngx_http_jelou_redis_target_t *target)
         if (rc != NGX_OK) {
 
             if (target->result == NGX_HTTP_JELOU_REDIS_REPLIED) {
-                (void) ngx_http_jelou_redis_say(target, pc->name, &target->log,
+                (void) ngx_http_jelou_redis_log(target, pc->name, &target->log,
                                                 0, "no live redis", NULL);
             }
 
