@@ -11,8 +11,15 @@
 
 static ngx_http_jelou_secrets_t *ngx_http_jelou_secrets(ngx_conf_t *cf,
     ngx_http_jelou_secrets_t **secrets);
+static char *ngx_http_jelou_secrets_written(ngx_conf_t *cf,
+    ngx_command_t *cmd, ngx_http_jelou_secrets_t **secrets);
+static char *ngx_http_jelou_secrets_in_file(ngx_conf_t *cf,
+    ngx_command_t *cmd, ngx_http_jelou_secrets_t **secrets, ngx_uint_t off);
 static char *ngx_http_jelou_set_secret_off(ngx_conf_t *cf,
     ngx_http_jelou_loc_conf_t *jlcf);
+static ngx_array_t *ngx_http_jelou_words(ngx_conf_t *cf, ngx_command_t *cmd,
+    const char *wrong, ngx_uint_t (*known)(ngx_str_t *word));
+static ngx_uint_t ngx_http_jelou_is_type(ngx_str_t *name);
 
 
 static char  ngx_http_jelou_off_and_file[] =
@@ -69,6 +76,54 @@ ngx_http_jelou_secrets(ngx_conf_t *cf, ngx_http_jelou_secrets_t **secrets)
 }
 
 
+static char *
+ngx_http_jelou_secrets_written(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_http_jelou_secrets_t **secrets)
+{
+    ngx_str_t   *value;
+    ngx_uint_t   i;
+
+    if (ngx_http_jelou_secrets(cf, secrets) == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    value = cf->args->elts;
+
+    for (i = 1; i < cf->args->nelts; i++) {
+
+        if (ngx_http_jelou_secrets_add(cf, *secrets, &value[i],
+                                       (char *) cmd->name.data, i)
+            != NGX_CONF_OK)
+        {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_jelou_secrets_in_file(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_http_jelou_secrets_t **secrets, ngx_uint_t off)
+{
+    ngx_str_t  *value;
+
+    if (off) {
+        return ngx_http_jelou_off_and_file;
+    }
+
+    if (ngx_http_jelou_secrets(cf, secrets) == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    value = cf->args->elts;
+
+    return ngx_http_jelou_secrets_read(cf, *secrets, &value[1],
+                                       (char *) cmd->name.data);
+}
+
+
 /* It is for one location, which has no secrets then, and for none within. */
 
 static char *
@@ -98,9 +153,7 @@ ngx_http_jelou_set_secret(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_jelou_loc_conf_t *jlcf = conf;
 
-    ngx_str_t                 *value;
-    ngx_uint_t                 i;
-    ngx_http_jelou_secrets_t  *secrets;
+    ngx_str_t  *value;
 
     if (jlcf->secret_set) {
         return "is duplicate";
@@ -114,22 +167,7 @@ ngx_http_jelou_set_secret(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return ngx_http_jelou_set_secret_off(cf, jlcf);
     }
 
-    secrets = ngx_http_jelou_secrets(cf, &jlcf->inherited);
-    if (secrets == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    for (i = 1; i < cf->args->nelts; i++) {
-
-        if (ngx_http_jelou_secrets_add(cf, secrets, &value[i], "jelou_secret",
-                                       i)
-            != NGX_CONF_OK)
-        {
-            return NGX_CONF_ERROR;
-        }
-    }
-
-    return NGX_CONF_OK;
+    return ngx_http_jelou_secrets_written(cf, cmd, &jlcf->inherited);
 }
 
 
@@ -138,28 +176,14 @@ ngx_http_jelou_set_secret_file(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_jelou_loc_conf_t *jlcf = conf;
 
-    ngx_str_t                 *value;
-    ngx_http_jelou_secrets_t  *secrets;
-
     if (jlcf->secret_file_set) {
         return "is duplicate";
     }
 
     jlcf->secret_file_set = 1;
 
-    if (jlcf->secret_off) {
-        return ngx_http_jelou_off_and_file;
-    }
-
-    secrets = ngx_http_jelou_secrets(cf, &jlcf->inherited);
-    if (secrets == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    value = cf->args->elts;
-
-    return ngx_http_jelou_secrets_read(cf, secrets, &value[1],
-                                       "jelou_secret_file");
+    return ngx_http_jelou_secrets_in_file(cf, cmd, &jlcf->inherited,
+                                          jlcf->secret_off);
 }
 
 
@@ -169,8 +193,7 @@ ngx_http_jelou_set_upstream_secret(ngx_conf_t *cf, ngx_command_t *cmd,
 {
     ngx_http_jelou_loc_conf_t *jlcf = conf;
 
-    ngx_str_t                 *value;
-    ngx_http_jelou_secrets_t  *secrets;
+    ngx_str_t  *value;
 
     if (jlcf->upstream_secret_set) {
         return "is duplicate";
@@ -190,13 +213,7 @@ ngx_http_jelou_set_upstream_secret(ngx_conf_t *cf, ngx_command_t *cmd,
         return NGX_CONF_OK;
     }
 
-    secrets = ngx_http_jelou_secrets(cf, &jlcf->upstream_secrets);
-    if (secrets == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    return ngx_http_jelou_secrets_add(cf, secrets, &value[1],
-                                      "jelou_upstream_secret", 1);
+    return ngx_http_jelou_secrets_written(cf, cmd, &jlcf->upstream_secrets);
 }
 
 
@@ -206,28 +223,14 @@ ngx_http_jelou_set_upstream_file(ngx_conf_t *cf, ngx_command_t *cmd,
 {
     ngx_http_jelou_loc_conf_t *jlcf = conf;
 
-    ngx_str_t                 *value;
-    ngx_http_jelou_secrets_t  *secrets;
-
     if (jlcf->upstream_file_set) {
         return "is duplicate";
     }
 
     jlcf->upstream_file_set = 1;
 
-    if (jlcf->upstream_secrets == NULL) {
-        return ngx_http_jelou_off_and_file;
-    }
-
-    secrets = ngx_http_jelou_secrets(cf, &jlcf->upstream_secrets);
-    if (secrets == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    value = cf->args->elts;
-
-    return ngx_http_jelou_secrets_read(cf, secrets, &value[1],
-                                       "jelou_upstream_secret_file");
+    return ngx_http_jelou_secrets_in_file(cf, cmd, &jlcf->upstream_secrets,
+                                          jlcf->upstream_secrets == NULL);
 }
 
 
@@ -236,48 +239,16 @@ ngx_http_jelou_set_types(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_jelou_loc_conf_t *jlcf = conf;
 
-    ngx_str_t                        *value, *type;
-    ngx_uint_t                        i;
-    const ngx_http_jelou_endpoint_t  *e;
-
     if (jlcf->types != NGX_CONF_UNSET_PTR) {
         return "is duplicate";
     }
 
     ngx_http_jelou_here(cf, &jlcf->types_place);
 
-    jlcf->types = ngx_array_create(cf->pool, cf->args->nelts,
-                                   sizeof(ngx_str_t));
-    if (jlcf->types == NULL) {
-        return NGX_CONF_ERROR;
-    }
+    jlcf->types = ngx_http_jelou_words(cf, cmd, "unknown type",
+                                       ngx_http_jelou_is_type);
 
-    value = cf->args->elts;
-
-    for (i = 1; i < cf->args->nelts; i++) {
-
-        for (e = ngx_http_jelou_endpoints; e->name.len; e++) {
-            if (ngx_http_jelou_type_bit(e, &value[i])) {
-                break;
-            }
-        }
-
-        if (e->name.len == 0) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "unknown type \"%V\" in \"%V\" directive",
-                               &value[i], &cmd->name);
-            return NGX_CONF_ERROR;
-        }
-
-        type = ngx_array_push(jlcf->types);
-        if (type == NULL) {
-            return NGX_CONF_ERROR;
-        }
-
-        *type = value[i];
-    }
-
-    return NGX_CONF_OK;
+    return jlcf->types ? NGX_CONF_OK : NGX_CONF_ERROR;
 }
 
 
@@ -286,39 +257,65 @@ ngx_http_jelou_set_schemes(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_jelou_loc_conf_t *jlcf = conf;
 
-    ngx_str_t   *value, *scheme;
-    ngx_uint_t   i;
-
     if (jlcf->schemes != NGX_CONF_UNSET_PTR) {
         return "is duplicate";
     }
 
-    jlcf->schemes = ngx_array_create(cf->pool, cf->args->nelts - 1,
-                                     sizeof(ngx_str_t));
-    if (jlcf->schemes == NULL) {
-        return NGX_CONF_ERROR;
+    jlcf->schemes = ngx_http_jelou_words(cf, cmd, "invalid scheme",
+                                         ngx_http_jelou_is_scheme);
+
+    return jlcf->schemes ? NGX_CONF_OK : NGX_CONF_ERROR;
+}
+
+
+/* The arguments, each of them a known word, or NULL. */
+
+static ngx_array_t *
+ngx_http_jelou_words(ngx_conf_t *cf, ngx_command_t *cmd, const char *wrong,
+    ngx_uint_t (*known)(ngx_str_t *word))
+{
+    ngx_str_t    *value;
+    ngx_uint_t    i, n;
+    ngx_array_t  *words;
+
+    n = cf->args->nelts - 1;
+
+    words = ngx_array_create(cf->pool, n, sizeof(ngx_str_t));
+    if (words == NULL) {
+        return NULL;
     }
 
-    value = cf->args->elts;
+    value = (ngx_str_t *) cf->args->elts + 1;
 
-    for (i = 1; i < cf->args->nelts; i++) {
+    for (i = 0; i < n; i++) {
 
-        if (!ngx_http_jelou_is_scheme(&value[i])) {
+        if (!known(&value[i])) {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "invalid scheme \"%V\" in \"%V\" directive",
-                               &value[i], &cmd->name);
-            return NGX_CONF_ERROR;
+                               "%s \"%V\" in \"%V\" directive",
+                               wrong, &value[i], &cmd->name);
+            return NULL;
         }
-
-        scheme = ngx_array_push(jlcf->schemes);
-        if (scheme == NULL) {
-            return NGX_CONF_ERROR;
-        }
-
-        *scheme = value[i];
     }
 
-    return NGX_CONF_OK;
+    ngx_memcpy(ngx_array_push_n(words, n), value, n * sizeof(ngx_str_t));
+
+    return words;
+}
+
+
+static ngx_uint_t
+ngx_http_jelou_is_type(ngx_str_t *name)
+{
+    const ngx_http_jelou_endpoint_t  *e;
+
+    for (e = ngx_http_jelou_endpoints; e->name.len; e++) {
+
+        if (ngx_http_jelou_type_bit(e, name)) {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 

@@ -1,7 +1,8 @@
 
 /*
  * The directives' functions, which the table in ngx_http_jelou_module.c names.
- * Each returns NGX_CONF_OK, or a text or NGX_CONF_ERROR as nginx wants it.
+ * Each returns NGX_CONF_OK, or a text or NGX_CONF_ERROR as nginx wants it.  And
+ * what a location takes over afterwards.
  */
 
 
@@ -49,6 +50,13 @@ char *ngx_http_jelou_set_enum(ngx_conf_t *cf, ngx_command_t *cmd,
 char *ngx_http_jelou_set_fixed(ngx_conf_t *cf, void *post, void *data);
 char *ngx_http_jelou_check_dedup_wait(ngx_conf_t *cf, void *post,
     void *data);
+
+/*
+ * The module's merge_loc_conf.  Returns NGX_CONF_OK, or NGX_CONF_ERROR with a
+ * log line that names the directive and its place.
+ */
+char *ngx_http_jelou_merge_loc_conf(ngx_conf_t *cf, void *parent,
+    void *child);
 
 
 #endif /* _NGX_HTTP_JELOU_CONF_H_INCLUDED_ */

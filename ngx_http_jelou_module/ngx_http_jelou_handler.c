@@ -235,7 +235,7 @@ ngx_http_jelou_verify(ngx_http_request_t *r, ngx_http_jelou_ctx_t *ctx)
 
         ngx_str_null(&project);
 
-        if (secrets->buckets
+        if (secrets->has_projects
             && ngx_http_jelou_request_project(r, ctx, &project) != NGX_OK)
         {
             return NGX_ERROR;

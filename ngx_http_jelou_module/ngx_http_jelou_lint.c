@@ -8,6 +8,8 @@
 #include "ngx_http_jelou_text.h"
 
 
+static void ngx_http_jelou_lint_pages(ngx_conf_t *cf,
+    ngx_http_jelou_endpoint_at_t *at);
 static void ngx_http_jelou_lint_page(ngx_conf_t *cf,
     ngx_http_jelou_endpoint_at_t *at, ngx_str_t *uri);
 static ngx_http_core_loc_conf_t *ngx_http_jelou_lint_find(
@@ -67,12 +69,11 @@ ngx_http_jelou_lint_upstream(ngx_conf_t *cf, ngx_module_t *module)
 }
 
 
-#if (NGX_HTTP_CACHE)
-
 char *
 ngx_http_jelou_lint_cache(ngx_conf_t *cf, const char *directive,
     ngx_http_jelou_place_t *place)
 {
+#if (NGX_HTTP_CACHE)
     ngx_uint_t                 i;
     ngx_http_upstream_conf_t  *u;
 
@@ -96,19 +97,10 @@ ngx_http_jelou_lint_cache(ngx_conf_t *cf, const char *directive,
         }
     }
 
-    return NGX_CONF_OK;
-}
-
-#else
-
-char *
-ngx_http_jelou_lint_cache(ngx_conf_t *cf, const char *directive,
-    ngx_http_jelou_place_t *place)
-{
-    return NGX_CONF_OK;
-}
-
 #endif
+
+    return NGX_CONF_OK;
+}
 
 
 ngx_int_t
@@ -140,11 +132,9 @@ ngx_http_jelou_lint_add(ngx_conf_t *cf)
 
 
 void
-ngx_http_jelou_lint_pages(ngx_conf_t *cf)
+ngx_http_jelou_lint_endpoints(ngx_conf_t *cf)
 {
-    ngx_uint_t                     i, n;
-    ngx_array_t                   *pages;
-    ngx_http_err_page_t           *page;
+    ngx_uint_t                     i;
     ngx_http_jelou_main_conf_t    *jmcf;
     ngx_http_jelou_endpoint_at_t  *at;
 
@@ -153,30 +143,42 @@ ngx_http_jelou_lint_pages(ngx_conf_t *cf)
     at = jmcf->endpoints.elts;
 
     for (i = 0; i < jmcf->endpoints.nelts; i++) {
-        pages = at[i].location->error_pages;
+        ngx_http_jelou_lint_pages(cf, &at[i]);
+        ngx_http_jelou_lint_open(cf, &at[i]);
+    }
+}
 
-        if (pages == NULL) {
+
+static void
+ngx_http_jelou_lint_pages(ngx_conf_t *cf, ngx_http_jelou_endpoint_at_t *at)
+{
+    ngx_uint_t            n;
+    ngx_array_t          *pages;
+    ngx_http_err_page_t  *page;
+
+    pages = at->location->error_pages;
+
+    if (pages == NULL) {
+        return;
+    }
+
+    page = pages->elts;
+
+    for (n = 0; n < pages->nelts; n++) {
+
+        /* without "=", whatever the page answers is an error */
+
+        if (page[n].overwrite == -1 || page[n].value.lengths) {
             continue;
         }
 
-        page = pages->elts;
+        /* a page that is for several statuses */
 
-        for (n = 0; n < pages->nelts; n++) {
-
-            /* without "=", whatever the page answers is an error */
-
-            if (page[n].overwrite == -1 || page[n].value.lengths) {
-                continue;
-            }
-
-            /* a page that is for several statuses */
-
-            if (n && page[n].value.value.data == page[n - 1].value.value.data) {
-                continue;
-            }
-
-            ngx_http_jelou_lint_page(cf, &at[i], &page[n].value.value);
+        if (n && page[n].value.value.data == page[n - 1].value.value.data) {
+            continue;
         }
+
+        ngx_http_jelou_lint_page(cf, at, &page[n].value.value);
     }
 }
 
@@ -230,9 +232,7 @@ ngx_http_jelou_lint_find(ngx_http_core_srv_conf_t *server, ngx_str_t *uri)
 
         for (named = server->named_locations; named && *named; named++) {
 
-            if ((*named)->name.len == uri->len
-                && ngx_memcmp((*named)->name.data, uri->data, uri->len) == 0)
-            {
+            if (ngx_http_jelou_same(&(*named)->name, uri)) {
                 return *named;
             }
         }

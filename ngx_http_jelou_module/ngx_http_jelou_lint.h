@@ -34,10 +34,22 @@ ngx_http_upstream_conf_t *ngx_http_jelou_lint_upstream(ngx_conf_t *cf,
 ngx_int_t ngx_http_jelou_lint_add(ngx_conf_t *cf);
 
 /*
- * Looks at where the endpoints' error pages lead, when all locations are known,
- * and warns of what may let an event past the verification.
+ * Looks at all endpoints when all locations and servers are known, and warns of
+ * error pages that may let an event past the verification, and of each
+ * "jelou_secret off" that others than this machine can reach.
  */
-void ngx_http_jelou_lint_pages(ngx_conf_t *cf);
+void ngx_http_jelou_lint_endpoints(ngx_conf_t *cf);
+
+/* Warns of the latter, at one endpoint. */
+void ngx_http_jelou_lint_open(ngx_conf_t *cf, ngx_http_jelou_endpoint_at_t *at);
+
+/*
+ * Looks at the location of an endpoint, whose modules have merged their
+ * configuration: what is signed for the upstream is what has to be sent.
+ * Returns NGX_CONF_OK, or NGX_CONF_ERROR with a log line.
+ */
+char *ngx_http_jelou_lint_send(ngx_conf_t *cf,
+    ngx_http_jelou_loc_conf_t *jlcf);
 
 
 #endif /* _NGX_HTTP_JELOU_LINT_H_INCLUDED_ */

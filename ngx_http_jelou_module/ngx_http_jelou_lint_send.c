@@ -5,7 +5,6 @@
  */
 
 
-#include "ngx_http_jelou_lint_send.h"
 #include "ngx_http_jelou_lint.h"
 #include "ngx_http_jelou_text.h"
 
@@ -187,38 +186,27 @@ ngx_http_jelou_lint_signs(void *value)
 
 
 void
-ngx_http_jelou_lint_open(ngx_conf_t *cf)
+ngx_http_jelou_lint_open(ngx_conf_t *cf, ngx_http_jelou_endpoint_at_t *at)
 {
-    ngx_str_t                     *address;
-    ngx_uint_t                     i;
-    ngx_http_jelou_loc_conf_t     *jlcf;
-    ngx_http_jelou_main_conf_t    *jmcf;
-    ngx_http_jelou_endpoint_at_t  *at;
+    ngx_str_t                  *address;
+    ngx_http_jelou_loc_conf_t  *jlcf;
 
-    jmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_jelou_module);
+    jlcf = at->location->loc_conf[ngx_http_jelou_module.ctx_index];
 
-    at = jmcf->endpoints.elts;
+    if (!jlcf->secret_off || jlcf->access == NGX_HTTP_JELOU_ACCESS_ELSEWHERE) {
+        return;
+    }
 
-    for (i = 0; i < jmcf->endpoints.nelts; i++) {
-        jlcf = at[i].location->loc_conf[ngx_http_jelou_module.ctx_index];
+    address = ngx_http_jelou_lint_listens(cf, at->server);
 
-        if (!jlcf->secret_off
-            || jlcf->access == NGX_HTTP_JELOU_ACCESS_ELSEWHERE)
-        {
-            continue;
-        }
-
-        address = ngx_http_jelou_lint_listens(cf, at[i].server);
-
-        if (address) {
-            ngx_log_error(NGX_LOG_WARN, cf->log, 0,
-                          "\"jelou_endpoint %V\" takes unsigned events, and "
-                          "its server listens on %V, beyond this machine: say "
-                          "\"jelou_access elsewhere\" if something else checks "
-                          "who may send, see \"jelou_secret off\" in %s:%ui",
-                          &jlcf->schema.endpoint->name, address,
-                          jlcf->secret_place.file, jlcf->secret_place.line);
-        }
+    if (address) {
+        ngx_log_error(NGX_LOG_WARN, cf->log, 0,
+                      "\"jelou_endpoint %V\" takes unsigned events, and its "
+                      "server listens on %V, beyond this machine: say "
+                      "\"jelou_access elsewhere\" if something else checks "
+                      "who may send, see \"jelou_secret off\" in %s:%ui",
+                      &jlcf->schema.endpoint->name, address,
+                      jlcf->secret_place.file, jlcf->secret_place.line);
     }
 }
 

@@ -4,10 +4,9 @@
  */
 
 
-#include "ngx_http_jelou_merge.h"
+#include "ngx_http_jelou_conf.h"
 #include "ngx_http_jelou_handler.h"
 #include "ngx_http_jelou_lint.h"
-#include "ngx_http_jelou_lint_send.h"
 #include "ngx_http_jelou_rule.h"
 
 
@@ -517,13 +516,7 @@ ngx_http_jelou_merge_schemes(ngx_conf_t *cf, ngx_http_jelou_loc_conf_t *conf)
     p = ngx_cpymem(p, "must be a URL of: ", sizeof("must be a URL of: ") - 1);
 
     for (i = 0; i < conf->schemes->nelts; i++) {
-
-        if (i) {
-            *p++ = ',';
-            *p++ = ' ';
-        }
-
-        p = ngx_cpymem(p, scheme[i].data, scheme[i].len);
+        p = ngx_sprintf(p, "%s%V", i ? ", " : "", &scheme[i]);
     }
 
     message.len = p - message.data;

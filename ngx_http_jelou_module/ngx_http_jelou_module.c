@@ -8,14 +8,11 @@
 #include "ngx_http_jelou_forward.h"
 #include "ngx_http_jelou_handover.h"
 #include "ngx_http_jelou_lint.h"
-#include "ngx_http_jelou_lint_send.h"
-#include "ngx_http_jelou_merge.h"
 #include "ngx_http_jelou_reply.h"
 #include "ngx_http_jelou_status.h"
 #include "ngx_http_jelou_variable.h"
 
 
-static ngx_int_t ngx_http_jelou_preconfiguration(ngx_conf_t *cf);
 static ngx_int_t ngx_http_jelou_postconfiguration(ngx_conf_t *cf);
 static void *ngx_http_jelou_create_main_conf(ngx_conf_t *cf);
 static void *ngx_http_jelou_create_loc_conf(ngx_conf_t *cf);
@@ -237,7 +234,7 @@ static ngx_command_t  ngx_http_jelou_commands[] = {
 
 
 static ngx_http_module_t  ngx_http_jelou_module_ctx = {
-    ngx_http_jelou_preconfiguration,       /* preconfiguration */
+    ngx_http_jelou_variables_add,          /* preconfiguration */
     ngx_http_jelou_postconfiguration,      /* postconfiguration */
 
     ngx_http_jelou_create_main_conf,       /* create main configuration */
@@ -268,17 +265,9 @@ ngx_module_t  ngx_http_jelou_module = {
 
 
 static ngx_int_t
-ngx_http_jelou_preconfiguration(ngx_conf_t *cf)
-{
-    return ngx_http_jelou_variables_add(cf);
-}
-
-
-static ngx_int_t
 ngx_http_jelou_postconfiguration(ngx_conf_t *cf)
 {
-    ngx_http_jelou_lint_pages(cf);
-    ngx_http_jelou_lint_open(cf);
+    ngx_http_jelou_lint_endpoints(cf);
 
     if (ngx_http_jelou_status_init(cf) != NGX_OK
         || ngx_http_jelou_handover_init(cf) != NGX_OK

@@ -18,11 +18,7 @@ typedef struct {
 } ngx_http_jelou_known_t;
 
 
-static ngx_http_jelou_key_t *ngx_http_jelou_secret_key(ngx_conf_t *cf,
-    ngx_str_t *value, const char *directive);
 static ngx_int_t ngx_http_jelou_secret_valid(ngx_conf_t *cf, ngx_str_t *value,
-    const char *directive);
-static ngx_int_t ngx_http_jelou_secret_meant(ngx_conf_t *cf, ngx_str_t *value,
     const char *directive);
 static void ngx_http_jelou_secret_forget(void *data);
 static ngx_array_t *ngx_http_jelou_secret_find(
@@ -49,6 +45,9 @@ ngx_http_jelou_secrets_create(ngx_conf_t *cf)
         return NULL;
     }
 
+    ngx_rbtree_init(&secrets->projects, &secrets->sentinel,
+                    ngx_str_rbtree_insert_value);
+
     return secrets;
 }
 
@@ -59,9 +58,7 @@ ngx_http_jelou_secrets_add(ngx_conf_t *cf, ngx_http_jelou_secrets_t *secrets,
 {
     ngx_http_jelou_secret_t  *secret;
 
-    if (ngx_http_jelou_secret_valid(cf, value, directive) != NGX_OK
-        || ngx_http_jelou_secret_meant(cf, value, directive) != NGX_OK)
-    {
+    if (ngx_http_jelou_secret_valid(cf, value, directive) != NGX_OK) {
         return NGX_CONF_ERROR;
     }
 
@@ -78,7 +75,15 @@ ngx_http_jelou_secrets_add(ngx_conf_t *cf, ngx_http_jelou_secrets_t *secrets,
     secrets->most = ngx_max(secrets->most, secrets->secrets.nelts);
 
     if (ngx_http_script_variables_count(value) == 0) {
-        secret->key = ngx_http_jelou_secret_key(cf, value, directive);
+
+        if (value->len < NGX_HTTP_JELOU_SECRET_SHORT) {
+            ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
+                               "a secret in \"%s\" directive has fewer than "
+                               "%d bytes", directive,
+                               NGX_HTTP_JELOU_SECRET_SHORT);
+        }
+
+        secret->key = ngx_http_jelou_secret_key(cf, value, value);
 
         return secret->key ? NGX_CONF_OK : NGX_CONF_ERROR;
     }
@@ -113,32 +118,12 @@ ngx_http_jelou_complex_value(ngx_conf_t *cf, ngx_str_t *value)
 }
 
 
-static ngx_http_jelou_key_t *
-ngx_http_jelou_secret_key(ngx_conf_t *cf, ngx_str_t *value,
-    const char *directive)
-{
-    ngx_http_jelou_key_t  *key;
-
-    if (value->len < NGX_HTTP_JELOU_SECRET_SHORT) {
-        ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
-                           "a secret in \"%s\" directive has fewer than "
-                           "%d bytes", directive, NGX_HTTP_JELOU_SECRET_SHORT);
-    }
-
-    key = ngx_http_jelou_key_create(value->data, value->len, cf->log);
-
-    if (ngx_http_jelou_secret_keep(cf, key, value) != NGX_OK) {
-        return NULL;
-    }
-
-    return key;
-}
-
-
 static ngx_int_t
 ngx_http_jelou_secret_valid(ngx_conf_t *cf, ngx_str_t *value,
     const char *directive)
 {
+    ngx_uint_t  i;
+
     if (value->len == 0) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "empty secret in \"%s\" directive", directive);
@@ -154,17 +139,7 @@ ngx_http_jelou_secret_valid(ngx_conf_t *cf, ngx_str_t *value,
         return NGX_ERROR;
     }
 
-    return NGX_OK;
-}
-
-
-/* A directive's value that would be a secret, and another one than is meant */
-
-static ngx_int_t
-ngx_http_jelou_secret_meant(ngx_conf_t *cf, ngx_str_t *value,
-    const char *directive)
-{
-    ngx_uint_t  i;
+    /* what would be a secret, and another one than is meant */
 
     if (value->len == 3 && ngx_strncmp(value->data, "off", 3) == 0) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
@@ -191,26 +166,24 @@ ngx_http_jelou_secret_meant(ngx_conf_t *cf, ngx_str_t *value,
 }
 
 
-ngx_int_t
-ngx_http_jelou_secret_keep(ngx_conf_t *cf, ngx_http_jelou_key_t *key,
-    ngx_str_t *value)
+ngx_http_jelou_key_t *
+ngx_http_jelou_secret_key(ngx_conf_t *cf, ngx_str_t *value, ngx_str_t *wiped)
 {
     ngx_pool_cleanup_t      *cln;
     ngx_http_jelou_known_t  *known;
 
     cln = ngx_pool_cleanup_add(cf->pool, sizeof(ngx_http_jelou_known_t));
     if (cln == NULL) {
-        ngx_http_jelou_key_free(key);
-        return NGX_ERROR;
+        return NULL;
     }
 
     cln->handler = ngx_http_jelou_secret_forget;
 
     known = cln->data;
-    known->key = key;
-    known->value = *value;
+    known->key = ngx_http_jelou_key_create(value->data, value->len, cf->log);
+    known->value = *wiped;
 
-    return NGX_OK;
+    return known->key;
 }
 
 
@@ -243,16 +216,9 @@ ngx_http_jelou_secret_dummy(ngx_conf_t *cf, ngx_http_jelou_secrets_t *secrets)
     random.data = secrets->random;
     random.len = sizeof(secrets->random);
 
-    secrets->dummy = ngx_http_jelou_key_create(random.data, random.len,
-                                                cf->log);
+    secrets->dummy = ngx_http_jelou_secret_key(cf, &random, &random);
 
-    if (ngx_http_jelou_secret_keep(cf, secrets->dummy, &random) != NGX_OK
-        || secrets->dummy == NULL)
-    {
-        return NGX_CONF_ERROR;
-    }
-
-    return NGX_CONF_OK;
+    return secrets->dummy ? NGX_CONF_OK : NGX_CONF_ERROR;
 }
 
 
@@ -334,20 +300,15 @@ static ngx_array_t *
 ngx_http_jelou_secret_find(ngx_http_jelou_secrets_t *secrets,
     ngx_str_t *project)
 {
-    ngx_uint_t                 i;
+    uint32_t                   hash;
     ngx_http_jelou_project_t  *p;
 
-    if (secrets->buckets && project->len) {
-        i = ngx_murmur_hash2(project->data, project->len) & secrets->mask;
+    hash = ngx_murmur_hash2(project->data, project->len);
 
-        for (p = secrets->buckets[i]; p; p = p->next) {
-
-            if (p->id.len == project->len
-                && ngx_memcmp(p->id.data, project->data, project->len) == 0)
-            {
-                return &p->secrets;
-            }
-        }
+    p = (ngx_http_jelou_project_t *) ngx_str_rbtree_lookup(&secrets->projects,
+                                                           project, hash);
+    if (p) {
+        return &p->secrets;
     }
 
     return &secrets->secrets;

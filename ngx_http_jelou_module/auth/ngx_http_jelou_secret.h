@@ -34,13 +34,10 @@ typedef struct {
 
 /* the secrets of a project, which has them in a file */
 
-typedef struct ngx_http_jelou_project_s  ngx_http_jelou_project_t;
-
-struct ngx_http_jelou_project_s {
-    ngx_str_t                    id;
+typedef struct {
+    ngx_str_node_t               sn;         /* found by the project's id */
     ngx_array_t                  secrets;    /* of ngx_http_jelou_secret_t */
-    ngx_http_jelou_project_t    *next;       /* in the same bucket */
-};
+} ngx_http_jelou_project_t;
 
 
 /* the secrets of one level of the configuration */
@@ -49,8 +46,8 @@ typedef struct {
     ngx_array_t                  secrets;    /* of ngx_http_jelou_secret_t, for
                                                 projects that have no own */
 
-    ngx_http_jelou_project_t   **buckets;    /* NULL: no project has own ones */
-    ngx_uint_t                   mask;
+    ngx_rbtree_t                 projects;   /* of ngx_http_jelou_project_t */
+    ngx_rbtree_node_t            sentinel;
 
     ngx_http_jelou_key_t        *dummy;      /* a key of random bytes, */
     u_char                       random[32]; /*   and these bytes */
@@ -58,6 +55,7 @@ typedef struct {
                                                 tried with */
 
     unsigned                     directive:1;
+    unsigned                     has_projects:1;
 } ngx_http_jelou_secrets_t;
 
 
@@ -98,12 +96,12 @@ ngx_http_complex_value_t *ngx_http_jelou_complex_value(ngx_conf_t *cf,
     ngx_str_t *value);
 
 /*
- * Sees to it that a key is freed, and the secret that it was made of wiped,
- * with the configuration.  Returns NGX_OK, or NGX_ERROR if memory ran out; the
- * key is freed then.
+ * Makes a key of a secret.  With the configuration it is freed, and the bytes
+ * of the other text are wiped, which may be empty.  Returns NULL if memory ran
+ * out or, with a log line, if OpenSSL fails.
  */
-ngx_int_t ngx_http_jelou_secret_keep(ngx_conf_t *cf, ngx_http_jelou_key_t *key,
-    ngx_str_t *value);
+ngx_http_jelou_key_t *ngx_http_jelou_secret_key(ngx_conf_t *cf,
+    ngx_str_t *value, ngx_str_t *wiped);
 
 /*
  * Makes the key that is worked with where there is no secret, to take the time
@@ -114,7 +112,7 @@ char *ngx_http_jelou_secret_dummy(ngx_conf_t *cf,
 
 /*
  * Looks for a secret with which the body, a chain of buffers in memory, has
- * that digest.  If there are buckets, project is the body's project id, or
+ * that digest.  If there are projects, project is the body's project id, or
  * empty.  Returns NGX_OK and the secret; NGX_DECLINED if there is none, after
  * the same work for any project; NGX_ERROR, with a log line, if that could
  * not be found out.

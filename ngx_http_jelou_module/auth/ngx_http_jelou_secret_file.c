@@ -18,9 +18,6 @@ typedef struct {
     const char                  *directive;
     ngx_str_t                   *name;       /* the file's */
     ngx_uint_t                   line;
-    ngx_array_t                  projects;   /* of ngx_http_jelou_project_t * */
-    ngx_rbtree_t                 tree;       /* of them, while they are found */
-    ngx_rbtree_node_t            sentinel;
 } ngx_http_jelou_file_t;
 
 
@@ -39,7 +36,6 @@ static char *ngx_http_jelou_secret_bad_line(ngx_http_jelou_file_t *file,
     const char *why);
 static ngx_array_t *ngx_http_jelou_secret_project(ngx_http_jelou_file_t *file,
     ngx_str_t *id);
-static char *ngx_http_jelou_secret_hash(ngx_http_jelou_file_t *file);
 
 
 char *
@@ -65,25 +61,16 @@ ngx_http_jelou_secrets_read(ngx_conf_t *cf, ngx_http_jelou_secrets_t *secrets,
     file.directive = directive;
     file.name = name;
 
-    ngx_rbtree_init(&file.tree, &file.sentinel, ngx_str_rbtree_insert_value);
-
-    rv = NGX_CONF_ERROR;
-
-    if (ngx_array_init(&file.projects, cf->temp_pool, 16,
-                       sizeof(ngx_http_jelou_project_t *))
-        == NGX_OK)
-    {
-        rv = ngx_http_jelou_secret_lines(&file, data, data + len);
-    }
+    rv = ngx_http_jelou_secret_lines(&file, data, data + len);
 
     OPENSSL_cleanse(data, len);
     ngx_free(data);
 
-    if (rv != NGX_CONF_OK) {
+    if (rv != NGX_CONF_OK || !secrets->has_projects) {
         return rv;
     }
 
-    return ngx_http_jelou_secret_hash(&file);
+    return ngx_http_jelou_secret_dummy(cf, secrets);
 }
 
 
@@ -212,7 +199,7 @@ ngx_http_jelou_secret_lines(ngx_http_jelou_file_t *file, u_char *p,
         p = eol + 1;
     }
 
-    if (file->secrets->secrets.nelts == n && file->projects.nelts == 0) {
+    if (file->secrets->secrets.nelts == n && !file->secrets->has_projects) {
         ngx_conf_log_error(NGX_LOG_EMERG, file->cf, 0,
                            "\"%s\": no secret in \"%V\"",
                            file->directive, file->name);
@@ -266,8 +253,6 @@ ngx_http_jelou_secret_line(ngx_http_jelou_file_t *file, u_char *p,
 
     secret->place = file->line;
     secret->in_file = 1;
-    secret->key = ngx_http_jelou_key_create(value.data, value.len,
-                                            file->cf->log);
 
     file->secrets->most = ngx_max(file->secrets->most, secrets->nelts);
 
@@ -275,13 +260,9 @@ ngx_http_jelou_secret_line(ngx_http_jelou_file_t *file, u_char *p,
 
     ngx_str_null(&none);
 
-    if (ngx_http_jelou_secret_keep(file->cf, secret->key, &none) != NGX_OK
-        || secret->key == NULL)
-    {
-        return NGX_CONF_ERROR;
-    }
+    secret->key = ngx_http_jelou_secret_key(file->cf, &value, &none);
 
-    return NGX_CONF_OK;
+    return secret->key ? NGX_CONF_OK : NGX_CONF_ERROR;
 }
 
 
@@ -396,91 +377,43 @@ ngx_http_jelou_secret_bad_line(ngx_http_jelou_file_t *file, const char *why)
 }
 
 
-/* a project while the file is read: the tree finds it by its id */
-
-typedef struct {
-    ngx_str_node_t               sn;
-    ngx_http_jelou_project_t    *project;
-} ngx_http_jelou_listed_t;
-
-
 static ngx_array_t *
 ngx_http_jelou_secret_project(ngx_http_jelou_file_t *file, ngx_str_t *id)
 {
-    uint32_t                    hash;
-    ngx_http_jelou_listed_t    *listed;
-    ngx_http_jelou_project_t   *project, **p;
+    uint32_t                   hash;
+    ngx_pool_t                *pool;
+    ngx_rbtree_t              *projects;
+    ngx_http_jelou_project_t  *project;
 
-    hash = ngx_crc32_long(id->data, id->len);
+    pool = file->cf->pool;
+    projects = &file->secrets->projects;
+    hash = ngx_murmur_hash2(id->data, id->len);
 
-    listed = (ngx_http_jelou_listed_t *) ngx_str_rbtree_lookup(&file->tree, id,
-                                                               hash);
-    if (listed) {
-        return &listed->project->secrets;
+    project = (ngx_http_jelou_project_t *) ngx_str_rbtree_lookup(projects, id,
+                                                                 hash);
+    if (project) {
+        return &project->secrets;
     }
 
-    project = ngx_pcalloc(file->cf->pool, sizeof(ngx_http_jelou_project_t));
-    listed = ngx_palloc(file->cf->temp_pool, sizeof(ngx_http_jelou_listed_t));
-    p = ngx_array_push(&file->projects);
-
-    if (project == NULL || listed == NULL || p == NULL) {
+    project = ngx_pcalloc(pool, sizeof(ngx_http_jelou_project_t));
+    if (project == NULL) {
         return NULL;
     }
 
-    project->id.len = id->len;
-    project->id.data = ngx_pstrdup(file->cf->pool, id);
+    project->sn.node.key = hash;
+    project->sn.str.len = id->len;
+    project->sn.str.data = ngx_pstrdup(pool, id);
 
-    if (project->id.data == NULL
-        || ngx_array_init(&project->secrets, file->cf->pool, 1,
+    if (project->sn.str.data == NULL
+        || ngx_array_init(&project->secrets, pool, 1,
                           sizeof(ngx_http_jelou_secret_t))
            != NGX_OK)
     {
         return NULL;
     }
 
-    *p = project;
-
-    listed->sn.node.key = hash;
-    listed->sn.str = project->id;
-    listed->project = project;
-
-    ngx_rbtree_insert(&file->tree, &listed->sn.node);
+    ngx_rbtree_insert(projects, &project->sn.node);
+    file->secrets->has_projects = 1;
 
     return &project->secrets;
-}
-
-
-static char *
-ngx_http_jelou_secret_hash(ngx_http_jelou_file_t *file)
-{
-    ngx_uint_t                  i, n;
-    ngx_http_jelou_project_t  **p, **bucket;
-    ngx_http_jelou_secrets_t   *secrets;
-
-    secrets = file->secrets;
-
-    if (file->projects.nelts == 0) {
-        return NGX_CONF_OK;
-    }
-
-    for (n = 1; n < 2 * file->projects.nelts; n <<= 1) { /* void */ }
-
-    secrets->mask = n - 1;
-    secrets->buckets = ngx_pcalloc(file->cf->pool,
-                                   n * sizeof(ngx_http_jelou_project_t *));
-    if (secrets->buckets == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    p = file->projects.elts;
-
-    for (i = 0; i < file->projects.nelts; i++) {
-        bucket = &secrets->buckets[ngx_murmur_hash2(p[i]->id.data,
-                                                    p[i]->id.len)
-                                   & secrets->mask];
-        p[i]->next = *bucket;
-        *bucket = p[i];
-    }
-
-    return ngx_http_jelou_secret_dummy(file->cf, secrets);
 }

@@ -160,11 +160,8 @@ ngx_http_jelou_hmac(ngx_http_jelou_key_t *key, ngx_chain_t *body,
 
 
 ngx_int_t
-ngx_http_jelou_sha256(ngx_chain_t *body, u_char *digest, ngx_log_t *log)
+ngx_http_jelou_sha256(ngx_str_t *text, u_char *digest, ngx_log_t *log)
 {
-    int           ok;
-    ngx_chain_t  *cl;
-
     /* one for all calls of a worker, fetched by the first */
 
     static EVP_MD      *md;
@@ -178,15 +175,11 @@ ngx_http_jelou_sha256(ngx_chain_t *body, u_char *digest, ngx_log_t *log)
         ctx = EVP_MD_CTX_new();
     }
 
-    ok = md && ctx && EVP_DigestInit_ex2(ctx, md, NULL);
-
-    for (cl = body; cl && ok; cl = cl->next) {
-        ok = EVP_DigestUpdate(ctx, cl->buf->pos, cl->buf->last - cl->buf->pos);
-    }
-
-    ok = ok && EVP_DigestFinal_ex(ctx, digest, NULL);
-
-    if (!ok) {
+    if (md == NULL || ctx == NULL
+        || !EVP_DigestInit_ex2(ctx, md, NULL)
+        || !EVP_DigestUpdate(ctx, text->data, text->len)
+        || !EVP_DigestFinal_ex(ctx, digest, NULL))
+    {
         ngx_http_jelou_signature_error(log, "SHA-256");
         return NGX_ERROR;
     }

@@ -45,10 +45,10 @@ ngx_int_t ngx_http_jelou_hmac(ngx_http_jelou_key_t *key, ngx_chain_t *body,
     u_char *digest, ngx_log_t *log);
 
 /*
- * Computes the SHA-256 of the body, likewise, into digest.  Returns NGX_OK, or
+ * Computes the SHA-256 of a text, likewise, into digest.  Returns NGX_OK, or
  * NGX_ERROR with a log line.
  */
-ngx_int_t ngx_http_jelou_sha256(ngx_chain_t *body, u_char *digest,
+ngx_int_t ngx_http_jelou_sha256(ngx_str_t *text, u_char *digest,
     ngx_log_t *log);
 
 /*

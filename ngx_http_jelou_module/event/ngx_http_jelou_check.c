@@ -70,7 +70,6 @@ ngx_http_jelou_check(ngx_http_jelou_event_t *event,
     ngx_http_jelou_schema_t *schema, ngx_log_t *log)
 {
     ngx_int_t                         rc;
-    ngx_http_jelou_path_t             root;
     ngx_http_jelou_check_t            check;
     ngx_http_jelou_shape_t            shape;
     const ngx_http_jelou_endpoint_t  *endpoint;
@@ -100,10 +99,8 @@ ngx_http_jelou_check(ngx_http_jelou_event_t *event,
         ngx_http_jelou_check_conversation(&check);
     }
 
-    root.parent = NULL;
-
     ngx_http_jelou_check_members(&check, event->kind->object, event->values,
-                                 &root);
+                                 &ngx_http_jelou_root);
 
     if (schema->text == NGX_HTTP_JELOU_TEXT_BODY
         || (schema->text && event->kind->identity))
@@ -165,7 +162,6 @@ static void
 ngx_http_jelou_check_conversation(ngx_http_jelou_check_t *check)
 {
     ngx_uint_t                      i, k;
-    ngx_http_jelou_path_t           root;
     ngx_http_jelou_event_t         *event;
     const ngx_http_jelou_object_t  *known, *object;
 
@@ -194,8 +190,7 @@ ngx_http_jelou_check_conversation(ngx_http_jelou_check_t *check)
     event->nviolations = 0;
 
     if (event->varied) {
-        root.parent = NULL;
-        ngx_http_jelou_violation(event, &root, NULL, &varied);
+        ngx_http_jelou_violation(event, &ngx_http_jelou_root, NULL, &varied);
     }
 }
 
@@ -533,8 +528,7 @@ ngx_http_jelou_check_type(ngx_http_jelou_check_t *check, ngx_str_t *name,
 static void
 ngx_http_jelou_check_text(ngx_http_jelou_check_t *check)
 {
-    ngx_str_t              *body;
-    ngx_http_jelou_path_t   root;
+    ngx_str_t  *body;
 
     static ngx_str_t  message = ngx_string("must not have U+0000 or a lone "
                                            "surrogate anywhere");
@@ -542,8 +536,8 @@ ngx_http_jelou_check_text(ngx_http_jelou_check_t *check)
     body = &check->event->body;
 
     if (!ngx_http_jelou_text_storable(body->data, body->data + body->len)) {
-        root.parent = NULL;
-        ngx_http_jelou_violation(check->event, &root, NULL, &message);
+        ngx_http_jelou_violation(check->event, &ngx_http_jelou_root, NULL,
+                                 &message);
     }
 }
 

@@ -5,6 +5,7 @@
 
 
 #include "ngx_http_jelou_format.h"
+#include "ngx_http_jelou_rule.h"
 #include "ngx_http_jelou_text.h"
 
 
@@ -293,8 +294,7 @@ ngx_http_jelou_format_escaped(u_char *dst, ngx_http_jelou_value_t *value)
     for ( /* void */ ; p < last; p++) {
         ch = *p;
 
-        if ((ch >= '0' && ch <= '9')
-            || ((ch | 0x20) >= 'a' && (ch | 0x20) <= 'z')
+        if (ngx_http_jelou_alnum(ch)
             || ch == '-' || ch == '.' || ch == '_' || ch == '~')
         {
             *dst++ = ch;

@@ -160,17 +160,16 @@ ngx_http_jelou_parse_string(void *data, const unsigned char *string,
         return 1;
     }
 
-    if (ngx_http_jelou_yajl_as_is(&p->yajl, string)) {
-        value->data = (u_char *) string;
-        value->len = (uint32_t) len;
+    token.data = (u_char *) string;
+    token.len = len;
 
-    } else {
+    if (!ngx_http_jelou_yajl_as_is(&p->yajl, string)) {
         ngx_http_jelou_yajl_token(&p->yajl, p->key, &token);
-
         value->escaped = 1;
-        value->data = token.data;
-        value->len = (uint32_t) token.len;
     }
+
+    value->data = token.data;
+    value->len = (uint32_t) token.len;
 
     return 1;
 }

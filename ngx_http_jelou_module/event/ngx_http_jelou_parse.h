@@ -206,6 +206,9 @@ typedef struct {
 ngx_int_t ngx_http_jelou_parse(ngx_http_jelou_event_t *event,
     ngx_http_jelou_shape_t *shape, ngx_log_t *log);
 
+/* the path of the event itself */
+extern const ngx_http_jelou_path_t  ngx_http_jelou_root;
+
 /*
  * Adds a violation at path, or at its member if a name of the schema is given.
  * Of one place only the first violation is kept, and

@@ -1,66 +1,35 @@
 
 /*
- * The project that a body names, over yajl, and nothing else of it: a secret is
- * chosen by it before anything is proven.
+ * The project that a body names, and nothing else of it: a secret is chosen by
+ * it before anything is proven.
  */
 
 
 #include "ngx_http_jelou_schema.h"
 #include "ngx_http_jelou_rule.h"
-#include "ngx_http_jelou_yajl.h"
 
 
-typedef struct {
-    ngx_http_jelou_yajl_t     yajl;
-    const ngx_str_t          *name;
-    size_t                    max;
-    ngx_http_jelou_value_t   *value;
-    const unsigned char      *key;      /* behind it, if the next value is the
-                                           member's, or NULL */
-} ngx_http_jelou_search_t;
+/* a token of more bytes is too long in whatever way it is written */
+
+#define NGX_HTTP_JELOU_PROJECT_MAX                                            \
+    (NGX_HTTP_JELOU_ID_MAX * (sizeof("\\u0000") - 1))
 
 
-static const ngx_str_t *ngx_http_jelou_project_name(
+static const ngx_http_jelou_member_t *ngx_http_jelou_project_member(
     const ngx_http_jelou_endpoint_t *endpoint);
-static ngx_int_t ngx_http_jelou_search(ngx_str_t *body, const ngx_str_t *name,
-    size_t max, ngx_http_jelou_value_t *value, ngx_log_t *log);
-static int ngx_http_jelou_search_null(void *data);
-static int ngx_http_jelou_search_boolean(void *data, int boolean);
-static int ngx_http_jelou_search_number(void *data, const char *number,
-    size_t len);
-static int ngx_http_jelou_search_string(void *data,
-    const unsigned char *string, size_t len);
-static int ngx_http_jelou_search_start_map(void *data);
-static int ngx_http_jelou_search_key(void *data, const unsigned char *key,
-    size_t len);
-static int ngx_http_jelou_search_start_array(void *data);
-static int ngx_http_jelou_search_end(void *data);
-
-
-static const yajl_callbacks  ngx_http_jelou_search_callbacks = {
-    ngx_http_jelou_search_null,
-    ngx_http_jelou_search_boolean,
-    NULL,                                  /* integer */
-    NULL,                                  /* double */
-    ngx_http_jelou_search_number,
-    ngx_http_jelou_search_string,
-    ngx_http_jelou_search_start_map,
-    ngx_http_jelou_search_key,
-    ngx_http_jelou_search_end,
-    ngx_http_jelou_search_start_array,
-    ngx_http_jelou_search_end
-};
+static ngx_int_t ngx_http_jelou_project_find(ngx_http_jelou_event_t *event,
+    const ngx_http_jelou_member_t *member, ngx_str_t *text);
 
 
 ngx_uint_t
 ngx_http_jelou_has_project(const ngx_http_jelou_endpoint_t *endpoint)
 {
-    return ngx_http_jelou_project_name(endpoint) != NULL;
+    return ngx_http_jelou_project_member(endpoint) != NULL;
 }
 
 
-static const ngx_str_t *
-ngx_http_jelou_project_name(const ngx_http_jelou_endpoint_t *endpoint)
+static const ngx_http_jelou_member_t *
+ngx_http_jelou_project_member(const ngx_http_jelou_endpoint_t *endpoint)
 {
     ngx_uint_t                      i;
     const ngx_http_jelou_object_t  *object;
@@ -69,7 +38,7 @@ ngx_http_jelou_project_name(const ngx_http_jelou_endpoint_t *endpoint)
 
     for (i = 0; i < object->nmembers; i++) {
         if (object->members[i].slot == NGX_HTTP_JELOU_PROJECT_ID) {
-            return &object->members[i].name;
+            return &object->members[i];
         }
     }
 
@@ -81,28 +50,17 @@ ngx_int_t
 ngx_http_jelou_project_id(ngx_http_jelou_event_t *event,
     ngx_http_jelou_schema_t *schema, ngx_str_t *text)
 {
-    size_t                   max;
-    ngx_int_t                rc;
-    const ngx_str_t         *name;
-    ngx_http_jelou_value_t   value;
+    ngx_int_t                       rc;
+    const ngx_http_jelou_member_t  *member;
 
-    name = ngx_http_jelou_project_name(schema->endpoint);
+    member = ngx_http_jelou_project_member(schema->endpoint);
 
-    if (event->has_project || name == NULL) {
+    if (event->has_project || member == NULL) {
         *text = event->project;
         return NGX_OK;
     }
 
-    /* a token of more bytes is too long in whatever way it is written */
-
-    max = NGX_HTTP_JELOU_ID_MAX * (sizeof("\\u0000") - 1);
-
-    rc = ngx_http_jelou_search(&event->body, name, max, &value,
-                               event->pool->log);
-
-    if (rc == NGX_OK) {
-        rc = ngx_http_jelou_value_decode(event->pool, &value, text);
-    }
+    rc = ngx_http_jelou_project_find(event, member, text);
 
     if (rc == NGX_ERROR) {
         return NGX_ERROR;
@@ -120,139 +78,43 @@ ngx_http_jelou_project_id(ngx_http_jelou_event_t *event,
 
 
 /*
- * Looks for the string that a member of the root has: nothing is kept of the
- * others.  Returns NGX_OK with its value; NGX_DECLINED, as soon as that is
- * sure, if there is none, if it is longer than max bytes, no string or
- * repeated, or if the body is not JSON; NGX_ERROR if memory ran out.
+ * Parses the body as an object of one member.  Returns NGX_OK with its text;
+ * NGX_DECLINED if it is absent, too long, no string or repeated, or if the body
+ * is not JSON; NGX_ERROR if memory ran out.
  */
 
 static ngx_int_t
-ngx_http_jelou_search(ngx_str_t *body, const ngx_str_t *name, size_t max,
-    ngx_http_jelou_value_t *value, ngx_log_t *log)
+ngx_http_jelou_project_find(ngx_http_jelou_event_t *event,
+    const ngx_http_jelou_member_t *member, ngx_str_t *text)
 {
     ngx_int_t                rc;
-    ngx_http_jelou_search_t  search;
+    ngx_http_jelou_event_t   found;
+    ngx_http_jelou_shape_t   shape;
+    ngx_http_jelou_value_t  *value;
+    ngx_http_jelou_object_t  object;
 
-    ngx_memzero(value, sizeof(ngx_http_jelou_value_t));
+    object.members = member;
+    object.nmembers = 1;
 
-    search.yajl.body = *body;
-    search.name = name;
-    search.max = max;
-    search.value = value;
-    search.key = NULL;
+    ngx_memzero(&shape, sizeof(ngx_http_jelou_shape_t));
+    shape.object = &object;
 
-    rc = ngx_http_jelou_yajl_parse(&search.yajl,
-                                   &ngx_http_jelou_search_callbacks, &search,
-                                   log);
+    ngx_memzero(&found, sizeof(ngx_http_jelou_event_t));
+    found.body = event->body;
+    found.pool = event->pool;
 
-    if (rc == NGX_OK && value->type == NGX_HTTP_JELOU_ABSENT) {
+    rc = ngx_http_jelou_parse(&found, &shape, event->pool->log);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    value = &found.values[member->slot];
+
+    if (value->type != NGX_HTTP_JELOU_STRING || value->repeated
+        || value->len > NGX_HTTP_JELOU_PROJECT_MAX)
+    {
         return NGX_DECLINED;
     }
 
-    return rc;
-}
-
-
-/* A value that is no string; the callbacks return 0 once there is no answer. */
-
-static int
-ngx_http_jelou_search_null(void *data)
-{
-    ngx_http_jelou_search_t  *search = data;
-
-    return search->yajl.depth && search->key == NULL;
-}
-
-
-static int
-ngx_http_jelou_search_boolean(void *data, int boolean)
-{
-    return ngx_http_jelou_search_null(data);
-}
-
-
-static int
-ngx_http_jelou_search_number(void *data, const char *number, size_t len)
-{
-    return ngx_http_jelou_search_null(data);
-}
-
-
-static int
-ngx_http_jelou_search_string(void *data, const unsigned char *string,
-    size_t len)
-{
-    ngx_http_jelou_search_t  *search = data;
-
-    ngx_str_t                token;
-    ngx_http_jelou_value_t  *value;
-
-    if (search->key == NULL) {
-        return search->yajl.depth > 0;
-    }
-
-    value = search->value;
-
-    token.data = (u_char *) string;
-    token.len = len;
-
-    if (!ngx_http_jelou_yajl_as_is(&search->yajl, string)) {
-        ngx_http_jelou_yajl_token(&search->yajl, search->key, &token);
-        value->escaped = 1;
-    }
-
-    value->type = NGX_HTTP_JELOU_STRING;
-    value->data = token.data;
-    value->len = (uint32_t) token.len;
-
-    search->key = NULL;
-
-    return token.len <= search->max;
-}
-
-
-static int
-ngx_http_jelou_search_start_map(void *data)
-{
-    ngx_http_jelou_search_t  *search = data;
-
-    return search->key == NULL && ngx_http_jelou_yajl_open(&search->yajl);
-}
-
-
-static int
-ngx_http_jelou_search_key(void *data, const unsigned char *key, size_t len)
-{
-    ngx_http_jelou_search_t  *search = data;
-
-    if (search->yajl.depth == 1
-        && len == search->name->len
-        && ngx_memcmp(key, search->name->data, len) == 0)
-    {
-        search->key = key + len;
-
-        return search->value->type == NGX_HTTP_JELOU_ABSENT;
-    }
-
-    return 1;
-}
-
-
-static int
-ngx_http_jelou_search_start_array(void *data)
-{
-    ngx_http_jelou_search_t  *search = data;
-
-    return search->yajl.depth && ngx_http_jelou_search_start_map(data);
-}
-
-
-static int
-ngx_http_jelou_search_end(void *data)
-{
-    ngx_http_jelou_search_t  *search = data;
-
-    ngx_http_jelou_yajl_close(&search->yajl);
-
-    return 1;
+    return ngx_http_jelou_value_decode(event->pool, value, text);
 }

@@ -25,7 +25,6 @@ typedef struct {
 
 
 static u_char *ngx_http_jelou_mime_parameter(u_char *p, u_char *last);
-static u_char *ngx_http_jelou_token(u_char *p, u_char *last);
 
 
 /*
@@ -410,9 +409,7 @@ ngx_http_jelou_mime_parameter(u_char *p, u_char *last)
 }
 
 
-/* Returns the end of the RFC 9110 token at p. */
-
-static u_char *
+u_char *
 ngx_http_jelou_token(u_char *p, u_char *last)
 {
     for ( /* void */ ; p < last; p++) {

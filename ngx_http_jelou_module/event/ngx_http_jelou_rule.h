@@ -106,6 +106,9 @@ const ngx_str_t *ngx_http_jelou_rule_description(ngx_str_t *value,
  */
 ngx_uint_t ngx_http_jelou_char(u_char **p, u_char *last);
 
+/* Returns the end of the RFC 9110 token at p. */
+u_char *ngx_http_jelou_token(u_char *p, u_char *last);
+
 /* Sets the schemes that are taken if the configuration names none. */
 void ngx_http_jelou_url_defaults(ngx_http_jelou_url_t *urls);
 

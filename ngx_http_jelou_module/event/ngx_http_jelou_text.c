@@ -19,7 +19,6 @@
 
 static u_char *ngx_http_jelou_text_ascii(u_char *p, u_char *last);
 static size_t ngx_http_jelou_text_sequence(u_char *p, size_t n);
-static uint32_t ngx_http_jelou_text_hex(u_char *p);
 static u_char *ngx_http_jelou_text_encode(u_char *dst, uint32_t c);
 
 
@@ -215,7 +214,7 @@ ngx_http_jelou_text_next(u_char **p, u_char *last)
         return ch;
     }
 
-    c = ngx_http_jelou_text_hex(*p);
+    c = (uint32_t) ngx_hextoi(*p, 4);
     *p += 4;
 
     if (c < 0xd800 || c > 0xdbff || last - *p < 6
@@ -224,7 +223,7 @@ ngx_http_jelou_text_next(u_char **p, u_char *last)
         return c;
     }
 
-    low = ngx_http_jelou_text_hex(*p + 2);
+    low = (uint32_t) ngx_hextoi(*p + 2, 4);
 
     if (low < 0xdc00 || low > 0xdfff) {
         return c;
@@ -233,13 +232,6 @@ ngx_http_jelou_text_next(u_char **p, u_char *last)
     *p += 6;
 
     return 0x10000 + ((c - 0xd800) << 10) + (low - 0xdc00);
-}
-
-
-static uint32_t
-ngx_http_jelou_text_hex(u_char *p)
-{
-    return (uint32_t) ngx_hextoi(p, 4);
 }
 
 

@@ -86,22 +86,20 @@ ngx_http_jelou_url_scheme(ngx_str_t *value, ngx_array_t *schemes)
 static ngx_uint_t
 ngx_http_jelou_url_authority(u_char *p, u_char *last)
 {
-    u_char  *at, *host;
+    u_char  *at;
 
-    host = p;
+    at = ngx_strlchr(p, last, '@');
 
-    for (at = p; at < last; at++) {
-        if (*at == '@') {
-            host = at + 1;
-            break;
+    if (at) {
+
+        if (!ngx_http_jelou_url_chars(p, at, ":", 1)) {
+            return 0;
         }
+
+        p = at + 1;
     }
 
-    if (host != p && !ngx_http_jelou_url_chars(p, host - 1, ":", 1)) {
-        return 0;
-    }
-
-    return host < last && ngx_http_jelou_url_host(host, last);
+    return p < last && ngx_http_jelou_url_host(p, last);
 }
 
 
@@ -164,7 +162,7 @@ ngx_http_jelou_url_literal(u_char *p, u_char *last)
 static ngx_uint_t
 ngx_http_jelou_url_port(u_char *p, u_char *last)
 {
-    ngx_uint_t  port;
+    ngx_int_t  port;
 
     if (p == last) {
         return 1;
@@ -174,20 +172,9 @@ ngx_http_jelou_url_port(u_char *p, u_char *last)
         return 0;
     }
 
-    for (port = 0; p < last; p++) {
+    port = (p == last) ? 0 : ngx_atoi(p, last - p);
 
-        if (*p < '0' || *p > '9') {
-            return 0;
-        }
-
-        port = port * 10 + (*p - '0');
-
-        if (port > 65535) {
-            return 0;
-        }
-    }
-
-    return 1;
+    return port != NGX_ERROR && port <= 65535;
 }
 
 

@@ -11,6 +11,9 @@ static size_t ngx_http_jelou_pointer(u_char *dst,
     const ngx_http_jelou_path_t *path, const ngx_str_t *name);
 
 
+const ngx_http_jelou_path_t  ngx_http_jelou_root;
+
+
 void
 ngx_http_jelou_violation(ngx_http_jelou_event_t *event,
     const ngx_http_jelou_path_t *path, const ngx_str_t *name,

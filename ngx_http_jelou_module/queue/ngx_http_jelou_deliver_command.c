@@ -7,9 +7,9 @@
 #include "ngx_http_jelou_deliver.h"
 
 
-/* the words that each call of the script begins with */
+/* the words of a call: those that each one begins with, and its own */
 
-#define NGX_HTTP_JELOU_DELIVER_NFIXED  4
+#define NGX_HTTP_JELOU_DELIVER_NPIECES  (8 + NGX_HTTP_JELOU_REDIS_WORDS)
 
 
 struct ngx_http_jelou_deliver_cmd_s {
@@ -23,10 +23,15 @@ struct ngx_http_jelou_deliver_cmd_s {
 };
 
 
+static ngx_http_jelou_redis_piece_t *ngx_http_jelou_deliver_call_begin(
+    ngx_http_jelou_deliver_stream_t *s, const char *operation,
+    ngx_http_jelou_redis_piece_t *p);
 static void ngx_http_jelou_deliver_unsent(ngx_http_jelou_deliver_stream_t *s,
     ngx_http_jelou_deliver_cmd_pt handler, void *data);
-static ngx_http_jelou_deliver_cmd_t *ngx_http_jelou_deliver_cmd(
-    ngx_http_jelou_deliver_stream_t *s, ngx_uint_t nwords, size_t len);
+static void ngx_http_jelou_deliver_call_pieces(
+    ngx_http_jelou_deliver_stream_t *s, ngx_http_jelou_redis_piece_t *pieces,
+    ngx_uint_t npieces, ngx_uint_t nwords,
+    ngx_http_jelou_deliver_cmd_pt handler, void *data);
 static ngx_int_t ngx_http_jelou_deliver_send(ngx_http_jelou_deliver_cmd_t *c);
 static ngx_int_t ngx_http_jelou_deliver_replied(
     ngx_http_jelou_redis_cmd_t *cmd, ngx_http_jelou_redis_result_e result,
@@ -39,28 +44,18 @@ ngx_http_jelou_deliver_call(ngx_http_jelou_deliver_stream_t *s,
     const char *operation, ngx_uint_t nwords, ngx_str_t *words,
     ngx_http_jelou_deliver_cmd_pt handler, void *data)
 {
-    u_char                        *p;
-    ngx_str_t                      text;
-    ngx_uint_t                     i;
-    ngx_http_jelou_redis_piece_t   pieces[8];
+    ngx_uint_t                     i, n;
+    ngx_http_jelou_redis_piece_t  *p, pieces[NGX_HTTP_JELOU_DELIVER_NPIECES];
+
+    p = ngx_http_jelou_deliver_call_begin(s, operation, pieces);
 
     for (i = 0; i < nwords; i++) {
-        ngx_http_jelou_redis_word(&pieces[i], words[i].data, words[i].len);
+        p = ngx_http_jelou_redis_piece(p, &words[i], 0);
     }
 
-    p = ngx_alloc(ngx_http_jelou_redis_pieces_len(pieces, nwords) + 1,
-                  ngx_cycle->log);
-    if (p == NULL) {
-        ngx_http_jelou_deliver_unsent(s, handler, data);
-        return;
-    }
+    n = p - pieces;
 
-    text.data = p;
-    text.len = ngx_http_jelou_redis_pieces_write(p, pieces, nwords) - p;
-
-    ngx_http_jelou_deliver_call_text(s, operation, nwords, &text, handler,
-                                     data);
-    ngx_free(p);
+    ngx_http_jelou_deliver_call_pieces(s, pieces, n, n, handler, data);
 }
 
 
@@ -69,43 +64,87 @@ ngx_http_jelou_deliver_call_text(ngx_http_jelou_deliver_stream_t *s,
     const char *operation, ngx_uint_t nwords, ngx_str_t *text,
     ngx_http_jelou_deliver_cmd_pt handler, void *data)
 {
-    size_t                         len;
-    u_char                        *p;
-    ngx_uint_t                     n, dead;
-    ngx_http_jelou_deliver_cmd_t  *c;
-    ngx_http_jelou_redis_piece_t   pieces[4 + NGX_HTTP_JELOU_DELIVER_NFIXED];
+    ngx_uint_t                     n;
+    ngx_http_jelou_redis_piece_t  *p, pieces[NGX_HTTP_JELOU_DELIVER_NPIECES];
+
+    p = ngx_http_jelou_deliver_call_begin(s, operation, pieces);
+    n = p - pieces;
+
+    (void) ngx_http_jelou_redis_piece(p, text, 1);
+
+    ngx_http_jelou_deliver_call_pieces(s, pieces, n + 1, n + nwords, handler,
+                                       data);
+}
+
+
+/* The number of keys, the keys, and what each operation is told. */
+
+static ngx_http_jelou_redis_piece_t *
+ngx_http_jelou_deliver_call_begin(ngx_http_jelou_deliver_stream_t *s,
+    const char *operation, ngx_http_jelou_redis_piece_t *p)
+{
+    ngx_str_t   name, nkeys;
+    ngx_uint_t  dead;
+
+    name.data = (u_char *) operation;
+    name.len = ngx_strlen(operation);
 
     dead = (ngx_strcmp(operation, "dead") == 0);
-    n = 0;
 
-    ngx_http_jelou_redis_word(&pieces[n++], (u_char *) (dead ? "3" : "2"), 1);
-    ngx_http_jelou_redis_word(&pieces[n++], s->name.data, s->name.len);
-    ngx_http_jelou_redis_word(&pieces[n++], s->hash.data, s->hash.len);
+    nkeys.data = (u_char *) (dead ? "3" : "2");
+    nkeys.len = 1;
+
+    p = ngx_http_jelou_redis_piece(p, &nkeys, 0);
+    p = ngx_http_jelou_redis_piece(p, &s->name, 0);
+    p = ngx_http_jelou_redis_piece(p, &s->hash, 0);
 
     if (dead) {
-        ngx_http_jelou_redis_word(&pieces[n++], s->dead.data, s->dead.len);
+        p = ngx_http_jelou_redis_piece(p, &s->dead, 0);
     }
 
-    ngx_http_jelou_redis_word(&pieces[n++], (u_char *) operation,
-                              ngx_strlen(operation));
-    ngx_http_jelou_redis_word(&pieces[n++], s->conf->group.data,
-                              s->conf->group.len);
-    ngx_http_jelou_redis_word(&pieces[n++], s->owner.data, s->owner.len);
-    ngx_http_jelou_redis_word(&pieces[n++], s->fence.data, s->fence.len);
+    p = ngx_http_jelou_redis_piece(p, &name, 0);
+    p = ngx_http_jelou_redis_piece(p, &s->conf->group, 0);
+    p = ngx_http_jelou_redis_piece(p, &s->owner, 0);
 
-    len = ngx_http_jelou_redis_pieces_len(pieces, n) + text->len;
+    return ngx_http_jelou_redis_piece(p, &s->fence, 0);
+}
 
-    c = ngx_http_jelou_deliver_cmd(s, 2 + n + nwords, len);
+
+static void
+ngx_http_jelou_deliver_call_pieces(ngx_http_jelou_deliver_stream_t *s,
+    ngx_http_jelou_redis_piece_t *pieces, ngx_uint_t npieces,
+    ngx_uint_t nwords, ngx_http_jelou_deliver_cmd_pt handler, void *data)
+{
+    u_char                        *p;
+    size_t                         len;
+    ngx_str_t                      text;
+    ngx_http_jelou_deliver_cmd_t  *c;
+
+    len = ngx_http_jelou_redis_pieces_len(pieces, npieces);
+
+    c = ngx_alloc(sizeof(ngx_http_jelou_deliver_cmd_t) + len, ngx_cycle->log);
     if (c == NULL) {
         ngx_http_jelou_deliver_unsent(s, handler, data);
         return;
     }
 
-    p = ngx_http_jelou_redis_pieces_write(c->pieces[2].data, pieces, n);
-    ngx_memcpy(p, text->data, text->len);
-
+    c->stream = s;
     c->handler = handler;
     c->data = data;
+    c->eval = 0;
+
+    text.data = c->count;
+    text.len = ngx_sprintf(c->count, "*%ui" CRLF, 2 + nwords) - c->count;
+
+    (void) ngx_http_jelou_redis_piece(&c->pieces[0], &text, 1);
+    (void) ngx_http_jelou_redis_piece(&c->pieces[1], &s->dmcf->evalsha, 1);
+
+    p = (u_char *) c + sizeof(ngx_http_jelou_deliver_cmd_t);
+
+    text.data = p;
+    text.len = ngx_http_jelou_redis_pieces_write(p, pieces, npieces) - p;
+
+    (void) ngx_http_jelou_redis_piece(&c->pieces[2], &text, 1);
 
     if (ngx_http_jelou_deliver_send(c) != NGX_OK) {
         ngx_free(c);
@@ -128,32 +167,6 @@ u_char *
 ngx_http_jelou_deliver_word(u_char *p, u_char *data, size_t len)
 {
     return ngx_sprintf(p, "$%uz" CRLF "%*s" CRLF, len, len, data);
-}
-
-
-static ngx_http_jelou_deliver_cmd_t *
-ngx_http_jelou_deliver_cmd(ngx_http_jelou_deliver_stream_t *s,
-    ngx_uint_t nwords, size_t len)
-{
-    ngx_http_jelou_deliver_cmd_t  *c;
-
-    c = ngx_alloc(sizeof(ngx_http_jelou_deliver_cmd_t) + len, ngx_cycle->log);
-    if (c == NULL) {
-        return NULL;
-    }
-
-    ngx_memzero(c, sizeof(ngx_http_jelou_deliver_cmd_t));
-
-    c->stream = s;
-
-    ngx_http_jelou_redis_raw(&c->pieces[0], c->count,
-                      ngx_sprintf(c->count, "*%ui" CRLF, nwords) - c->count);
-    ngx_http_jelou_redis_raw(&c->pieces[1], s->dmcf->evalsha.data,
-                             s->dmcf->evalsha.len);
-    ngx_http_jelou_redis_raw(&c->pieces[2], (u_char *) c
-                                  + sizeof(ngx_http_jelou_deliver_cmd_t), len);
-
-    return c;
 }
 
 
@@ -203,8 +216,8 @@ ngx_http_jelou_deliver_replied(ngx_http_jelou_redis_cmd_t *cmd,
 
             if (ngx_http_jelou_deliver_is(&cause, "NOSCRIPT")) {
                 c->eval = 1;
-                c->pieces[1].data = s->dmcf->eval.data;
-                c->pieces[1].len = s->dmcf->eval.len;
+                (void) ngx_http_jelou_redis_piece(&c->pieces[1],
+                                                  &s->dmcf->eval, 1);
 
                 if (ngx_http_jelou_deliver_send(c) == NGX_OK) {
                     return NGX_OK;

@@ -5,6 +5,7 @@
 
 
 #include "ngx_http_jelou_deliver_conf.h"
+#include "ngx_http_jelou_redis_conf.h"
 #include "ngx_http_jelou_lint.h"
 
 
@@ -192,8 +193,7 @@ ngx_http_jelou_deliver_set_number(ngx_conf_t *cf, ngx_command_t *cmd,
     n = ngx_atoi(value[1].data, value[1].len);
 
     if (n == NGX_ERROR || n == 0) {
-        return ngx_http_jelou_redis_invalid(cf, cmd, "parameter",
-                                            &value[1]);
+        return ngx_http_jelou_redis_invalid(cf, cmd, "parameter", &value[1]);
     }
 
     *number = n;
@@ -223,8 +223,7 @@ ngx_http_jelou_deliver_set_retry(ngx_conf_t *cf, ngx_command_t *cmd,
     n = ngx_parse_time(&value[1], 0);
 
     if (n == NGX_ERROR || n == 0) {
-        return ngx_http_jelou_redis_invalid(cf, cmd, "parameter",
-                                            &value[1]);
+        return ngx_http_jelou_redis_invalid(cf, cmd, "parameter", &value[1]);
     }
 
     dlcf->retry = n;
@@ -540,7 +539,7 @@ ngx_http_jelou_deliver_postconfiguration(ngx_conf_t *cf)
         settings = &conf->settings;
 
         *settings = *rlcf->settings;
-        settings->script = dmcf->load;
+        settings->hello[0] = dmcf->load;
         ngx_queue_init(&settings->targets);
 
         /* the other one calls no script, but needs a greeting */
@@ -548,7 +547,7 @@ ngx_http_jelou_deliver_postconfiguration(ngx_conf_t *cf)
         settings = &conf->blocking;
 
         *settings = *rlcf->settings;
-        ngx_str_set(&settings->script, "*1" CRLF "$4" CRLF "PING" CRLF);
+        ngx_str_set(&settings->hello[0], "*1" CRLF "$4" CRLF "PING" CRLF);
         settings->read_timeout += NGX_HTTP_JELOU_DELIVER_BLOCK;
         ngx_queue_init(&settings->targets);
     }

@@ -265,10 +265,7 @@ ngx_int_t
 ngx_http_jelou_deliver_script_init(ngx_conf_t *cf,
     ngx_http_jelou_deliver_main_conf_t *dmcf)
 {
-    ngx_str_t  lua;
-
-    lua.data = (u_char *) ngx_http_jelou_deliver_lua;
-    lua.len = sizeof(ngx_http_jelou_deliver_lua) - 1;
+    static ngx_str_t  lua = ngx_string(ngx_http_jelou_deliver_lua);
 
     return ngx_http_jelou_redis_script_texts(cf->pool, &lua, &dmcf->load,
                                              &dmcf->evalsha, &dmcf->eval);

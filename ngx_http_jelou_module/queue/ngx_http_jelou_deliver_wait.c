@@ -7,6 +7,14 @@
 #include "ngx_http_jelou_deliver.h"
 
 
+/* the words before the stream's name */
+
+#define NGX_HTTP_JELOU_DELIVER_BELL                                           \
+    "$5" CRLF "COUNT" CRLF "$1" CRLF "1" CRLF "$5" CRLF "BLOCK" CRLF          \
+    "$5" CRLF ngx_value(NGX_HTTP_JELOU_DELIVER_BLOCK) CRLF                    \
+    "$7" CRLF "STREAMS" CRLF
+
+
 typedef struct {
     ngx_http_jelou_redis_cmd_t        cmd;
     ngx_http_jelou_redis_piece_t      pieces[6];
@@ -16,11 +24,20 @@ typedef struct {
 } ngx_http_jelou_deliver_bell_t;
 
 
-static void ngx_http_jelou_deliver_wait_pieces(
+static ngx_http_jelou_redis_piece_t *ngx_http_jelou_deliver_wait_pieces(
     ngx_http_jelou_deliver_bell_t *b);
 static ngx_int_t ngx_http_jelou_deliver_rung(ngx_http_jelou_redis_cmd_t *cmd,
     ngx_http_jelou_redis_result_e result,
     ngx_http_jelou_redis_reply_t *reply);
+
+
+static ngx_str_t  ngx_http_jelou_deliver_xread =
+    ngx_string("*8" CRLF "$5" CRLF "XREAD" CRLF NGX_HTTP_JELOU_DELIVER_BELL);
+static ngx_str_t  ngx_http_jelou_deliver_xreadgroup =
+    ngx_string("*11" CRLF "$10" CRLF "XREADGROUP" CRLF "$5" CRLF "GROUP" CRLF);
+static ngx_str_t  ngx_http_jelou_deliver_streams =
+    ngx_string(NGX_HTTP_JELOU_DELIVER_BELL);
+static ngx_str_t  ngx_http_jelou_deliver_new = ngx_string(">");
 
 
 ngx_int_t
@@ -37,9 +54,8 @@ ngx_http_jelou_deliver_wait(ngx_http_jelou_deliver_stream_t *s,
     b->stream = s;
     b->handler = handler;
 
-    ngx_http_jelou_deliver_wait_pieces(b);
-
     b->cmd.pieces = b->pieces;
+    b->cmd.npieces = ngx_http_jelou_deliver_wait_pieces(b) - b->pieces;
     b->cmd.handler = ngx_http_jelou_deliver_rung;
     b->cmd.data = b;
     b->cmd.key = s->name;
@@ -62,48 +78,34 @@ ngx_http_jelou_deliver_wait(ngx_http_jelou_deliver_stream_t *s,
  * What changes later is copied: the command may be written later.
  */
 
-static void
+static ngx_http_jelou_redis_piece_t *
 ngx_http_jelou_deliver_wait_pieces(ngx_http_jelou_deliver_bell_t *b)
 {
-    ngx_uint_t                        n;
-    ngx_http_jelou_redis_piece_t     *pieces;
+    ngx_str_t                         last;
+    ngx_http_jelou_redis_piece_t     *p;
     ngx_http_jelou_deliver_stream_t  *s;
 
-    static ngx_str_t  xread = ngx_string("*8" CRLF "$5" CRLF "XREAD" CRLF);
-    static ngx_str_t  xreadgroup =
-        ngx_string("*11" CRLF "$10" CRLF "XREADGROUP" CRLF
-                   "$5" CRLF "GROUP" CRLF);
-    static ngx_str_t  block =
-        ngx_string("$5" CRLF "COUNT" CRLF "$1" CRLF "1" CRLF
-                   "$5" CRLF "BLOCK" CRLF
-                   "$5" CRLF ngx_value(NGX_HTTP_JELOU_DELIVER_BLOCK) CRLF
-                   "$7" CRLF "STREAMS" CRLF);
-
     s = b->stream;
-    pieces = b->pieces;
-    n = 0;
+    p = b->pieces;
 
     if (ngx_http_jelou_deliver_leased(s)) {
+        last.data = b->last;
+        last.len = s->last.len;
         ngx_memcpy(b->last, s->last.data, s->last.len);
 
-        ngx_http_jelou_redis_raw(&pieces[n++], xread.data, xread.len);
-        ngx_http_jelou_redis_raw(&pieces[n++], block.data, block.len);
-        ngx_http_jelou_redis_word(&pieces[n++], s->name.data, s->name.len);
-        ngx_http_jelou_redis_word(&pieces[n++], b->last, s->last.len);
+        p = ngx_http_jelou_redis_piece(p, &ngx_http_jelou_deliver_xread, 1);
+        p = ngx_http_jelou_redis_piece(p, &s->name, 0);
 
-    } else {
-        ngx_http_jelou_redis_raw(&pieces[n++], xreadgroup.data,
-                                 xreadgroup.len);
-        ngx_http_jelou_redis_word(&pieces[n++], s->conf->group.data,
-                                  s->conf->group.len);
-        ngx_http_jelou_redis_word(&pieces[n++], s->consumer.data,
-                                  s->consumer.len);
-        ngx_http_jelou_redis_raw(&pieces[n++], block.data, block.len);
-        ngx_http_jelou_redis_word(&pieces[n++], s->name.data, s->name.len);
-        ngx_http_jelou_redis_word(&pieces[n++], (u_char *) ">", 1);
+        return ngx_http_jelou_redis_piece(p, &last, 0);
     }
 
-    b->cmd.npieces = n;
+    p = ngx_http_jelou_redis_piece(p, &ngx_http_jelou_deliver_xreadgroup, 1);
+    p = ngx_http_jelou_redis_piece(p, &s->conf->group, 0);
+    p = ngx_http_jelou_redis_piece(p, &s->consumer, 0);
+    p = ngx_http_jelou_redis_piece(p, &ngx_http_jelou_deliver_streams, 1);
+    p = ngx_http_jelou_redis_piece(p, &s->name, 0);
+
+    return ngx_http_jelou_redis_piece(p, &ngx_http_jelou_deliver_new, 0);
 }
 
 

@@ -18,7 +18,10 @@
 
 typedef struct {
     ngx_http_jelou_redis_cmd_t        cmd;
-    ngx_http_jelou_redis_piece_t      piece;
+    ngx_http_jelou_redis_piece_t      pieces[NGX_HTTP_JELOU_QUEUE_PIECES];
+    u_char                            count[sizeof("*" CRLF) + NGX_INT_T_LEN];
+    u_char                            nkeys[NGX_INT_T_LEN];
+    u_char                            text[NGX_HTTP_JELOU_QUEUE_TEXT];
     ngx_uint_t                        row;
     ngx_atomic_uint_t                 hash;
     ngx_uint_t                        ndeliveries;
@@ -34,7 +37,7 @@ static ngx_http_jelou_redis_target_t *ngx_http_jelou_queue_pass_target(
     ngx_cycle_t *cycle, ngx_http_jelou_queue_names_t *names);
 static ngx_uint_t ngx_http_jelou_queue_same(ngx_http_upstream_srv_conf_t *uscf,
     ngx_str_t *name);
-static ngx_int_t ngx_http_jelou_queue_command(ngx_http_jelou_queue_ask_t *ask,
+static void ngx_http_jelou_queue_command(ngx_http_jelou_queue_ask_t *ask,
     ngx_http_jelou_queue_names_t *names);
 static ngx_int_t ngx_http_jelou_queue_replied(ngx_http_jelou_redis_cmd_t *cmd,
     ngx_http_jelou_redis_result_e result, ngx_http_jelou_redis_reply_t *reply);
@@ -158,7 +161,7 @@ ngx_http_jelou_queue_ask_handler(ngx_event_t *ev)
 static void
 ngx_http_jelou_queue_ask_stream(ngx_cycle_t *cycle, ngx_uint_t n)
 {
-    u_char                          text[NGX_HTTP_JELOU_QUEUE_TEXT], *p;
+    u_char                         *p;
     ngx_http_jelou_queue_ask_t     *ask;
     ngx_http_jelou_queue_names_t    names;
     ngx_http_jelou_queue_stream_t  *row;
@@ -178,31 +181,28 @@ ngx_http_jelou_queue_ask_stream(ngx_cycle_t *cycle, ngx_uint_t n)
     ask->hash = row->hash;
     names = row->names;
 
-    p = ngx_cpymem(text, names.queue.data, names.queue.len);
+    p = ngx_cpymem(ask->text, names.queue.data, names.queue.len);
     ngx_memcpy(p, names.stream.data, names.stream.len);
 
     ngx_shmtx_unlock(&ngx_http_jelou_queue_pool->mutex);
 
-    names.queue.data = text;
+    names.queue.data = ask->text;
     names.stream.data = p;
 
     target = ngx_http_jelou_queue_target(cycle, &names);
 
-    if (target == NULL
-        || ngx_http_jelou_queue_command(ask, &names) != NGX_OK)
-    {
+    if (target == NULL) {
         ngx_free(ask);
         return;
     }
 
-    ask->cmd.pieces = &ask->piece;
-    ask->cmd.npieces = 1;
+    ngx_http_jelou_queue_command(ask, &names);
+
     ask->cmd.handler = ngx_http_jelou_queue_replied;
     ask->cmd.data = ask;
     ask->cmd.tree = 1;
 
     if (ngx_http_jelou_redis_send(target, &ask->cmd) != NGX_OK) {
-        ngx_free(ask->piece.data);
         ngx_free(ask);
     }
 }
@@ -299,18 +299,19 @@ ngx_http_jelou_queue_same(ngx_http_upstream_srv_conf_t *uscf, ngx_str_t *name)
 
 /* All keys are in one slot of a cluster. */
 
-static ngx_int_t
+static void
 ngx_http_jelou_queue_command(ngx_http_jelou_queue_ask_t *ask,
     ngx_http_jelou_queue_names_t *names)
 {
-    u_char                            number[NGX_INT_T_LEN], *text;
-    u_char                            count[sizeof("*" CRLF) + NGX_INT_T_LEN];
-    size_t                            len;
+    ngx_str_t                         count, nkeys;
     ngx_uint_t                        n;
-    ngx_http_jelou_redis_piece_t      pieces[NGX_HTTP_JELOU_QUEUE_PIECES];
+    ngx_http_jelou_redis_piece_t     *p;
     ngx_http_jelou_queue_delivery_t  *d;
 
-    n = NGX_HTTP_JELOU_QUEUE_FIXED;
+    static ngx_str_t  eval = ngx_string("EVAL");
+    static ngx_str_t  lua = ngx_string(ngx_http_jelou_queue_lua);
+
+    p = &ask->pieces[NGX_HTTP_JELOU_QUEUE_FIXED];
 
     for (d = ngx_http_jelou_queue_sh->deliveries; d; d = d->next) {
 
@@ -318,39 +319,28 @@ ngx_http_jelou_queue_command(ngx_http_jelou_queue_ask_t *ask,
             && ngx_http_jelou_same(&d->names.stream, &names->stream))
         {
             ask->deliveries[ask->ndeliveries++] = d;
-
-            ngx_http_jelou_redis_word(&pieces[n++], d->names.hash.data,
-                                      d->names.hash.len);
+            p = ngx_http_jelou_redis_piece(p, &d->names.hash, 0);
         }
     }
 
-    ngx_http_jelou_redis_raw(&pieces[0], count,
-                      ngx_sprintf(count, "*%ui" CRLF, n - 1) - count);
-    ngx_http_jelou_redis_word(&pieces[1], (u_char *) "EVAL", 4);
-    ngx_http_jelou_redis_word(&pieces[2], (u_char *) ngx_http_jelou_queue_lua,
-                              sizeof(ngx_http_jelou_queue_lua) - 1);
-    ngx_http_jelou_redis_word(&pieces[3], number,
-                   ngx_sprintf(number, "%ui", 1 + ask->ndeliveries) - number);
-    ngx_http_jelou_redis_word(&pieces[4], names->stream.data,
-                              names->stream.len);
+    n = p - ask->pieces;
 
-    len = ngx_http_jelou_redis_pieces_len(pieces, n);
+    count.data = ask->count;
+    count.len = ngx_sprintf(ask->count, "*%ui" CRLF, n - 1) - ask->count;
 
-    text = ngx_alloc(len + names->stream.len, ngx_cycle->log);
-    if (text == NULL) {
-        return NGX_ERROR;
-    }
+    nkeys.data = ask->nkeys;
+    nkeys.len = ngx_sprintf(ask->nkeys, "%ui", 1 + ask->ndeliveries)
+                - ask->nkeys;
 
-    (void) ngx_http_jelou_redis_pieces_write(text, pieces, n);
+    p = ngx_http_jelou_redis_piece(ask->pieces, &count, 1);
+    p = ngx_http_jelou_redis_piece(p, &eval, 0);
+    p = ngx_http_jelou_redis_piece(p, &lua, 0);
+    p = ngx_http_jelou_redis_piece(p, &nkeys, 0);
+    (void) ngx_http_jelou_redis_piece(p, &names->stream, 0);
 
-    ngx_http_jelou_redis_raw(&ask->piece, text, len);
-
-    ask->cmd.key.data = text + len;
-    ask->cmd.key.len = names->stream.len;
-
-    ngx_memcpy(ask->cmd.key.data, names->stream.data, names->stream.len);
-
-    return NGX_OK;
+    ask->cmd.pieces = ask->pieces;
+    ask->cmd.npieces = n;
+    ask->cmd.key = names->stream;
 }
 
 
@@ -390,7 +380,6 @@ ngx_http_jelou_queue_replied(ngx_http_jelou_redis_cmd_t *cmd,
 
     ngx_shmtx_unlock(&ngx_http_jelou_queue_pool->mutex);
 
-    ngx_free(ask->piece.data);
     ngx_free(ask);
 
     return NGX_OK;

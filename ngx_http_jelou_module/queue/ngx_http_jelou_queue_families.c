@@ -18,7 +18,7 @@ static ngx_int_t ngx_http_jelou_read_owner(ngx_http_jelou_view_t *view,
     ngx_http_jelou_row_t *row);
 
 
-/* a counter, by what a row is called; those of one metric are neighbours */
+/* a number, by what a row is called; those of one metric are neighbours */
 
 typedef struct {
     ngx_uint_t                        first;
@@ -27,23 +27,18 @@ typedef struct {
 
 
 enum {
-    NGX_HTTP_JELOU_QUEUE_OF_CONNECTIONS = 0,
-    NGX_HTTP_JELOU_QUEUE_OF_IN_FLIGHT,
-    NGX_HTTP_JELOU_QUEUE_OF_EVENTS,
+    NGX_HTTP_JELOU_QUEUE_OF_EVENTS = 0,
     NGX_HTTP_JELOU_QUEUE_OF_REDIRECTIONS,
     NGX_HTTP_JELOU_QUEUE_OF_RETRIES,
     NGX_HTTP_JELOU_QUEUE_OF_CONNECTS,
     NGX_HTTP_JELOU_QUEUE_OF_DROPPED,
-    NGX_HTTP_JELOU_QUEUE_OF_UNLISTED
+    NGX_HTTP_JELOU_QUEUE_OF_UNLISTED,
+    NGX_HTTP_JELOU_QUEUE_OF_CONNECTIONS,
+    NGX_HTTP_JELOU_QUEUE_OF_IN_FLIGHT
 };
 
 
 static const ngx_http_jelou_queue_counters_t  ngx_http_jelou_queue_rows[] = {
-
-    { NGX_HTTP_JELOU_QUEUE_CONNECTIONS,
-      { ngx_string("off"), ngx_string("on"), ngx_null_string } },
-
-    { NGX_HTTP_JELOU_QUEUE_IN_FLIGHT, { ngx_string("all"), ngx_null_string } },
 
     { NGX_HTTP_JELOU_QUEUE_APPENDED,
       { ngx_string("appended"), ngx_string("repeated"), ngx_string("reused"),
@@ -64,7 +59,12 @@ static const ngx_http_jelou_queue_counters_t  ngx_http_jelou_queue_rows[] = {
 
     { NGX_HTTP_JELOU_QUEUE_DROPPED, { ngx_string("all"), ngx_null_string } },
 
-    { NGX_HTTP_JELOU_QUEUE_UNLISTED, { ngx_string("all"), ngx_null_string } }
+    { NGX_HTTP_JELOU_QUEUE_UNLISTED, { ngx_string("all"), ngx_null_string } },
+
+    { NGX_HTTP_JELOU_QUEUE_PLAIN,
+      { ngx_string("off"), ngx_string("on"), ngx_null_string } },
+
+    { NGX_HTTP_JELOU_QUEUE_IN_FLIGHT, { ngx_string("all"), ngx_null_string } }
 };
 
 
@@ -226,7 +226,7 @@ ngx_http_jelou_read_counters(ngx_http_jelou_view_t *view,
     }
 
     row->label = c->names[n];
-    row->value = of->counters[c->first + n];
+    row->value = of->numbers[c->first + n];
 
     return NGX_OK;
 }

@@ -19,19 +19,19 @@ enum {
 };
 
 
-/* the gauges of all workers together, behind the counters */
+/* numbers of the queue: the counters, and what its workers have together */
 
 enum {
-    NGX_HTTP_JELOU_QUEUE_CONNECTIONS = NGX_HTTP_JELOU_QUEUE_NCOUNTERS,
-    NGX_HTTP_JELOU_QUEUE_CONNECTIONS_TLS,
+    NGX_HTTP_JELOU_QUEUE_PLAIN = NGX_HTTP_JELOU_QUEUE_NCOUNTERS,
+    NGX_HTTP_JELOU_QUEUE_TLS,
     NGX_HTTP_JELOU_QUEUE_IN_FLIGHT,
 
-    NGX_HTTP_JELOU_QUEUE_NROWS
+    NGX_HTTP_JELOU_QUEUE_NNUMBERS
 };
 
 
 typedef struct {
-    uint64_t                          counters[NGX_HTTP_JELOU_QUEUE_NROWS];
+    ngx_uint_t                        numbers[NGX_HTTP_JELOU_QUEUE_NNUMBERS];
     ngx_http_jelou_histogram_t        reply;
 } ngx_http_jelou_of_queue_t;
 

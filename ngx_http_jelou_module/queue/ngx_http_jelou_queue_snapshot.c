@@ -80,7 +80,7 @@ ngx_http_jelou_queue_snapshot_queue(ngx_http_jelou_snapshot_t *s)
     of = view->data;
 
     for (i = 0; i < NGX_HTTP_JELOU_QUEUE_NCOUNTERS; i++) {
-        of->counters[i] = sh->counters[i];
+        of->numbers[i] = sh->counters[i];
     }
 
     of->reply = sh->reply;
@@ -91,11 +91,9 @@ ngx_http_jelou_queue_snapshot_queue(ngx_http_jelou_snapshot_t *s)
         if (w->pid
             && (kill((ngx_pid_t) w->pid, 0) == 0 || ngx_errno != NGX_ESRCH))
         {
-            of->counters[NGX_HTTP_JELOU_QUEUE_CONNECTIONS] +=
-                                                            w->connections[0];
-            of->counters[NGX_HTTP_JELOU_QUEUE_CONNECTIONS_TLS] +=
-                                                            w->connections[1];
-            of->counters[NGX_HTTP_JELOU_QUEUE_IN_FLIGHT] += w->in_flight;
+            of->numbers[NGX_HTTP_JELOU_QUEUE_PLAIN] += w->connections[0];
+            of->numbers[NGX_HTTP_JELOU_QUEUE_TLS] += w->connections[1];
+            of->numbers[NGX_HTTP_JELOU_QUEUE_IN_FLIGHT] += w->in_flight;
         }
     }
 

@@ -123,11 +123,6 @@ typedef struct {
 extern ngx_module_t  ngx_http_jelou_redis_module;
 
 
-/* Logs that a value in a directive is invalid.  Returns NGX_CONF_ERROR. */
-char *ngx_http_jelou_redis_invalid(ngx_conf_t *cf, ngx_command_t *cmd,
-    const char *what, ngx_str_t *value);
-
-
 /* The content handler: appends the event of an endpoint to its stream. */
 ngx_int_t ngx_http_jelou_redis_handler(ngx_http_request_t *r);
 
@@ -145,16 +140,16 @@ void ngx_http_jelou_redis_command_eval(ngx_http_jelou_redis_ctx_t *ctx);
 ngx_int_t ngx_http_jelou_redis_command_init(ngx_conf_t *cf,
     ngx_http_jelou_redis_main_conf_t *rmcf);
 
-/*
- * Makes of a script, in the pool, what loads it, and the words that call it: by
- * its SHA-1, and with the script itself.  Returns NGX_OK or NGX_ERROR.
- */
-ngx_int_t ngx_http_jelou_redis_script_texts(ngx_pool_t *pool, ngx_str_t *lua,
-    ngx_str_t *load, ngx_str_t *evalsha, ngx_str_t *eval);
-
 /* Prepares the script, and what calls it. */
 ngx_int_t ngx_http_jelou_redis_script_init(ngx_conf_t *cf,
     ngx_http_jelou_redis_main_conf_t *rmcf);
+
+/*
+ * What loads a script, and what calls it in a command: by its SHA-1, and as it
+ * is.  Returns NGX_OK, or NGX_ERROR if memory ran out.
+ */
+ngx_int_t ngx_http_jelou_redis_script_texts(ngx_pool_t *pool, ngx_str_t *lua,
+    ngx_str_t *load, ngx_str_t *evalsha, ngx_str_t *eval);
 
 /* Prepares what those of a location have. */
 ngx_int_t ngx_http_jelou_redis_command_fixed(ngx_conf_t *cf,

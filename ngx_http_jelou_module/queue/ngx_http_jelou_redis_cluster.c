@@ -100,37 +100,27 @@ ngx_int_t
 ngx_http_jelou_redis_redirect(ngx_http_jelou_redis_conn_t *conn,
     ngx_http_jelou_redis_cmd_t *cmd, ngx_http_jelou_redis_reply_t *reply)
 {
-    size_t   len;
-    u_char  *p, *last;
+    u_char     *p, *last;
+    ngx_str_t   text;
 
     if (cmd->key.len == 0) {
         return NGX_DECLINED;
     }
 
-    if (reply->tree) {
-        p = (u_char *) reply->tree->str;
-        len = reply->tree->len;
+    ngx_http_jelou_redis_reply_text(reply, &text);
 
-    } else {
-        p = reply->text;
-        len = reply->len;
-    }
+    p = text.data;
+    last = p + text.len;
 
-    if (len > NGX_HTTP_JELOU_REDIS_TEXT) {
-        len = NGX_HTTP_JELOU_REDIS_TEXT;
-    }
-
-    last = p + len;
-
-    if (len >= 8 && ngx_memcmp(p, "TRYAGAIN", 8) == 0) {
+    if (text.len >= 8 && ngx_memcmp(p, "TRYAGAIN", 8) == 0) {
         return ngx_http_jelou_redis_later(conn->target, cmd);
     }
 
-    if (len > 6 && ngx_memcmp(p, "MOVED ", 6) == 0) {
+    if (text.len > 6 && ngx_memcmp(p, "MOVED ", 6) == 0) {
         return ngx_http_jelou_redis_moved(conn, cmd, p + 6, last, 0);
     }
 
-    if (len > 4 && ngx_memcmp(p, "ASK ", 4) == 0) {
+    if (text.len > 4 && ngx_memcmp(p, "ASK ", 4) == 0) {
         return ngx_http_jelou_redis_moved(conn, cmd, p + 4, last, 1);
     }
 
@@ -229,7 +219,11 @@ ngx_http_jelou_redis_follow(ngx_http_jelou_redis_target_t *target,
 }
 
 
-/* The keys of a script are on two servers, while their slot moves. */
+/*
+ * The keys of a script are on two servers, while their slot moves.  The one
+ * that it comes from says where it goes to each time: that is no loop, and
+ * ends with the time.
+ */
 
 static ngx_int_t
 ngx_http_jelou_redis_later(ngx_http_jelou_redis_target_t *target,
@@ -242,6 +236,8 @@ ngx_http_jelou_redis_later(ngx_http_jelou_redis_target_t *target,
     }
 
     ngx_http_jelou_queue_count(NGX_HTTP_JELOU_QUEUE_TRYAGAIN);
+
+    cmd->redirects = 0;
 
     if (!target->again.timer_set) {
         ngx_add_timer(&target->again, NGX_HTTP_JELOU_REDIS_AGAIN);

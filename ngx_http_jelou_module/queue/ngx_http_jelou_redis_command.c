@@ -33,9 +33,9 @@ typedef struct {
 
 static ngx_int_t ngx_http_jelou_redis_fixed(ngx_conf_t *cf,
     ngx_http_jelou_redis_loc_conf_t *conf, ngx_uint_t keep, ngx_str_t *text);
-static void ngx_http_jelou_redis_add_raw(ngx_http_jelou_redis_ctx_t *ctx,
+static void ngx_http_jelou_redis_raw(ngx_http_jelou_redis_ctx_t *ctx,
     ngx_str_t *text);
-static void ngx_http_jelou_redis_add_word(ngx_http_jelou_redis_ctx_t *ctx,
+static void ngx_http_jelou_redis_word(ngx_http_jelou_redis_ctx_t *ctx,
     u_char *data, size_t len);
 static void ngx_http_jelou_redis_field(ngx_http_jelou_redis_ctx_t *ctx,
     ngx_str_t *name, u_char *data, size_t len);
@@ -127,7 +127,6 @@ ngx_http_jelou_redis_fixed(ngx_conf_t *cf,
     u_char                        *p;
     u_char                         ttl[NGX_INT_T_LEN], limit[NGX_INT_T_LEN],
                                    maxlen[NGX_INT_T_LEN];
-    const ngx_str_t               *name;
     ngx_http_jelou_loc_conf_t     *jlcf;
     ngx_http_jelou_redis_piece_t   pieces[5];
 
@@ -135,23 +134,24 @@ ngx_http_jelou_redis_fixed(ngx_conf_t *cf,
 
     ngx_memzero(pieces, sizeof(pieces));
 
-    ngx_http_jelou_redis_word(&pieces[0], ttl,
-                              ngx_sprintf(ttl, "%T", conf->dedup) - ttl);
+    pieces[0].data = ttl;
+    pieces[0].len = ngx_sprintf(ttl, "%T", conf->dedup) - ttl;
 
     if (conf->limit) {
-        ngx_http_jelou_redis_word(&pieces[1], limit,
-                           ngx_sprintf(limit, "%ui", conf->limit) - limit);
+        pieces[1].data = limit;
+        pieces[1].len = ngx_sprintf(limit, "%ui", conf->limit) - limit;
     }
 
     if (keep) {
-        ngx_http_jelou_redis_word(&pieces[2], maxlen,
-                                  ngx_sprintf(maxlen, "%ui", keep) - maxlen);
+        pieces[2].data = maxlen;
+        pieces[2].len = ngx_sprintf(maxlen, "%ui", keep) - maxlen;
     }
 
-    name = &jlcf->schema.endpoint->name;
+    pieces[3].data = jlcf->schema.endpoint->name.data;
+    pieces[3].len = jlcf->schema.endpoint->name.len;
 
-    ngx_http_jelou_redis_word(&pieces[3], name->data, name->len);
-    ngx_http_jelou_redis_word(&pieces[4], conf->format.data, conf->format.len);
+    pieces[4].data = conf->format.data;
+    pieces[4].len = conf->format.len;
 
     p = ngx_pnalloc(cf->pool, ngx_http_jelou_redis_pieces_len(pieces, 5));
     if (p == NULL) {
@@ -166,25 +166,29 @@ ngx_http_jelou_redis_fixed(ngx_conf_t *cf,
 
 
 static void
-ngx_http_jelou_redis_add_raw(ngx_http_jelou_redis_ctx_t *ctx, ngx_str_t *text)
+ngx_http_jelou_redis_raw(ngx_http_jelou_redis_ctx_t *ctx, ngx_str_t *text)
 {
     ngx_http_jelou_redis_piece_t  *piece;
 
     piece = &ctx->pieces[ctx->cmd.npieces++];
 
-    ngx_http_jelou_redis_raw(piece, text->data, text->len);
+    piece->data = text->data;
+    piece->len = text->len;
+    piece->raw = 1;
 }
 
 
 static void
-ngx_http_jelou_redis_add_word(ngx_http_jelou_redis_ctx_t *ctx, u_char *data,
+ngx_http_jelou_redis_word(ngx_http_jelou_redis_ctx_t *ctx, u_char *data,
     size_t len)
 {
     ngx_http_jelou_redis_piece_t  *piece;
 
     piece = &ctx->pieces[ctx->cmd.npieces++];
 
-    ngx_http_jelou_redis_word(piece, data, len);
+    piece->data = data;
+    piece->len = len;
+    piece->raw = 0;
 }
 
 
@@ -195,10 +199,10 @@ ngx_http_jelou_redis_field(ngx_http_jelou_redis_ctx_t *ctx, ngx_str_t *name,
     u_char *data, size_t len)
 {
     if (!ctx->outcome.script) {
-        ngx_http_jelou_redis_add_raw(ctx, name);
+        ngx_http_jelou_redis_raw(ctx, name);
     }
 
-    ngx_http_jelou_redis_add_word(ctx, data, len);
+    ngx_http_jelou_redis_word(ctx, data, len);
 }
 
 
@@ -258,19 +262,19 @@ ngx_http_jelou_redis_script(ngx_http_jelou_redis_ctx_t *ctx, ngx_str_t *stream)
     outcome->script = (outcome->key || outcome->limit || outcome->maxlen);
 
     if (!outcome->script) {
-        ngx_http_jelou_redis_add_raw(ctx, &ngx_http_jelou_redis_xadd);
-        ngx_http_jelou_redis_add_word(ctx, stream->data, stream->len);
+        ngx_http_jelou_redis_raw(ctx, &ngx_http_jelou_redis_xadd);
+        ngx_http_jelou_redis_word(ctx, stream->data, stream->len);
         return NGX_OK;
     }
 
     rmcf = ngx_http_get_module_main_conf(ctx->request,
                                          ngx_http_jelou_redis_module);
 
-    ngx_http_jelou_redis_add_raw(ctx, &rmcf->begin[outcome->key]);
-    ngx_http_jelou_redis_add_word(ctx, stream->data, stream->len);
+    ngx_http_jelou_redis_raw(ctx, &rmcf->begin[outcome->key]);
+    ngx_http_jelou_redis_word(ctx, stream->data, stream->len);
 
     if (outcome->key) {
-        ngx_http_jelou_redis_add_word(ctx, key.data, key.len);
+        ngx_http_jelou_redis_word(ctx, key.data, key.len);
 
         /* a copy of the command is a replay of the event */
 
@@ -305,14 +309,14 @@ ngx_http_jelou_redis_value(ngx_http_jelou_redis_ctx_t *ctx)
         }
     }
 
-    ngx_http_jelou_redis_add_word(ctx, ctx->value, p - ctx->value);
+    ngx_http_jelou_redis_word(ctx, ctx->value, p - ctx->value);
 
     /* Redis trims by a hundred entries or so: each event would ask in vain */
 
     trims = ctx->outcome.maxlen
             && ngx_random() % NGX_HTTP_JELOU_REDIS_TRIM == 0;
 
-    ngx_http_jelou_redis_add_raw(ctx, trims ? &ctx->conf->trims
+    ngx_http_jelou_redis_raw(ctx, trims ? &ctx->conf->trims
                                         : &ctx->conf->fixed);
 }
 

@@ -315,8 +315,7 @@ ngx_http_jelou_redis_settings(ngx_conf_t *cf,
     settings->connect_timeout = conf->connect_timeout;
     settings->read_timeout = conf->read_timeout;
     settings->pending = conf->pending;
-    settings->auth = conf->auth;
-    settings->script = rmcf->load;
+    settings->hello[settings->nhello++] = rmcf->load;
     settings->ctx = cf->ctx;
     settings->resolver = conf->resolver;
     settings->resolver_timeout = conf->resolver_timeout;
@@ -340,15 +339,26 @@ ngx_http_jelou_redis_settings(ngx_conf_t *cf,
         return NGX_ERROR;
     }
 
-    if (conf->db == 0) {
-        return NGX_OK;
+    if (conf->db) {
+        ngx_str_set(&words[0], "SELECT");
+
+        words[1].data = number;
+        words[1].len = ngx_sprintf(number, "%i", conf->db) - number;
+
+        if (ngx_http_jelou_redis_text(cf->pool,
+                                      &settings->hello[settings->nhello++],
+                                      2, words)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
     }
 
-    ngx_str_set(&words[0], "SELECT");
+    if (conf->auth.len) {
+        settings->hello[settings->nhello++] = conf->auth;
+    }
 
-    ngx_http_jelou_redis_printf(&words[1], number, "%i", conf->db);
-
-    return ngx_http_jelou_redis_text(cf->pool, &settings->select, 2, words);
+    return NGX_OK;
 }
 
 
@@ -369,7 +379,9 @@ ngx_http_jelou_redis_sentinel_settings(ngx_conf_t *cf,
 
     *sentinels = *settings;
 
-    sentinels->auth = conf->sentinel_auth;
+    if (conf->sentinel_auth.len) {
+        sentinels->hello[sentinels->nhello++] = conf->sentinel_auth;
+    }
 
     ngx_queue_init(&sentinels->targets);
     ngx_queue_init(&sentinels->groups);
@@ -378,7 +390,7 @@ ngx_http_jelou_redis_sentinel_settings(ngx_conf_t *cf,
 
     ngx_str_set(&words[0], "PING");
 
-    if (ngx_http_jelou_redis_text(cf->pool, &sentinels->script, 1, words)
+    if (ngx_http_jelou_redis_text(cf->pool, &sentinels->hello[0], 1, words)
         != NGX_OK)
     {
         return NGX_ERROR;

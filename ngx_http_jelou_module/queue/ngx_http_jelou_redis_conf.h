@@ -24,6 +24,10 @@ char *ngx_http_jelou_redis_set_auth_file(ngx_conf_t *cf, ngx_command_t *cmd,
 char *ngx_http_jelou_redis_set_number(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
+/* Logs what a value is not, and returns NGX_CONF_ERROR. */
+char *ngx_http_jelou_redis_invalid(ngx_conf_t *cf, ngx_command_t *cmd,
+    const char *what, ngx_str_t *value);
+
 #if (NGX_HTTP_SSL)
 
 char *ngx_http_jelou_redis_set_ssl_protocols(ngx_conf_t *cf,

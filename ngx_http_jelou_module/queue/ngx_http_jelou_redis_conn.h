@@ -53,6 +53,11 @@
 #define NGX_HTTP_JELOU_REDIS_POLL     1000
 
 
+/* AUTH, SELECT, and always the script, or what stands in its place */
+
+#define NGX_HTTP_JELOU_REDIS_NHELLO   3
+
+
 typedef struct ngx_http_jelou_redis_settings_s
     ngx_http_jelou_redis_settings_t;
 
@@ -62,9 +67,11 @@ struct ngx_http_jelou_redis_settings_s {
     ngx_msec_t                    read_timeout;
     ngx_uint_t                    pending;   /* commands at a time */
 
-    ngx_str_t                     auth;      /* the command, or empty */
-    ngx_str_t                     select;    /* likewise */
-    ngx_str_t                     script;    /* likewise */
+    ngx_str_t                     hello[NGX_HTTP_JELOU_REDIS_NHELLO];
+                                             /* the commands that are sent
+                                                first, the last one before:
+                                                the script's is hello[0] */
+    ngx_uint_t                    nhello;
 
 #if (NGX_HTTP_SSL)
     ngx_ssl_t                    *ssl;       /* NULL: no TLS */

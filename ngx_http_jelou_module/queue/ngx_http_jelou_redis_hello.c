@@ -7,54 +7,27 @@
 #include "ngx_http_jelou_queue_status.h"
 
 
-#define NGX_HTTP_JELOU_REDIS_NHELLO  3
-
-
-static ngx_uint_t ngx_http_jelou_redis_hello_texts(
-    ngx_http_jelou_redis_settings_t *settings, ngx_str_t **text);
 static void ngx_http_jelou_redis_hello_refused(
     ngx_http_jelou_redis_conn_t *conn, ngx_str_t *cause);
-
-
-/* AUTH, SELECT, and always the script, or what stands in its place */
-
-static ngx_uint_t
-ngx_http_jelou_redis_hello_texts(ngx_http_jelou_redis_settings_t *settings,
-    ngx_str_t **text)
-{
-    ngx_uint_t  n;
-
-    n = 0;
-
-    if (settings->auth.len) {
-        text[n++] = &settings->auth;
-    }
-
-    if (settings->select.len) {
-        text[n++] = &settings->select;
-    }
-
-    text[n++] = &settings->script;
-
-    return n;
-}
 
 
 ngx_int_t
 ngx_http_jelou_redis_hello(ngx_http_jelou_redis_conn_t *conn)
 {
-    ngx_str_t   *text[NGX_HTTP_JELOU_REDIS_NHELLO];
-    ngx_uint_t   i, n;
+    ngx_uint_t                        i;
+    ngx_http_jelou_redis_settings_t  *settings;
 
-    n = ngx_http_jelou_redis_hello_texts(conn->target->settings, text);
+    settings = conn->target->settings;
 
-    for (i = 0; i < n; i++) {
-        if (ngx_http_jelou_redis_conn_add(conn, text[i]) != NGX_OK) {
+    for (i = settings->nhello; i; i--) {
+        if (ngx_http_jelou_redis_conn_add(conn, &settings->hello[i - 1])
+            != NGX_OK)
+        {
             return NGX_ERROR;
         }
     }
 
-    conn->hello = n;
+    conn->hello = settings->nhello;
 
     return NGX_OK;
 }
@@ -111,13 +84,10 @@ static void
 ngx_http_jelou_redis_hello_refused(ngx_http_jelou_redis_conn_t *conn,
     ngx_str_t *cause)
 {
-    u_char      *p, *last, what[64];
-    ngx_str_t   *text[NGX_HTTP_JELOU_REDIS_NHELLO], detail;
-    ngx_uint_t   n;
+    u_char     *p, *last, what[64];
+    ngx_str_t   detail;
 
-    n = ngx_http_jelou_redis_hello_texts(conn->target->settings, text);
-
-    p = text[n - conn->hello]->data;
+    p = conn->target->settings->hello[conn->hello - 1].data;
 
     /* "*2", "$4", "AUTH" */
 

@@ -70,7 +70,8 @@ static ngx_command_t  ngx_http_jelou_redis_commands[] = {
 
     ngx_http_jelou_redis_directive("jelou_redis_pending",
         NGX_HTTP_JELOU_REDIS_ANYWHERE|NGX_CONF_TAKE1,
-        ngx_http_jelou_redis_set_number, ngx_http_jelou_redis_at(pending)),
+        ngx_http_jelou_redis_set_number,
+        ngx_http_jelou_redis_at(pending)),
 
     ngx_http_jelou_redis_directive("jelou_redis_sentinel",
         NGX_HTTP_JELOU_REDIS_ANYWHERE|NGX_CONF_TAKE1,

@@ -159,6 +159,18 @@ ngx_http_jelou_redis_pipeline_next(ngx_http_jelou_redis_pipeline_t *pipeline,
 }
 
 
+ngx_http_jelou_redis_piece_t *
+ngx_http_jelou_redis_piece(ngx_http_jelou_redis_piece_t *piece,
+    ngx_str_t *text, ngx_uint_t raw)
+{
+    piece->data = text->data;
+    piece->len = text->len;
+    piece->raw = raw;
+
+    return piece + 1;
+}
+
+
 size_t
 ngx_http_jelou_redis_pieces_len(ngx_http_jelou_redis_piece_t *pieces,
     ngx_uint_t n)
@@ -260,15 +272,18 @@ ngx_int_t
 ngx_http_jelou_redis_text(ngx_pool_t *pool, ngx_str_t *text,
     ngx_uint_t nwords, ngx_str_t *words)
 {
-    u_char                         head[sizeof("*" CRLF) + NGX_INT_T_LEN];
+    u_char                         count[sizeof("*" CRLF) + NGX_INT_T_LEN];
+    ngx_str_t                      head;
     ngx_uint_t                     i;
-    ngx_http_jelou_redis_piece_t   pieces[NGX_HTTP_JELOU_REDIS_WORDS + 1];
+    ngx_http_jelou_redis_piece_t  *p, pieces[NGX_HTTP_JELOU_REDIS_WORDS + 1];
 
-    ngx_http_jelou_redis_raw(&pieces[0], head,
-                          ngx_sprintf(head, "*%ui" CRLF, nwords) - head);
+    head.data = count;
+    head.len = ngx_sprintf(count, "*%ui" CRLF, nwords) - count;
+
+    p = ngx_http_jelou_redis_piece(pieces, &head, 1);
 
     for (i = 0; i < nwords; i++) {
-        ngx_http_jelou_redis_word(&pieces[1 + i], words[i].data, words[i].len);
+        p = ngx_http_jelou_redis_piece(p, &words[i], 0);
     }
 
     text->len = ngx_http_jelou_redis_pieces_len(pieces, nwords + 1);

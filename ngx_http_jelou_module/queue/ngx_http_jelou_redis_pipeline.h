@@ -72,6 +72,8 @@ struct ngx_http_jelou_redis_cmd_s {
     ngx_uint_t                      tries;   /* servers that have refused */
     ngx_uint_t                      redirects;   /* by a cluster */
     ngx_msec_t                      since;   /* it was sent first */
+    ngx_uint_t                      resend;  /* what it counts as when it is
+                                                sent once more, or 0 */
     unsigned                        waiting:1;
     unsigned                        repeated:1;
     unsigned                        asking:1;    /* a slot that moves */
@@ -138,27 +140,9 @@ ngx_int_t ngx_http_jelou_redis_pipeline_next(
     ngx_http_jelou_redis_pipeline_t *pipeline,
     ngx_http_jelou_redis_cmd_t **cmd);
 
-/* Sets a piece: a word as it is, or bytes as Redis reads them. */
-
-static ngx_inline void
-ngx_http_jelou_redis_word(ngx_http_jelou_redis_piece_t *piece, u_char *data,
-    size_t len)
-{
-    piece->data = data;
-    piece->len = len;
-    piece->raw = 0;
-}
-
-
-static ngx_inline void
-ngx_http_jelou_redis_raw(ngx_http_jelou_redis_piece_t *piece, u_char *data,
-    size_t len)
-{
-    piece->data = data;
-    piece->len = len;
-    piece->raw = 1;
-}
-
+/* Sets a piece, and returns the place of the next one. */
+ngx_http_jelou_redis_piece_t *ngx_http_jelou_redis_piece(
+    ngx_http_jelou_redis_piece_t *piece, ngx_str_t *text, ngx_uint_t raw);
 
 /* Writes a text into a buffer that is long enough, as ngx_sprintf() does. */
 void ngx_http_jelou_redis_printf(ngx_str_t *text, u_char *buf,

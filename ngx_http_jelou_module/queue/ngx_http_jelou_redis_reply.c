@@ -176,33 +176,41 @@ ngx_http_jelou_redis_reader_rest(ngx_http_jelou_redis_reader_t *reader)
 
 
 void
+ngx_http_jelou_redis_reply_text(ngx_http_jelou_redis_reply_t *reply,
+    ngx_str_t *text)
+{
+    if (reply->tree) {
+        text->data = (u_char *) reply->tree->str;
+        text->len = reply->tree->len;
+
+    } else {
+        text->data = reply->text;
+        text->len = reply->len;
+    }
+
+    text->len = ngx_min(text->len, NGX_HTTP_JELOU_REDIS_TEXT);
+}
+
+
+void
 ngx_http_jelou_redis_reply_cause(ngx_http_jelou_redis_reply_t *reply,
     ngx_str_t *cause)
 {
     size_t   len, max;
-    u_char  *text;
+    u_char  *p;
 
-    if (reply->tree) {
-        text = (u_char *) reply->tree->str;
-        max = (size_t) reply->tree->len;
+    ngx_http_jelou_redis_reply_text(reply, cause);
 
-    } else {
-        text = reply->text;
-        max = reply->len;
-    }
-
-    if (max > NGX_HTTP_JELOU_REDIS_CAUSE) {
-        max = NGX_HTTP_JELOU_REDIS_CAUSE;
-    }
+    p = cause->data;
+    max = ngx_min(cause->len, NGX_HTTP_JELOU_REDIS_CAUSE);
 
     for (len = 0; len < max; len++) {
 
-        if ((text[len] < 'A' || text[len] > 'Z') && text[len] != '_') {
+        if ((p[len] < 'A' || p[len] > 'Z') && p[len] != '_') {
             break;
         }
     }
 
-    cause->data = text;
     cause->len = len;
 
     if (len == 0) {

@@ -74,6 +74,10 @@ ngx_int_t ngx_http_jelou_redis_reader_next(
 ngx_uint_t ngx_http_jelou_redis_reader_rest(
     ngx_http_jelou_redis_reader_t *reader);
 
+/* The text of a reply, as far as it is here. */
+void ngx_http_jelou_redis_reply_text(ngx_http_jelou_redis_reply_t *reply,
+    ngx_str_t *text);
+
 /*
  * The word that an error is known by, in capitals: what follows it may have
  * parts of the command, and goes nowhere.  Of another one it is "an error".

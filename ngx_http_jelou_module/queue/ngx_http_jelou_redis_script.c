@@ -9,6 +9,10 @@
 #include <ngx_sha1.h>
 
 
+static ngx_int_t ngx_http_jelou_redis_script_begin(ngx_pool_t *pool,
+    ngx_str_t *text, ngx_str_t *script, ngx_uint_t key);
+
+
 /*
  * Sets the key, if it is not there, and appends the entry: there is never the
  * one without the other.  The first call is one that writes, so that a server
@@ -78,37 +82,50 @@ ngx_int_t
 ngx_http_jelou_redis_script_init(ngx_conf_t *cf,
     ngx_http_jelou_redis_main_conf_t *rmcf)
 {
-    u_char      *p;
-    ngx_str_t    lua, call[2], *text;
-    ngx_uint_t   i, eval;
+    ngx_str_t   evalsha, eval;
+    ngx_uint_t  i;
 
-    lua.data = (u_char *) ngx_http_jelou_redis_lua;
-    lua.len = sizeof(ngx_http_jelou_redis_lua) - 1;
+    static ngx_str_t  lua = ngx_string(ngx_http_jelou_redis_lua);
 
     if (ngx_http_jelou_redis_script_texts(cf->pool, &lua, &rmcf->load,
-                                          &call[0], &call[1])
+                                          &evalsha, &eval)
         != NGX_OK)
     {
         return NGX_ERROR;
     }
 
-    /* the number of words, the script, the number of keys */
-
     for (i = 0; i < 2; i++) {
-        for (eval = 0; eval < 2; eval++) {
-            text = eval ? &rmcf->eval[i] : &rmcf->begin[i];
-
-            p = ngx_pnalloc(cf->pool, call[eval].len + 64);
-            if (p == NULL) {
-                return NGX_ERROR;
-            }
-
-            ngx_http_jelou_redis_printf(text, p,
-                                "*%ui" CRLF "%V" "$1" CRLF "%ui" CRLF,
-                                3 + 1 + i + 4 + NGX_HTTP_JELOU_REDIS_NFIELDS,
-                                &call[eval], 1 + i);
+        if (ngx_http_jelou_redis_script_begin(cf->pool, &rmcf->begin[i],
+                                              &evalsha, i)
+            != NGX_OK
+            || ngx_http_jelou_redis_script_begin(cf->pool, &rmcf->eval[i],
+                                                 &eval, i)
+               != NGX_OK)
+        {
+            return NGX_ERROR;
         }
     }
+
+    return NGX_OK;
+}
+
+
+/* The number of words, the script, the number of keys. */
+
+static ngx_int_t
+ngx_http_jelou_redis_script_begin(ngx_pool_t *pool, ngx_str_t *text,
+    ngx_str_t *script, ngx_uint_t key)
+{
+    text->data = ngx_pnalloc(pool, script->len + 64);
+    if (text->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    text->len = ngx_sprintf(text->data,
+                            "*%ui" CRLF "%V" "$1" CRLF "%ui" CRLF,
+                            3 + 1 + key + 4 + NGX_HTTP_JELOU_REDIS_NFIELDS,
+                            script, 1 + key)
+                - text->data;
 
     return NGX_OK;
 }
@@ -118,7 +135,7 @@ ngx_int_t
 ngx_http_jelou_redis_script_texts(ngx_pool_t *pool, ngx_str_t *lua,
     ngx_str_t *load, ngx_str_t *evalsha, ngx_str_t *eval)
 {
-    u_char      digest[20], sha[NGX_HTTP_JELOU_REDIS_SHA_LEN], *p, *q;
+    u_char      digest[20], sha[NGX_HTTP_JELOU_REDIS_SHA_LEN];
     ngx_str_t   words[3];
     ngx_sha1_t  sha1;
 
@@ -128,18 +145,22 @@ ngx_http_jelou_redis_script_texts(ngx_pool_t *pool, ngx_str_t *lua,
 
     (void) ngx_hex_dump(sha, digest, sizeof(digest));
 
-    p = ngx_pnalloc(pool, sizeof(sha) + 64);
-    q = ngx_pnalloc(pool, lua->len + 64);
+    evalsha->data = ngx_pnalloc(pool, sizeof(sha) + 64);
+    eval->data = ngx_pnalloc(pool, lua->len + 64);
 
-    if (p == NULL || q == NULL) {
+    if (evalsha->data == NULL || eval->data == NULL) {
         return NGX_ERROR;
     }
 
-    ngx_http_jelou_redis_printf(evalsha, p, "$7" CRLF "EVALSHA" CRLF
-                                "$%uz" CRLF "%*s" CRLF,
-                                sizeof(sha), sizeof(sha), sha);
-    ngx_http_jelou_redis_printf(eval, q, "$4" CRLF "EVAL" CRLF
-                                "$%uz" CRLF "%V" CRLF, lua->len, lua);
+    evalsha->len = ngx_sprintf(evalsha->data,
+                               "$7" CRLF "EVALSHA" CRLF "$%uz" CRLF "%*s" CRLF,
+                               sizeof(sha), sizeof(sha), sha)
+                   - evalsha->data;
+
+    eval->len = ngx_sprintf(eval->data,
+                            "$4" CRLF "EVAL" CRLF "$%uz" CRLF "%V" CRLF,
+                            lua->len, lua)
+                - eval->data;
 
     ngx_str_set(&words[0], "SCRIPT");
     ngx_str_set(&words[1], "LOAD");

@@ -32,9 +32,9 @@ ngx_http_jelou_redis_sentinel_ask(ngx_http_jelou_redis_target_t *target)
 
     ngx_memzero(&target->ask, sizeof(ngx_http_jelou_redis_cmd_t));
 
-    ngx_http_jelou_redis_raw(&target->question,
-                             target->settings->sentinel.data,
-                             target->settings->sentinel.len);
+    target->question.data = target->settings->sentinel.data;
+    target->question.len = target->settings->sentinel.len;
+    target->question.raw = 1;
 
     target->ask.pieces = &target->question;
     target->ask.npieces = 1;

@@ -169,17 +169,15 @@ ngx_http_jelou_redis_set_dedup(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
-/* A number, which is 0 for a database only. */
-
 char *
 ngx_http_jelou_redis_set_number(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    char       *p = conf;
+    ngx_http_jelou_redis_loc_conf_t *rlcf = conf;
 
-    ngx_int_t   n, *number;
+    ngx_int_t  *number;
     ngx_str_t  *value;
 
-    number = (ngx_int_t *) (p + cmd->offset);
+    number = (ngx_int_t *) ((char *) conf + cmd->offset);
 
     if (*number != NGX_CONF_UNSET) {
         return "is duplicate";
@@ -187,16 +185,11 @@ ngx_http_jelou_redis_set_number(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     value = cf->args->elts;
 
-    n = ngx_atoi(value[1].data, value[1].len);
+    *number = ngx_atoi(value[1].data, value[1].len);
 
-    if (n == NGX_ERROR
-        || (n == 0
-            && cmd->offset != offsetof(ngx_http_jelou_redis_loc_conf_t, db)))
-    {
+    if (*number == NGX_ERROR || (*number == 0 && number == &rlcf->pending)) {
         return ngx_http_jelou_redis_invalid(cf, cmd, "number", &value[1]);
     }
-
-    *number = n;
 
     return NGX_CONF_OK;
 }

@@ -197,7 +197,16 @@ ngx_http_jelou_redis_put_to(ngx_http_jelou_redis_conn_t *conn,
         return NGX_BUSY;
     }
 
-    return ngx_http_jelou_redis_conn_put(conn, cmd);
+    if (ngx_http_jelou_redis_conn_put(conn, cmd) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (cmd->resend) {
+        ngx_http_jelou_queue_count(cmd->resend);
+        cmd->resend = 0;
+    }
+
+    return NGX_OK;
 }
 
 
@@ -400,9 +409,9 @@ ngx_http_jelou_redis_repeat(ngx_http_jelou_redis_target_t *target,
 {
     if (cmd->repeat && !cmd->repeated) {
         cmd->repeated = 1;
+        cmd->resend = NGX_HTTP_JELOU_QUEUE_RESENT;
 
         if (ngx_http_jelou_redis_put(target, cmd) == NGX_OK) {
-            ngx_http_jelou_queue_count(NGX_HTTP_JELOU_QUEUE_RESENT);
             return;
         }
     }
@@ -500,11 +509,11 @@ ngx_http_jelou_redis_go_elsewhere(ngx_http_jelou_redis_conn_t *conn,
     }
 
     ngx_http_jelou_redis_forget(target, NULL, cmd);
+    cmd->resend = NGX_HTTP_JELOU_QUEUE_ELSEWHERE;
 
     if (cmd->tries++ < target->nservers
         && ngx_http_jelou_redis_put(target, cmd) == NGX_OK)
     {
-        ngx_http_jelou_queue_count(NGX_HTTP_JELOU_QUEUE_ELSEWHERE);
         return NGX_OK;
     }
 

@@ -191,9 +191,6 @@ ngx_int_t
 ngx_http_jelou_idempotency_digest(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx)
 {
-    ngx_buf_t    buf;
-    ngx_chain_t  link;
-
     if (ctx->has_digest) {
         return NGX_OK;
     }
@@ -202,15 +199,8 @@ ngx_http_jelou_idempotency_digest(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    ngx_memzero(&buf, sizeof(ngx_buf_t));
-
-    buf.pos = ctx->event.body.data;
-    buf.last = buf.pos + ctx->event.body.len;
-
-    link.buf = &buf;
-    link.next = NULL;
-
-    if (ngx_http_jelou_sha256(&link, ctx->event.digest, r->connection->log)
+    if (ngx_http_jelou_sha256(&ctx->event.body, ctx->event.digest,
+                              r->connection->log)
         != NGX_OK)
     {
         return NGX_ERROR;
@@ -245,10 +235,8 @@ ngx_int_t
 ngx_http_jelou_idempotency_key(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx, ngx_http_complex_value_t *value, u_char *key)
 {
-    ngx_int_t    rc;
-    ngx_str_t    text;
-    ngx_buf_t    buf;
-    ngx_chain_t  link;
+    ngx_int_t  rc;
+    ngx_str_t  text;
 
     rc = ngx_http_jelou_idempotency_text(r, ctx, value, &text);
 
@@ -256,15 +244,7 @@ ngx_http_jelou_idempotency_key(ngx_http_request_t *r,
         return rc;
     }
 
-    ngx_memzero(&buf, sizeof(ngx_buf_t));
-
-    buf.pos = text.data;
-    buf.last = text.data + text.len;
-
-    link.buf = &buf;
-    link.next = NULL;
-
-    return ngx_http_jelou_sha256(&link, key, r->connection->log);
+    return ngx_http_jelou_sha256(&text, key, r->connection->log);
 }
 
 

@@ -5,6 +5,7 @@
 
 
 #include "ngx_http_jelou_request.h"
+#include "ngx_http_jelou_rule.h"
 
 
 typedef struct {
@@ -24,7 +25,6 @@ static ngx_uint_t ngx_http_jelou_json_parameters(u_char *p, u_char *last);
 static u_char *ngx_http_jelou_parameter_value(u_char *p, u_char *last,
     ngx_uint_t *utf8);
 static u_char *ngx_http_jelou_skip_space(u_char *p, u_char *last);
-static ngx_uint_t ngx_http_jelou_token_char(u_char ch);
 static ngx_int_t ngx_http_jelou_copy_body(ngx_http_request_t *r,
     ngx_http_jelou_ctx_t *ctx);
 static u_char *ngx_http_jelou_copy_file(ngx_http_request_t *r, u_char *p,
@@ -228,10 +228,7 @@ ngx_http_jelou_json_parameters(u_char *p, u_char *last)
 
         name = ngx_http_jelou_skip_space(p + 1, last);
 
-        for (p = name; p < last && ngx_http_jelou_token_char(*p); p++) {
-            /* void */
-        }
-
+        p = ngx_http_jelou_token(name, last);
         len = p - name;
 
         if (len == 0) {
@@ -263,26 +260,24 @@ ngx_http_jelou_json_parameters(u_char *p, u_char *last)
 static u_char *
 ngx_http_jelou_parameter_value(u_char *p, u_char *last, ngx_uint_t *utf8)
 {
-    size_t       n, same;
-    ngx_uint_t   quoted;
+    size_t   n, same;
+    u_char  *end;
 
     static const u_char  name[] = "utf-8";
 
-    quoted = (p < last && *p == '"');
-    p += quoted;
+    if (p == last || *p != '"') {
+        end = ngx_http_jelou_token(p, last);
 
-    for (n = 0, same = 0; p < last; p++, n++) {
+        *utf8 = ((size_t) (end - p) == sizeof(name) - 1
+                 && ngx_strncasecmp(p, (u_char *) name, sizeof(name) - 1)
+                    == 0);
 
-        if (!quoted) {
+        return end > p ? end : NULL;
+    }
 
-            if (!ngx_http_jelou_token_char(*p)) {
-                break;
-            }
+    for (n = 0, same = 0, p++; p < last && *p != '"'; p++, n++) {
 
-        } else if (*p == '"') {
-            break;
-
-        } else if (*p == '\\' && ++p == last) {
+        if (*p == '\\' && ++p == last) {
             return NULL;
         }
 
@@ -293,11 +288,7 @@ ngx_http_jelou_parameter_value(u_char *p, u_char *last, ngx_uint_t *utf8)
 
     *utf8 = (n == sizeof(name) - 1 && same == n);
 
-    if (quoted) {
-        return p < last ? p + 1 : NULL;
-    }
-
-    return n ? p : NULL;
+    return p < last ? p + 1 : NULL;
 }
 
 
@@ -307,15 +298,6 @@ ngx_http_jelou_skip_space(u_char *p, u_char *last)
     while (p < last && (*p == ' ' || *p == '\t')) { p++; }
 
     return p;
-}
-
-
-static ngx_uint_t
-ngx_http_jelou_token_char(u_char ch)
-{
-    return (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z')
-           || (ch >= '0' && ch <= '9')
-           || (ch && ngx_strchr("!#$%&'*+-.^_`|~", ch));
 }
 
 

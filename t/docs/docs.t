@@ -226,6 +226,28 @@ subtest directives => sub {
 };
 
 
+# How long an event is tried: a wait loses a half at the most, a quarter on average.
+
+subtest 'delivery.md: how long the attempts take' => sub {
+    my ($first, $max, $attempts) = $default{jelou_deliver_retry}
+                                   =~ /^(\d+)s max=(\d+)m attempts=(\d+)$/;
+    my $all = 0;
+
+    for my $n (1 .. $attempts - 1) {
+        my $wait = $first * 2 ** ($n - 1);
+
+        $all += $wait < 60 * $max ? $wait : 60 * $max;
+    }
+
+    my ($tries, $mean, $least) = $doc{'docs/delivery.md'}
+        =~ /After (\d+)\s+attempts .*?this\s+takes\s+(\d+)\s+hours\s+on\s+average,\s+(\d+)/s;
+
+    is($tries, $attempts, 'the attempts');
+    is($mean, int(0.75 * $all / 3600), 'hours, on average');
+    is($least, int(0.5 * $all / 3600), 'and at least');
+};
+
+
 # Variables
 
 my @variables = map { /\{ ngx_string\("(jelou_\w+)"\)/g }
@@ -633,6 +655,14 @@ subtest links => sub {
 subtest sources => sub {
     same([$doc{'docs/development.md'} =~ /^\| `(\w+)\.c` \|/mg], [keys %code],
          'development.md has all of them');
+
+    my %there = map { s{.*/}{}r => 1 }
+                <ngx_http_jelou_module/*.[ch] ngx_http_jelou_module/*/*.[ch]>;
+
+    for my $file (sort keys %doc) {
+        same([grep { !$there{$_} } $doc{$file} =~ /\b(ngx_http_jelou_\w+\.[ch])\b/g], [],
+             "$file: sources that there are not");
+    }
 
     # the way of a request names files and functions that there are
 

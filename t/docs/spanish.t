@@ -58,6 +58,6 @@ for my $file (sort(glob 'docs/es/*.md')) {
     }
 }
 
-is(scalar(my @pages = glob 'docs/es/*.md'), 4, 'the pages are found');
+is(scalar(my @pages = glob 'docs/es/*.md'), 5, 'the pages are found');
 
 done_testing();

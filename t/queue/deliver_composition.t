@@ -17,6 +17,7 @@ use warnings;
 use lib 't/lib';
 use Jelou 'no_plan';
 use Jelou::Composition::Application;
+use Jelou::Composition::Client;
 use Jelou::Composition::Config ();
 use Jelou::Composition::Run;
 use Jelou::Http2 qw(listen_http2);
@@ -24,9 +25,10 @@ use Jelou::Redis;
 use Jelou::Server;
 
 use File::Path qw(make_path remove_tree);
+use JSON::PP ();
 use Time::HiRes qw(sleep time);
 
-my $Batch    = 120;
+my $Batch    = 60;                  # the status page has 64 deliveries
 my $Attempts = 3;
 
 my @takers = qw(proxy fastcgi uwsgi scgi grpc lua js);
@@ -221,12 +223,15 @@ $js
 $zones
 @{[map { "${_}_cache_path  $dir/cache-$_ keys_zone=$_:1m;\n" } qw(proxy fastcgi uwsgi scgi)]}
 
+jelou_status_zone  zone=counts:2m;
+
 upstream queue { server  127.0.0.1:$Jelou::Port{PORT_3}; }
 
 server {
     listen  127.0.0.1:$Jelou::Port{SERVER};
     root    $dir/html;
 
+    location = /status { jelou_status  json; }
     location = /before { internal;  return  200 BEFORE; }
 
 $text
@@ -277,12 +282,12 @@ sub expected {
 }
 
 
-# judge(COMPOSITION, NUMBER, ENTRIES, RECORDS): what is wrong, a list
+# judge(REDIS, COMPOSITION, NUMBER, ENTRIES, RECORDS, COUNTED): what is wrong, a list
 
 sub judge {
-    my ($redis, $c, $n, $entries, $records) = @_;
+    my ($redis, $c, $n, $entries, $records, $counted) = @_;
 
-    my @wrong;
+    my (@wrong, %is);
     my %dead = map { my %h = @{ $_->[1] }; ($h{dead_id} => \%h) }
                @{ $redis->command('XRANGE', "{s$n}:dead", '-', '+') };
     my %left = map { ($_->[0] => 1) } @{ $redis->command('XRANGE', "s$n", '-', '+') };
@@ -298,6 +303,8 @@ sub judge {
         my @next = grep { $_->{body} eq $body && $_->{site} eq "$n:second" } @$records;
         my $count = $class eq 'again' ? $Attempts : 1;
 
+        $is{$is}++;
+
         push @wrong, "event $which is $is, not $want" if $is ne $want;
         push @wrong, "event $which: attempts: $dead->{dead_attempts}"
             if $dead && $dead->{dead_attempts} != $count;
@@ -307,6 +314,13 @@ sub judge {
             if @next != ($site eq 'second' || $c->{does} eq 'accel=second' && $site eq 'first'
                          ? 1 : 0);
     }
+
+    my $says = join ' ', $counted->{delivered}, @{ $counted->{dead} }{qw(rejected attempts)},
+                         $counted->{retried};
+    my $want = join ' ', (map { $is{$_} // 0 } qw(gone rejected attempts)),
+                         ($is{attempts} // 0) * ($Attempts - 1);
+
+    push @wrong, "counters: $says, not $want" if $says ne $want;
 
     return @wrong;
 }
@@ -350,12 +364,14 @@ sub batch {
         sleep 0.05 if %open;
     }
 
+    my $page    = get($Jelou::Port{SERVER}, '/status')->{body};
+    my %counted = map { ($_->{stream} => $_) } @{ JSON::PP::decode_json($page)->{deliveries} };
     my $offset  = 0;
     my @records = records("$dir/record", \$offset);
 
     for my $n (0 .. $#list) {
         my @wrong = judge($redis, $list[$n], $n, $entries[$n],
-                          [grep { $_->{site} =~ /^$n:/ } @records]);
+                          [grep { $_->{site} =~ /^$n:/ } @records], $counted{"s$n"});
 
         next if ok(!@wrong, $list[$n]{name});
 

@@ -7,6 +7,7 @@ use warnings;
 use lib 't/lib';
 use Jelou 'no_plan';
 use Jelou::Delivery;
+use Jelou::Load;
 use Jelou::Redis;
 use Jelou::Server;
 
@@ -118,14 +119,27 @@ for my $order (qw(room none)) {
                                    "nginx replace-with-a-password\n");
     my $app   = Jelou::Delivery->start(port => $Jelou::Port{APP});
     my $nginx = Jelou::Server->start(name => "front-$order", http => <<"END");
+jelou_status_zone  zone=counters:64k;
+
 server {
     listen  127.0.0.1:$Jelou::Port{SERVER};
 
+    jelou_redis_auth_file  $auth;
+
+    location = /in {
+        jelou_endpoint      incoming_message;
+        jelou_secret        "$Jelou::Secret";
+        jelou_redis_pass    127.0.0.1:$Jelou::Port{PORT_1};
+        jelou_redis_stream  jelou:events  limit=100;
+        jelou_redis_dedup   1h;
+    }
+    location = /status {
+        jelou_status  json;
+    }
     location \@app {
-        jelou_deliver          127.0.0.1:$Jelou::Port{PORT_1}  stream=jelou:events  group=app;
-        jelou_deliver_order    $order;
-        jelou_deliver_retry    20ms;
-        jelou_redis_auth_file  $auth;
+        jelou_deliver        127.0.0.1:$Jelou::Port{PORT_1}  stream=jelou:events  group=app;
+        jelou_deliver_order  $order;
+        jelou_deliver_retry  20ms;
         proxy_pass             http://127.0.0.1:$Jelou::Port{APP};
     }
 }
@@ -137,7 +151,11 @@ END
                            : $r->{head}{'x-jelou-delivery-attempt'} == 1 ? 500 : 200 } });
 
     $redis->command('XADD', 'jelou:events', '*', 'event', qq({"$_":1})) for qw(good bad);
-    $app->wait(3);
+
+    is(Jelou::Load::ask($Jelou::Port{SERVER}, $_)->{status}, 200, "$order: accepted, and read")
+        for post(event(), path => '/in'), "GET /status HTTP/1.1\r\nHost: a\r\n\r\n";
+
+    $app->wait(5);
     $app->run('all is done', sub { $redis->command('XLEN', 'jelou:events') == 0 });
 
     is($redis->command('XLEN', '{jelou:events}:dead'), 1, "$order: a dead letter");

@@ -136,7 +136,10 @@ for (['the help', $text =~ /<<"END";(.*?)^END$/ms],
     is(join(' ', sort keys %told), "@all", "$_->[0] has all options");
 }
 
-says(0, qr/^jelou-queue \d+\.\d+\.\d+$/, '--version');
+my ($version) = Jelou::Server::slurp('ngx_http_jelou_module/ngx_http_jelou_ctx.h')
+                =~ /NGX_HTTP_JELOU_VERSION +"(.+)"/;
+
+says(0, qr/^jelou-queue \Q$version\E$/, '--version');
 says(2, qr/^jelou-queue: unknown option: what$/m, '--what', 'list');
 says(2, qr/^jelou-queue: no such command: what$/m, 'what');
 says(2, qr/^jelou-queue: no command$/m);

@@ -66,7 +66,8 @@ sub run {
     return $said;
 }
 
-my ($create, $read, $ack, $claim, $pending, $trim, $acl, $info) = fences($text, 'sh');
+my ($create, $read, $ack, $claim, $pending, $trim, $acl, $save, $info)
+    = fences($text, 'sh');
 
 ok($info && $info =~ /XINFO/, 'the commands are found');
 
@@ -122,6 +123,20 @@ is(scalar(grep { keys %$_ != 1 } values %lane), 0, 'a room has one of them');
 is(run($acl), "OK\n", 'the user');
 like(join("\n", @{ $redis->command(qw(ACL LIST)) }),
      qr/^user nginx on .* ~jelou:\* ~jelou-id:\* /m, 'and its keys');
+
+
+# It is there after a restart, once it is saved.
+
+is(run($save), "OK\n", 'the user is saved');
+
+my @users = grep { /^user / } split /\n/, slurp("$dir/redis/redis.conf");
+
+$redis->stop;
+$redis->{config} = \@users;
+$redis->start;
+
+like(join("\n", @{ $redis->command(qw(ACL LIST)) }),
+     qr/^user nginx on .* ~jelou:\* ~jelou-id:\* /m, 'and is there after a restart');
 
 $nginx->stop;
 $redis->stop;

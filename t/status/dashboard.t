@@ -1,10 +1,6 @@
 # docs/dashboard.html in a browser, beside a real nginx: it shows what the requests of
 # this test have caused, in light and dark and on a phone, and says when it shows
 # what may not be true any more.
-#
-#     JELOU_PICTURE=docs/dashboard.png sh util/test.sh t/status/dashboard.t
-#
-# takes the picture of the documents, too: with fonts-inter, and pngquant behind it.
 
 use strict;
 use warnings;
@@ -567,46 +563,6 @@ is_deeply([$browser->complaints], [], 'another server is not asked');
 $browser->open(url => "$base/dashboard.html?status=/dashboard.html&endpoint=none");
 wait_text('#trouble', 'is not the page of');
 
-picture($ENV{JELOU_PICTURE}) if $ENV{JELOU_PICTURE};
-
 $browser->stop;
 $nginx->stop;
 $app->stop;
-
-
-# picture(FILE): a minute of traffic as there may be on a good day
-
-sub picture {
-    my $file = shift;
-
-    # how often each kind comes
-
-    my @weight = (60, 1, 10, 6, 6, 0.2, 0.6, 0.4, 0.2, 1, 22, 0.5, 0.2);
-    my $all = 0;
-
-    $all += $_ for @weight;
-
-    $browser->open(url => "$base/dashboard.html?period=60", width => 1200,
-                   height => 1124);
-
-    my $began = time;
-
-    while ((my $now = time - $began) < 70) {
-        my @requests;
-
-        $same = event(id => '"same-' . ++$n . '"');
-
-        for (1 .. 9 + 3 * sin($now / 6) + 2 * sin($now / 2.3) + rand 3) {
-            my $at = rand $all;
-            my $kind = 0;
-
-            $at -= $weight[$kind++] while $at >= $weight[$kind];
-            push @requests, $kinds[$kind][1]->();
-        }
-
-        Jelou::Load::run(port => $port, next => sub { shift @requests });
-        sleep 0.25;
-    }
-
-    $browser->picture($file, 1);
-}

@@ -1,4 +1,8 @@
 # docs/dashboard.html with a queue: what it shows of events, streams and deliveries.
+#
+#     JELOU_PICTURE=docs/dashboard.png sh util/test.sh t/status/dashboard_queue.t
+#
+# takes the picture of the documents, too: with fonts-inter, and pngquant behind it.
 
 use strict;
 use warnings;
@@ -6,12 +10,14 @@ use utf8;
 
 use lib 't/lib';
 use Jelou 'no_plan';
+use Jelou::Application;
 use Jelou::Browser;
 use Jelou::Load;
 use Jelou::Redis;
 use Jelou::Server;
 
 use JSON::PP ();
+use Time::HiRes qw(sleep time);
 
 my $port  = $Jelou::Port{SERVER};
 my $redis = Jelou::Redis->start(port => $Jelou::Port{PORT_1}, name => 'queue');
@@ -147,6 +153,108 @@ $browser->wait('[...document.querySelectorAll("#queue-events tbody tr")]'
                . '.some(r => r.cells[1].textContent === "1" && r.cells[2].textContent === "4")');
 pass('counted in the period');
 
-$browser->stop;
 $nginx->stop;
+
+picture($ENV{JELOU_PICTURE}) if $ENV{JELOU_PICTURE};
+
+$browser->stop;
 $redis->stop;
+
+
+# picture(FILE): a minute of a good day, with events in a queue and events that go
+# to the application directly
+
+sub picture {
+    my $file = shift;
+    my $app  = Jelou::Application->start;
+
+    $redis->command('FLUSHALL');
+    $nginx->write(http => <<"END")->start;
+jelou_status_zone  zone=counters:1m;
+jelou_dedup_zone   zone=seen:1m;
+
+upstream queue { server 127.0.0.1:$Jelou::Port{PORT_1}; }
+upstream app   { server 127.0.0.1:$Jelou::Port{APP};  keepalive 16; }
+
+server {
+    listen  127.0.0.1:$port;
+
+    jelou_secret        "the-signing-secret-of-old" "$Jelou::Secret";
+    proxy_http_version  1.1;
+    proxy_set_header    Connection "";
+
+    location = /in {
+        jelou_endpoint      incoming_message;
+        jelou_redis_pass    queue;
+        jelou_redis_stream  jelou:events  limit=1000000;
+        jelou_redis_dedup   1h;
+    }
+    location = /message {
+        jelou_endpoint  message;
+        jelou_dedup     zone=seen;
+        proxy_pass      http://app/;
+    }
+    location \@deliver {
+        jelou_deliver  queue  stream=jelou:events  group=app;
+        proxy_pass     http://app;
+    }
+    location = /jelou-status {
+        jelou_status  json;
+    }
+    location = /dashboard.html {
+        types { text/html html; }
+        root  $nginx->{dir};
+    }
+}
+END
+
+    $browser->open(url => "http://127.0.0.1:$port/dashboard.html?period=60",
+                   width => 1200, height => 1000);
+
+    my $began = time;
+    my %again;
+
+    while ((my $now = time - $began) < 75) {
+        my @requests;
+
+        for (1 .. 12 + 4 * sin($now / 6) + 3 * sin($now / 2.3) + rand 3) {
+            push @requests, good($_ % 3 ? 'in' : 'message', \%again);
+        }
+
+        Jelou::Load::run(port => $port, next => sub { shift @requests });
+        sleep 0.25;
+    }
+
+    $browser->picture($file);
+
+    $nginx->stop;
+    $app->stop;
+}
+
+# good(ENDPOINT, AGAIN): a message, of some type and room; one of thirty is a repetition
+
+sub good {
+    my ($where, $again) = @_;
+
+    my ($type, $content) = rand 5 < 4
+        ? (text => '{"body":"Hello"}')
+        : ((qw(image video audio document))[rand 4],
+           '{"url":"https://a/b","mime_type":"a/b"}');
+
+    my ($room, $id) = ('r-' . int rand 40, 'good-' . ++$n);
+
+    my $body = $where eq 'in'
+        ? event(room_id => qq("$room"), id => qq("$id"), type => qq("$type"),
+                content => $content)
+        : '{"field":"messages","object":"message_event","event_type":"message",'
+          . '"timestamp":1776134278574,"project_id":"p","room_id":"' . $room . '",'
+          . '"contact":{"id":"u"},"conversation":{"id":"c"},"bot":{"id":"b"},'
+          . qq("value":{"id":"$id","type":"$type","content":$content}});
+
+    $body = $again->{$where} if $again->{$where} && rand 30 < 1;
+    $again->{$where} = $body;
+
+    my %o = rand 4 < 1 ? (secret => 'the-signing-secret-of-old') : ();
+
+    return { raw => post($body, path => "/$where", keepalive => 1, %o) };
+}

@@ -243,6 +243,8 @@ server {
         jelou_secret        "$Jelou::Secret";
         jelou_redis_pass    cluster;
         jelou_redis_stream  "jelou:{\$http_x_stream}";
+        jelou_redis_dedup   1h;
+        jelou_redis_read_timeout  500ms;
     }
     location = /json {
         jelou_status  json;
@@ -267,6 +269,50 @@ is($redis[1]->command('XLEN', "jelou:{$there}"), 2, 'are there');
 
 $nginx->wait_for('its length is known', sub {
     (page()->{streams}[0]{entries} // 0) == 2 }, 15);
+
+
+# Its slot moves to the first server, and the stream is there already, the keys of
+# events are not: no server has both
+
+my $slot = $redis[1]->command(qw(CLUSTER KEYSLOT), "jelou:{$there}");
+my @ids  = map { $_->command(qw(CLUSTER MYID)) } @redis;
+
+$redis[0]->command(qw(CLUSTER SETSLOT), $slot, 'IMPORTING', $ids[1]);
+$redis[1]->command(qw(CLUSTER SETSLOT), $slot, 'MIGRATING', $ids[0]);
+$redis[1]->command('MIGRATE', '127.0.0.1', $ports[0], "jelou:{$there}", 0, 5000);
+
+sub raw { return post(event(id => qq("$_[0]")), path => '/in', headers => ["X-Stream: $there"]) }
+
+my $began  = time;
+my %before = %{ page()->{queue}{redirections} };
+
+is(Jelou::Load::ask($port, raw('m-3'))->{status}, 500, 'it moves for too long: refused');
+cmp_ok(time - $began, '>=', 0.5, 'not before the time-out');
+cmp_ok(time - $began, '<', 5, 'but then');
+
+my %after = %{ page()->{queue}{redirections} };
+
+cmp_ok($after{tryagain} - $before{tryagain}, '>=', 3, 'it was tried again');
+is($after{ask} - $before{ask}, $after{tryagain} - $before{tryagain} + 1,
+   'each time, where its slot goes to was asked');
+is(page()->{queue}{events}{denied}, 1, 'it is counted once');
+
+# One that waits for the end of it, and one that was there
+
+my @waiting = map { Jelou::Load::send_to($port, raw($_)) } qw(m-3 m-1);
+
+sleep 0.15;
+$redis[1]->command('MIGRATE', '127.0.0.1', $ports[0], '', 0, 5000, 'KEYS', $_)
+    for @{ $redis[1]->command('CLUSTER', 'GETKEYSINSLOT', $slot, 100) };
+$redis[$_]->command(qw(CLUSTER SETSLOT), $slot, 'NODE', $ids[0]) for 0, 1;
+
+my @answers = map { Jelou::Load::answer($_) } @waiting;
+
+is(join(' ', map { $_->{status} } @answers), '200 200', 'both are accepted');
+is(join(' ', map { $_->{head} =~ /^Idempotent-Replayed: true\r$/m ? 1 : 0 } @answers), '0 1',
+   'the second one had been before');
+is(join(' ', map { $_->{message_id} } $redis[0]->entries("jelou:{$there}")), 'm-1 m-2 m-3',
+   'each is there once');
 
 $nginx->stop;
 $_->stop for @redis;

@@ -301,17 +301,17 @@ sub reasons {
     my $reach = sub { f(2, t($_[0], 353, 'cpu') / ($plain + $floor)) };
 
     push @text, <<"END" if ratio(['lua', 353], ['jelou', 353]) < 1.4;
-- **lua / jelou.** Both call the same OpenSSL, and a keyed context that is kept
-  and a parser in C leave Lua little to lose on 353 bytes. Were the module
-  nothing but one HMAC and one bare parse (@{[f(1, $floor)]} µs more than
-  `plain`), the ratio would be @{[$reach->('lua')]}; if it did nothing at all, it
-  would be @{[f(2, t('lua', 353, 'cpu') / $plain)]}. With 4 KB it is
+- **lua / jelou.** Both call the same OpenSSL, keep a keyed context and have a
+  parser in C, so that they differ little on 353 bytes. If the module did only one
+  HMAC and one bare parse (@{[f(1, $floor)]} µs more than `plain`), the ratio would
+  be @{[$reach->('lua')]}. If the module did nothing at all, it would be
+  @{[f(2, t('lua', 353, 'cpu') / $plain)]}. With 4 KB the ratio is
   @{[f(2, ratio(['lua', 4096], ['jelou', 4096]))]}, with 64 KB
   @{[f(2, ratio(['lua', 65536], ['jelou', 65536]))]}.
 END
 
     push @text, <<"END" if ratio(['njs', 353], ['jelou', 353]) < 2.5;
-- **njs / jelou.** The bare floor in the module's place would give
+- **njs / jelou.** With the floor in place of the module, the ratio would be
   @{[$reach->('njs')]}. With 4 KB the ratio is
   @{[f(2, ratio(['njs', 4096], ['jelou', 4096]))]}.
 END
@@ -320,16 +320,16 @@ END
 - **redis / jelou.** Of the
   @{[thousands($instructions{redis}{353} - $instructions{jelou}{353})]} instructions
   more, OpenSSL has @{[thousands($profile{OpenSSL}{redis})]}, for the digests of body
-  and key. And one Redis answers more slowly than the origin: a worker that waits for
-  it gets fewer events at a time. With 4 KB the ratio is
+  and key. One Redis answers more slowly than the origin, so that the worker gets fewer
+  events at a time. With 4 KB the ratio is
   @{[f(2, ratio(['redis', 4096], ['jelou', 4096]))]}.
 END
 
     push @text, <<"END" if ratio(['sign', 'missing'], ['plain', 'missing']) > 1.25;
-- **signing / plain.** One parse and one HMAC, as to verify: of the
+- **signing / plain.** Signing needs one parse and one HMAC, like verifying: of the
   @{[thousands($instructions{sign}{missing} - $instructions{plain}{missing})]}
   instructions over `plain`, OpenSSL and yajl have
-  @{[thousands($profile{OpenSSL}{sign} + $profile{yajl}{sign})]}. To verify takes
+    @{[thousands($profile{OpenSSL}{sign} + $profile{yajl}{sign})]}. Verifying takes
   @{[thousands(added('jelou', 353))]}, and
   @{[f(2, ratio(['jelou', 353], ['plain', 353]))]} times the processor time.
 END
@@ -598,36 +598,36 @@ if ($sign_only) {
 my $text = <<"END" =~ s/ +\n/\n/gr;
 # Benchmarks
 
-What a message costs a worker of nginx: with `proxy_pass` alone, with this
-module, and with the same job done in Lua and in njs.
-`sh util/bench/run.sh --write` measures it all in one run and writes this page.
+This page says what a message costs a worker of nginx: with `proxy_pass` alone,
+with this module, and with the same work in Lua and in njs.
+`sh util/bench/run.sh --write` measures all of it in one run and writes this page.
 
 ![Processor time by body size](benchmarks.svg)
 
-One nginx with one worker has a location for each, and all of them pass on to
-the same origin, over the same keepalive connections:
+One nginx with one worker has a location for each variant. All of them pass the
+message to the same origin, over the same keepalive connections:
 
 - **plain**: `proxy_pass` alone, nothing checked;
 - **jelou**: this module, `jelou_format event`;
 - **jelou raw**: this module, `jelou_format raw`;
-- **lua**: `util/bench/peer.lua`, with cjson, the HMAC through FFI from a context
+- **lua**: `util/bench/peer.lua`, with cjson, the HMAC through FFI with a context
   that is kept, and the new body by `ngx.req.set_body_data`;
 - **njs**: `util/bench/peer.js`, with `crypto`, `JSON.parse` and `r.subrequest`.
 
-First all of them are sent valid, unsigned, malformed and invalid messages, and
-must give the same verdicts, and the same events to the origin. The peers do
-somewhat less than the module: they do not look for malformed UTF-8 or repeated
-members, name no violations, and write shorter answers.
+First, each variant gets valid, unsigned, malformed and invalid messages. All
+must give the same verdicts, and the same events to the origin. Lua and njs do
+less than the module: they do not check UTF-8 or repeated members, name no
+violations, and write shorter answers.
 
-The rounds are interleaved, every other one in the opposite order; the figures
-are medians of the rounds, the ratios medians of each round's ratio. Processor
-time is the worker's own, from `/proc/PID/stat`: the figure to compare, as
-requests per second and latencies depend on the other processes of the machine
-too. Instructions are those in user space, counted by callgrind: the difference
-of two runs with different numbers of requests on one connection. They are the
-same in each run, and know nothing of the kernel. Valgrind's processor has no SHA
-instructions: where the real one does, the HMAC takes a smaller part of the time
-than of the instructions.
+The rounds are interleaved, and every second round runs in the opposite order.
+The figures are medians of the rounds; a ratio is the median of the rounds'
+ratios. Processor time is that of the worker, from `/proc/PID/stat`. Compare this
+figure: requests per second and latencies also depend on the other processes of
+the machine. Instructions are those in user space, counted by callgrind, as the
+difference of two runs with different numbers of requests on one connection. They
+are the same in each run, and do not include the kernel. Valgrind's processor has
+no SHA instructions. If the real processor has them, the HMAC takes a smaller part
+of the time than of the instructions.
 
 ## Goals
 
@@ -638,22 +638,22 @@ Of the worker, for one request, in microseconds.
 @{[time_tables()]}
 ## Instructions
 
-In user space, for one request. The floor is what OpenSSL and yajl take by
-themselves: one HMAC from a copy of a keyed context, and one parse with callbacks
-that do nothing.
+In user space, for one request. The floor is what OpenSSL and yajl need alone:
+one HMAC from a copy of a keyed context, and one parse with callbacks that do
+nothing.
 @{[instruction_tables()]}
 The floor, in instructions and in nanoseconds of processor time:
 
 @{[floor_table()]}
 ## Where the instructions go
 
-Those that one message of 353 bytes takes over `plain`, by library. The C library
-is mostly `memcpy()`; what LuaJIT has compiled counts as Lua's.
+The instructions that one message of 353 bytes takes over `plain`, by library. The
+C library is mostly `memcpy()`. Code that LuaJIT compiled counts as Lua.
 
 @{[profile_table()]}
 ## Refusals and duplicates
 
-The message of 353 bytes; the ratio is to `plain` passing it on.
+The message has 353 bytes. The ratio is to `plain`, which passes the message on.
 
 @{[refusal_table()]}
 ## A signature of ours
@@ -672,27 +672,26 @@ time is the worker's, without that of Redis.
 @{[queue_table()]}
 @{[kept('The queue')]}## Memory
 
-Of the worker, a new one for each, while 200 clients send 512 KB each, 100 MB in
-all, and the origin is slow to answer, so that all of it is there at once;
-three seconds after they have left; and after the same once more. What stays then is
-the C library's, which gives memory back to the system only from the end of its
-heap.
+The memory of a new worker for each variant: while 200 clients send 512 KB each
+(100 MB in all, at the same time, because the origin answers slowly), three seconds
+after they have left, and after the same once more. Memory that stays belongs to the
+C library, which returns memory to the system only from the end of its heap.
 
 @{[memory_table()]}
 ## Hostile bodies
 
-Bodies of 1 MB that are meant to cost much: members and items by the hundred thousand,
-nested ones, escapes, messages for a room. Where a key is chosen by the project, the body
-is read twice: for the project before the signature, and for the event behind it. Each
-figure is how often it takes the instructions of a text of 1 MB that is sent likewise:
-this module, OpenSSL and nginx, plus yajl. The first part is at most three, and so is the
-memory, of which the last column is what a worker grows by; `run.sh --hostile` fails if not,
-and `--quick` with bodies of 100 KB.
+These bodies of 1 MB are made to cost much: hundreds of thousands of members and items, nested
+values, escapes, messages for a room. If the project chooses the key, the body is read twice:
+before the signature for the project, and after it for the event. Each figure compares the
+instructions with those of a text message of 1 MB, sent in the same way: this module, OpenSSL and
+nginx, plus yajl. The last column compares the memory that a worker grows by. The first part and
+the memory must be at most three: otherwise `run.sh --hostile` fails, and `--quick` with
+bodies of 100 KB.
 
-The second part is more than three for several: of `1,1,1,…` (`numbers`) yajl takes
-@{[hostile_yajl()]} instructions for each byte, each time that it reads it. Before the
-signature is verified it reads a body only where a project chooses the key, and never one
-of `room_message` or `bot_message`; `client_max_body_size` and `limit_req` are the bounds.
+The second part is more than three for several bodies: for `1,1,1,…` (`numbers`), yajl takes
+@{[hostile_yajl()]} instructions for each byte, each time that it reads the body. Before the
+signature is verified, the module parses a body only if a project chooses the key, and never a
+body of `room_message` or `bot_message`. `client_max_body_size` and `limit_req` limit this work.
 
 @{[hostile_table()]}
 ## The machine
