@@ -212,8 +212,8 @@ struct ngx_http_jelou_deliver_stream_s {
     struct ngx_http_jelou_queue_delivery_s  *status; /* NULL: nothing is
                                                     counted */
 
-    uint32_t                             said;   /* what, by its hash */
-    time_t                               said_at;
+    uint32_t                             logged; /* what, by its hash */
+    time_t                               logged_at;
 
     unsigned                             owned:1;    /* may be read from */
     unsigned                             claimed:1;  /* what others had */
@@ -392,15 +392,15 @@ typedef void (*ngx_http_jelou_deliver_cmd_pt)(
     redisReply *reply);
 
 /*
- * Sends a call of the script: its operation, and up to 8 words.  Returns
- * NGX_OK, and the handler will be called if there is one; or NGX_ERROR.
+ * Sends a call of the script: its operation, and up to 8 words.  The handler
+ * will be called, if there is one; from within, if the call cannot be sent.
  */
-ngx_int_t ngx_http_jelou_deliver_call(ngx_http_jelou_deliver_stream_t *s,
+void ngx_http_jelou_deliver_call(ngx_http_jelou_deliver_stream_t *s,
     const char *operation, ngx_uint_t nwords, ngx_str_t *words,
     ngx_http_jelou_deliver_cmd_pt handler, void *data);
 
 /* Likewise, with words that are written one behind the other already. */
-ngx_int_t ngx_http_jelou_deliver_call_text(ngx_http_jelou_deliver_stream_t *s,
+void ngx_http_jelou_deliver_call_text(ngx_http_jelou_deliver_stream_t *s,
     const char *operation, ngx_uint_t nwords, ngx_str_t *text,
     ngx_http_jelou_deliver_cmd_pt handler, void *data);
 

@@ -93,13 +93,9 @@ ngx_http_jelou_deliver_acks(ngx_http_jelou_deliver_stream_t *s)
     words.data = text;
     words.len = p - text;
 
-    if (ngx_http_jelou_deliver_call_text(s, "done", nwords, &words,
-                                         ngx_http_jelou_deliver_acks_done,
-                                         NULL)
-        != NGX_OK)
-    {
-        ngx_http_jelou_deliver_acks_done(s, NULL, NULL, NULL);
-    }
+    ngx_http_jelou_deliver_call_text(s, "done", nwords, &words,
+                                     ngx_http_jelou_deliver_acks_done,
+                                     NULL);
 
     ngx_free(text);
 }

@@ -26,7 +26,9 @@ struct ngx_http_jelou_deliver_cmd_s {
 static ngx_http_jelou_redis_piece_t *ngx_http_jelou_deliver_call_begin(
     ngx_http_jelou_deliver_stream_t *s, const char *operation,
     ngx_http_jelou_redis_piece_t *p);
-static ngx_int_t ngx_http_jelou_deliver_call_pieces(
+static void ngx_http_jelou_deliver_unsent(ngx_http_jelou_deliver_stream_t *s,
+    ngx_http_jelou_deliver_cmd_pt handler, void *data);
+static void ngx_http_jelou_deliver_call_pieces(
     ngx_http_jelou_deliver_stream_t *s, ngx_http_jelou_redis_piece_t *pieces,
     ngx_uint_t npieces, ngx_uint_t nwords,
     ngx_http_jelou_deliver_cmd_pt handler, void *data);
@@ -37,7 +39,7 @@ static ngx_int_t ngx_http_jelou_deliver_replied(
 static ngx_int_t ngx_http_jelou_deliver_is(ngx_str_t *cause, const char *word);
 
 
-ngx_int_t
+void
 ngx_http_jelou_deliver_call(ngx_http_jelou_deliver_stream_t *s,
     const char *operation, ngx_uint_t nwords, ngx_str_t *words,
     ngx_http_jelou_deliver_cmd_pt handler, void *data)
@@ -53,11 +55,11 @@ ngx_http_jelou_deliver_call(ngx_http_jelou_deliver_stream_t *s,
 
     n = p - pieces;
 
-    return ngx_http_jelou_deliver_call_pieces(s, pieces, n, n, handler, data);
+    ngx_http_jelou_deliver_call_pieces(s, pieces, n, n, handler, data);
 }
 
 
-ngx_int_t
+void
 ngx_http_jelou_deliver_call_text(ngx_http_jelou_deliver_stream_t *s,
     const char *operation, ngx_uint_t nwords, ngx_str_t *text,
     ngx_http_jelou_deliver_cmd_pt handler, void *data)
@@ -70,8 +72,8 @@ ngx_http_jelou_deliver_call_text(ngx_http_jelou_deliver_stream_t *s,
 
     (void) ngx_http_jelou_redis_piece(p, text, 1);
 
-    return ngx_http_jelou_deliver_call_pieces(s, pieces, n + 1, n + nwords,
-                                              handler, data);
+    ngx_http_jelou_deliver_call_pieces(s, pieces, n + 1, n + nwords, handler,
+                                       data);
 }
 
 
@@ -108,7 +110,7 @@ ngx_http_jelou_deliver_call_begin(ngx_http_jelou_deliver_stream_t *s,
 }
 
 
-static ngx_int_t
+static void
 ngx_http_jelou_deliver_call_pieces(ngx_http_jelou_deliver_stream_t *s,
     ngx_http_jelou_redis_piece_t *pieces, ngx_uint_t npieces,
     ngx_uint_t nwords, ngx_http_jelou_deliver_cmd_pt handler, void *data)
@@ -122,7 +124,8 @@ ngx_http_jelou_deliver_call_pieces(ngx_http_jelou_deliver_stream_t *s,
 
     c = ngx_alloc(sizeof(ngx_http_jelou_deliver_cmd_t) + len, ngx_cycle->log);
     if (c == NULL) {
-        return NGX_ERROR;
+        ngx_http_jelou_deliver_unsent(s, handler, data);
+        return;
     }
 
     c->stream = s;
@@ -145,10 +148,18 @@ ngx_http_jelou_deliver_call_pieces(ngx_http_jelou_deliver_stream_t *s,
 
     if (ngx_http_jelou_deliver_send(c) != NGX_OK) {
         ngx_free(c);
-        return NGX_ERROR;
+        ngx_http_jelou_deliver_unsent(s, handler, data);
     }
+}
 
-    return NGX_OK;
+
+static void
+ngx_http_jelou_deliver_unsent(ngx_http_jelou_deliver_stream_t *s,
+    ngx_http_jelou_deliver_cmd_pt handler, void *data)
+{
+    if (handler) {
+        handler(s, data, NULL, NULL);
+    }
 }
 
 
@@ -308,13 +319,14 @@ ngx_http_jelou_deliver_log(ngx_http_jelou_deliver_stream_t *s,
     ngx_crc32_update(&hash, detail->data, detail->len);
     ngx_crc32_final(hash);
 
-    if (hash == s->said && ngx_time() - s->said_at < NGX_HTTP_JELOU_DELIVER_LOG)
+    if (hash == s->logged
+        && ngx_time() - s->logged_at < NGX_HTTP_JELOU_DELIVER_LOG)
     {
         return;
     }
 
-    s->said = hash;
-    s->said_at = ngx_time();
+    s->logged = hash;
+    s->logged_at = ngx_time();
 
     ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
                   "jelou: %s%V, stream: \"%V\", group: \"%V\"",

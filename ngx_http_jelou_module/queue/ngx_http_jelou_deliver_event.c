@@ -103,18 +103,13 @@ ngx_http_jelou_deliver_fetch(ngx_http_jelou_deliver_room_t *room)
     s = room->stream;
     e = ngx_http_jelou_deliver_first(room);
 
-    words[0].data = max;
-    words[0].len = ngx_sprintf(max, "%O", s->conf->max_size) - max;
+    ngx_http_jelou_redis_printf(&words[0], max, "%O", s->conf->max_size);
 
     words[1].data = id;
     words[1].len = ngx_http_jelou_deliver_id(id, e->ms, e->seq) - id;
 
-    if (ngx_http_jelou_deliver_call(s, "get", 2, words,
-                                    ngx_http_jelou_deliver_fetched, room)
-        != NGX_OK)
-    {
-        ngx_http_jelou_deliver_fetched(s, room, NULL, NULL);
-    }
+    ngx_http_jelou_deliver_call(s, "get", 2, words,
+                                ngx_http_jelou_deliver_fetched, room);
 }
 
 
@@ -395,16 +390,15 @@ ngx_http_jelou_deliver_failed_event(ngx_http_jelou_deliver_room_t *room,
     words[0].data = id;
     words[0].len = ngx_http_jelou_deliver_id(id, e->ms, e->seq) - id;
 
-    words[1].data = text;
-    words[1].len = ngx_sprintf(text, "%uD %uL %uL %ui", e->attempts, e->first,
-                               e->last, (ngx_uint_t) e->status)
-                   - text;
+    ngx_http_jelou_redis_printf(&words[1], text, "%uD %uL %uL %ui",
+                                e->attempts, e->first, e->last,
+                                (ngx_uint_t) e->status);
 
     ngx_http_jelou_queue_retried(s);
 
     /* if this does not get there, a crash forgets one attempt */
 
-    (void) ngx_http_jelou_deliver_call(s, "fail", 2, words, NULL, NULL);
+    ngx_http_jelou_deliver_call(s, "fail", 2, words, NULL, NULL);
 
     ngx_http_jelou_deliver_room_wait(room,
                         ngx_http_jelou_deliver_delay(s, e, retry_after));
@@ -460,22 +454,15 @@ ngx_http_jelou_deliver_dead(ngx_http_jelou_deliver_room_t *room,
     words[1].data = id;
     words[1].len = ngx_http_jelou_deliver_id(id, e->ms, e->seq) - id;
     words[2] = ngx_http_jelou_deliver_reasons[reason];
-    words[3].data = numbers[0];
-    words[3].len = ngx_sprintf(numbers[0], "%ui", (ngx_uint_t) e->status)
-                   - numbers[0];
-    words[4].data = numbers[1];
-    words[4].len = ngx_sprintf(numbers[1], "%uD", e->attempts) - numbers[1];
-    words[5].data = numbers[2];
-    words[5].len = ngx_sprintf(numbers[2], "%uL", e->first) - numbers[2];
-    words[6].data = numbers[3];
-    words[6].len = ngx_sprintf(numbers[3], "%uL", e->last) - numbers[3];
 
-    if (ngx_http_jelou_deliver_call(s, "dead", 7, words,
-                                    ngx_http_jelou_deliver_died, room)
-        != NGX_OK)
-    {
-        ngx_http_jelou_deliver_died(s, room, NULL, NULL);
-    }
+    ngx_http_jelou_redis_printf(&words[3], numbers[0], "%ui",
+                                (ngx_uint_t) e->status);
+    ngx_http_jelou_redis_printf(&words[4], numbers[1], "%uD", e->attempts);
+    ngx_http_jelou_redis_printf(&words[5], numbers[2], "%uL", e->first);
+    ngx_http_jelou_redis_printf(&words[6], numbers[3], "%uL", e->last);
+
+    ngx_http_jelou_deliver_call(s, "dead", 7, words,
+                                ngx_http_jelou_deliver_died, room);
 }
 
 

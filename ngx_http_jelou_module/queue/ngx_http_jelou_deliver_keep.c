@@ -19,7 +19,7 @@
 #define NGX_HTTP_JELOU_DELIVER_TIDY   NGX_HTTP_JELOU_DELIVER_IDLE
 
 
-static ngx_int_t ngx_http_jelou_deliver_keep_entries(
+static void ngx_http_jelou_deliver_keep_entries(
     ngx_http_jelou_deliver_stream_t *s, const char *operation, u_char *text,
     ngx_queue_t *queue);
 static void ngx_http_jelou_deliver_kept(ngx_http_jelou_deliver_stream_t *s,
@@ -45,11 +45,10 @@ ngx_http_jelou_deliver_keep(ngx_http_jelou_deliver_stream_t *s,
         return;
     }
 
-    (void) ngx_http_jelou_deliver_keep_entries(s, operation, text, &s->ready);
+    ngx_http_jelou_deliver_keep_entries(s, operation, text, &s->ready);
 
     if (*operation == 'r') {
-        (void) ngx_http_jelou_deliver_keep_entries(s, operation, text,
-                                                   &s->busy);
+        ngx_http_jelou_deliver_keep_entries(s, operation, text, &s->busy);
     }
 
     /* those that wait are in a tree, whose rooms are in no queue meanwhile */
@@ -66,7 +65,7 @@ ngx_http_jelou_deliver_keep(ngx_http_jelou_deliver_stream_t *s,
             ngx_queue_insert_tail(&queue, &room->queue);
         }
 
-        (void) ngx_http_jelou_deliver_keep_entries(s, operation, text, &queue);
+        ngx_http_jelou_deliver_keep_entries(s, operation, text, &queue);
     }
 
     ngx_free(text);
@@ -75,7 +74,7 @@ ngx_http_jelou_deliver_keep(ngx_http_jelou_deliver_stream_t *s,
 
 /* Each room has one entry here. */
 
-static ngx_int_t
+static void
 ngx_http_jelou_deliver_keep_entries(ngx_http_jelou_deliver_stream_t *s,
     const char *operation, u_char *text, ngx_queue_t *queue)
 {
@@ -113,19 +112,12 @@ ngx_http_jelou_deliver_keep_entries(ngx_http_jelou_deliver_stream_t *s,
             words.data = text;
             words.len = p - text;
 
-            if (ngx_http_jelou_deliver_call_text(s, operation, 1 + n, &words,
-                                                 ngx_http_jelou_deliver_kept,
-                                                 NULL)
-                != NGX_OK)
-            {
-                return NGX_ERROR;
-            }
-
+            ngx_http_jelou_deliver_call_text(s, operation, 1 + n, &words,
+                                             ngx_http_jelou_deliver_kept,
+                                             NULL);
             n = 0;
         }
     }
-
-    return NGX_OK;
 }
 
 
@@ -175,8 +167,8 @@ ngx_http_jelou_deliver_tidy(ngx_http_jelou_deliver_stream_t *s)
 
     s->tidied = ngx_current_msec;
 
-    word.data = stale;
-    word.len = ngx_sprintf(stale, "%i", NGX_HTTP_JELOU_DELIVER_STALE) - stale;
+    ngx_http_jelou_redis_printf(&word, stale, "%i",
+                                (ngx_int_t) NGX_HTTP_JELOU_DELIVER_STALE);
 
-    (void) ngx_http_jelou_deliver_call(s, "tidy", 1, &word, NULL, NULL);
+    ngx_http_jelou_deliver_call(s, "tidy", 1, &word, NULL, NULL);
 }

@@ -47,12 +47,8 @@ ngx_http_jelou_deliver_beat_handler(ngx_event_t *ev)
 
     s->beating = 1;
 
-    if (ngx_http_jelou_deliver_call(s, "join", 1, &s->dead,
-                                    ngx_http_jelou_deliver_join_done, NULL)
-        != NGX_OK)
-    {
-        ngx_http_jelou_deliver_join_done(s, NULL, NULL, NULL);
-    }
+    ngx_http_jelou_deliver_call(s, "join", 1, &s->dead,
+                                ngx_http_jelou_deliver_join_done, NULL);
 }
 
 
@@ -62,20 +58,15 @@ ngx_http_jelou_deliver_own(ngx_http_jelou_deliver_stream_t *s)
     u_char     lease[NGX_INT_T_LEN];
     ngx_str_t  words[2];
 
-    words[0].data = lease;
-    words[0].len = ngx_sprintf(lease, "%i", NGX_HTTP_JELOU_DELIVER_LEASE)
-                   - lease;
+    ngx_http_jelou_redis_printf(&words[0], lease, "%i",
+                                (ngx_int_t) NGX_HTTP_JELOU_DELIVER_LEASE);
     words[1] = s->dead;
 
     s->beating = 1;
     s->beaten = ngx_current_msec;
 
-    if (ngx_http_jelou_deliver_call(s, "own", 2, words,
-                                    ngx_http_jelou_deliver_own_done, NULL)
-        != NGX_OK)
-    {
-        ngx_http_jelou_deliver_own_done(s, NULL, NULL, NULL);
-    }
+    ngx_http_jelou_deliver_call(s, "own", 2, words,
+                                ngx_http_jelou_deliver_own_done, NULL);
 }
 
 

@@ -147,7 +147,6 @@ static void
 ngx_http_jelou_deliver_read(ngx_http_jelou_deliver_stream_t *s)
 {
     u_char      numbers[4][NGX_INT64_LEN];
-    ngx_int_t   rc;
     ngx_str_t   words[6];
     ngx_uint_t  n;
 
@@ -177,32 +176,24 @@ ngx_http_jelou_deliver_read(ngx_http_jelou_deliver_stream_t *s)
     }
 
     words[0] = s->consumer;
-    words[1].data = numbers[0];
-    words[1].len = ngx_sprintf(numbers[0], "%ui", n) - numbers[0];
-    words[2].data = numbers[1];
-    words[2].len = ngx_sprintf(numbers[1], "%O", s->conf->max_size)
-                   - numbers[1];
-
-    n = (s->bytes < NGX_HTTP_JELOU_DELIVER_KEPT)
-        ? NGX_HTTP_JELOU_DELIVER_BYTES : 0;
-
-    words[3].data = numbers[2];
-    words[3].len = ngx_sprintf(numbers[2], "%ui", n) - numbers[2];
-    words[4].data = numbers[3];
-    words[4].len = ngx_sprintf(numbers[3], "%i",
-                               ngx_http_jelou_deliver_leased(s)
-                               ? 0 : NGX_HTTP_JELOU_DELIVER_IDLE)
-                   - numbers[3];
+    ngx_http_jelou_redis_printf(&words[1], numbers[0], "%ui", n);
+    ngx_http_jelou_redis_printf(&words[2], numbers[1], "%O",
+                                s->conf->max_size);
+    ngx_http_jelou_redis_printf(&words[3], numbers[2], "%i",
+                                (ngx_int_t)
+                                (s->bytes < NGX_HTTP_JELOU_DELIVER_KEPT
+                                 ? NGX_HTTP_JELOU_DELIVER_BYTES : 0));
+    ngx_http_jelou_redis_printf(&words[4], numbers[3], "%i",
+                                (ngx_int_t)
+                                (ngx_http_jelou_deliver_leased(s)
+                                 ? 0 : NGX_HTTP_JELOU_DELIVER_IDLE));
     words[5] = s->cursor;
 
     s->reading = 1;
 
-    rc = ngx_http_jelou_deliver_call(s, s->claimed ? "read" : "claim",
-                                     s->claimed ? 4 : 6, words,
-                                     ngx_http_jelou_deliver_read_done, NULL);
-    if (rc != NGX_OK) {
-        ngx_http_jelou_deliver_read_done(s, NULL, NULL, NULL);
-    }
+    ngx_http_jelou_deliver_call(s, s->claimed ? "read" : "claim",
+                                s->claimed ? 4 : 6, words,
+                                ngx_http_jelou_deliver_read_done, NULL);
 }
 
 
@@ -405,13 +396,9 @@ ngx_http_jelou_deliver_end(ngx_http_jelou_deliver_stream_t *s)
 
     leased = ngx_http_jelou_deliver_leased(s);
 
-    if (ngx_http_jelou_deliver_call(s, leased ? "release" : "leave",
-                                    leased ? 0 : 1, &s->consumer,
-                                    ngx_http_jelou_deliver_released, NULL)
-        != NGX_OK)
-    {
-        ngx_http_jelou_deliver_released(s, NULL, NULL, NULL);
-    }
+    ngx_http_jelou_deliver_call(s, leased ? "release" : "leave",
+                                leased ? 0 : 1, &s->consumer,
+                                ngx_http_jelou_deliver_released, NULL);
 }
 
 

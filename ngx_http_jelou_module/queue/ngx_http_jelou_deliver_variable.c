@@ -8,29 +8,30 @@
 #include "ngx_http_jelou_deliver_conf.h"
 
 
-/* the project that the event belongs to, as its entry says: no field */
-
-#define NGX_HTTP_JELOU_DELIVER_PROJECT  NGX_HTTP_JELOU_DELIVER_NFIELDS
-
-
-static ngx_int_t ngx_http_jelou_deliver_field_variable(ngx_http_request_t *r,
+static ngx_int_t ngx_http_jelou_deliver_text_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_jelou_deliver_age_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 
 
+#define ngx_http_jelou_deliver_field_at(field)                                \
+    (offsetof(ngx_http_jelou_deliver_t, fields)                               \
+     + NGX_HTTP_JELOU_DELIVER_##field * sizeof(ngx_str_t))
+
+
 static ngx_http_variable_t  ngx_http_jelou_deliver_variables[] = {
 
     { ngx_string("jelou_delivery_id"), NULL,
-      ngx_http_jelou_deliver_field_variable, NGX_HTTP_JELOU_DELIVER_ID, 0, 0 },
+      ngx_http_jelou_deliver_text_variable,
+      ngx_http_jelou_deliver_field_at(ID), 0, 0 },
 
     { ngx_string("jelou_delivery_attempt"), NULL,
-      ngx_http_jelou_deliver_field_variable,
-      NGX_HTTP_JELOU_DELIVER_ATTEMPT, 0, 0 },
+      ngx_http_jelou_deliver_text_variable,
+      ngx_http_jelou_deliver_field_at(ATTEMPT), 0, 0 },
 
     { ngx_string("jelou_delivery_project"), NULL,
-      ngx_http_jelou_deliver_field_variable,
-      NGX_HTTP_JELOU_DELIVER_PROJECT, 0, 0 },
+      ngx_http_jelou_deliver_text_variable,
+      offsetof(ngx_http_jelou_deliver_t, project), 0, 0 },
 
     { ngx_string("jelou_delivery_age"), NULL,
       ngx_http_jelou_deliver_age_variable, 0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
@@ -59,8 +60,10 @@ ngx_http_jelou_deliver_variables_add(ngx_conf_t *cf)
 }
 
 
+/* A text of the delivery. */
+
 static ngx_int_t
-ngx_http_jelou_deliver_field_variable(ngx_http_request_t *r,
+ngx_http_jelou_deliver_text_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data)
 {
     ngx_str_t                 *text;
@@ -73,8 +76,8 @@ ngx_http_jelou_deliver_field_variable(ngx_http_request_t *r,
         return NGX_OK;
     }
 
-    text = data == NGX_HTTP_JELOU_DELIVER_PROJECT ? &d->project
-                                                  : &d->fields[data];
+    text = (ngx_str_t *) ((u_char *) d + data);
+
     v->data = text->data;
     v->len = text->len;
     v->valid = 1;

@@ -98,7 +98,7 @@ typedef struct {
     uint32_t                      hash;
     time_t                        sec;       /* it was logged last */
     ngx_uint_t                    more;      /* since then */
-} ngx_http_jelou_redis_said_t;
+} ngx_http_jelou_redis_logged_t;
 
 
 typedef struct ngx_http_jelou_redis_conn_s    ngx_http_jelou_redis_conn_t;
@@ -161,7 +161,7 @@ struct ngx_http_jelou_redis_target_s {
 #endif
 
     ngx_log_t                         log;
-    ngx_http_jelou_redis_said_t       said[NGX_HTTP_JELOU_REDIS_NCAUSES];
+    ngx_http_jelou_redis_logged_t     logged[NGX_HTTP_JELOU_REDIS_NCAUSES];
 };
 
 

@@ -223,7 +223,7 @@ ngx_http_jelou_redis_replied(ngx_http_jelou_redis_ctx_t *ctx,
 
     case NGX_HTTP_JELOU_REDIS_NOSCRIPT:
 
-        /* the script itself follows, and is known from then on */
+        /* it is known once the script itself was sent */
 
         if (!ctx->eval) {
             ngx_http_jelou_redis_command_eval(ctx);

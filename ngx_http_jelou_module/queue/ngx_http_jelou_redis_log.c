@@ -7,7 +7,7 @@
 #include "ngx_http_jelou_redis_conn.h"
 
 
-static ngx_http_jelou_redis_said_t *ngx_http_jelou_redis_said(
+static ngx_http_jelou_redis_logged_t *ngx_http_jelou_redis_logged(
     ngx_http_jelou_redis_target_t *target, uint32_t hash);
 
 
@@ -16,10 +16,10 @@ ngx_http_jelou_redis_log(ngx_http_jelou_redis_target_t *target,
     ngx_str_t *server, ngx_log_t *log, ngx_err_t err, const char *what,
     ngx_str_t *detail)
 {
-    u_char                       *p, *last, text[NGX_MAX_ERROR_STR / 4];
-    uint32_t                      hash;
-    ngx_str_t                     none;
-    ngx_http_jelou_redis_said_t  *said;
+    u_char                         *p, *last, text[NGX_MAX_ERROR_STR / 4];
+    uint32_t                        hash;
+    ngx_str_t                       none;
+    ngx_http_jelou_redis_logged_t  *cause;
 
     ngx_str_null(&none);
 
@@ -32,25 +32,25 @@ ngx_http_jelou_redis_log(ngx_http_jelou_redis_target_t *target,
     ngx_crc32_update(&hash, server->data, server->len);
     ngx_crc32_final(hash);
 
-    said = ngx_http_jelou_redis_said(target, hash);
+    cause = ngx_http_jelou_redis_logged(target, hash);
 
-    if (said->hash != hash) {
-        said->hash = hash;
-        said->more = 0;
+    if (cause->hash != hash) {
+        cause->hash = hash;
+        cause->more = 0;
 
-    } else if (said->sec == ngx_time()) {
-        said->more++;
+    } else if (cause->sec == ngx_time()) {
+        cause->more++;
         return NGX_DECLINED;
     }
 
-    said->sec = ngx_time();
+    cause->sec = ngx_time();
 
     /* the log of a request says what request it is, ours which server */
 
     p = last = text;
 
-    if (said->more) {
-        last = ngx_snprintf(p, sizeof(text), ", %ui more before", said->more);
+    if (cause->more) {
+        last = ngx_snprintf(p, sizeof(text), ", %ui more before", cause->more);
     }
 
     if (log != &target->log && server->len) {
@@ -64,7 +64,7 @@ ngx_http_jelou_redis_log(ngx_http_jelou_redis_target_t *target,
                   what, detail, (size_t) (last - p), p);
 
     target->log.data = NULL;
-    said->more = 0;
+    cause->more = 0;
 
     return NGX_OK;
 }
@@ -72,27 +72,28 @@ ngx_http_jelou_redis_log(ngx_http_jelou_redis_target_t *target,
 
 /* The cause's, or the one that was logged the longest time ago */
 
-static ngx_http_jelou_redis_said_t *
-ngx_http_jelou_redis_said(ngx_http_jelou_redis_target_t *target, uint32_t hash)
+static ngx_http_jelou_redis_logged_t *
+ngx_http_jelou_redis_logged(ngx_http_jelou_redis_target_t *target,
+    uint32_t hash)
 {
-    ngx_uint_t                    i;
-    ngx_http_jelou_redis_said_t  *said, *s;
+    ngx_uint_t                      i;
+    ngx_http_jelou_redis_logged_t  *cause, *s;
 
-    said = &target->said[0];
+    cause = &target->logged[0];
 
     for (i = 0; i < NGX_HTTP_JELOU_REDIS_NCAUSES; i++) {
-        s = &target->said[i];
+        s = &target->logged[i];
 
         if (s->hash == hash) {
             return s;
         }
 
-        if (s->sec < said->sec) {
-            said = s;
+        if (s->sec < cause->sec) {
+            cause = s;
         }
     }
 
-    return said;
+    return cause;
 }
 
 

@@ -255,6 +255,19 @@ ngx_http_jelou_redis_number(u_char *p, size_t n)
 }
 
 
+void
+ngx_http_jelou_redis_printf(ngx_str_t *text, u_char *buf, const char *fmt, ...)
+{
+    va_list  args;
+
+    va_start(args, fmt);
+    text->len = ngx_vslprintf(buf, (void *) -1, fmt, args) - buf;
+    va_end(args);
+
+    text->data = buf;
+}
+
+
 ngx_int_t
 ngx_http_jelou_redis_text(ngx_pool_t *pool, ngx_str_t *text,
     ngx_uint_t nwords, ngx_str_t *words)

@@ -144,6 +144,10 @@ ngx_int_t ngx_http_jelou_redis_pipeline_next(
 ngx_http_jelou_redis_piece_t *ngx_http_jelou_redis_piece(
     ngx_http_jelou_redis_piece_t *piece, ngx_str_t *text, ngx_uint_t raw);
 
+/* Writes a text into a buffer that is long enough, as ngx_sprintf() does. */
+void ngx_http_jelou_redis_printf(ngx_str_t *text, u_char *buf,
+    const char *fmt, ...);
+
 /* How many bytes the pieces become. */
 size_t ngx_http_jelou_redis_pieces_len(ngx_http_jelou_redis_piece_t *pieces,
     ngx_uint_t n);

@@ -36,7 +36,7 @@ typedef struct {
 
 
 typedef struct {
-    ngx_uint_t                        counts[NGX_HTTP_JELOU_NZONE];
+    int64_t                           counts[NGX_HTTP_JELOU_NZONE];
 } ngx_http_jelou_of_zone_t;
 
 
@@ -55,9 +55,6 @@ static ngx_int_t ngx_http_jelou_read_bytes(ngx_http_jelou_view_t *view,
 static ngx_int_t ngx_http_jelou_read_secret(ngx_http_jelou_view_t *view,
     const ngx_http_jelou_metric_t *metric, ngx_uint_t n,
     ngx_http_jelou_row_t *row);
-static ngx_int_t ngx_http_jelou_read_zone(ngx_http_jelou_view_t *view,
-    const ngx_http_jelou_metric_t *metric, ngx_uint_t n,
-    ngx_http_jelou_row_t *row);
 static ngx_int_t ngx_http_jelou_read_info(ngx_http_jelou_view_t *view,
     const ngx_http_jelou_metric_t *metric, ngx_uint_t n,
     ngx_http_jelou_row_t *row);
@@ -74,7 +71,9 @@ static ngx_int_t ngx_http_jelou_snapshot_zones(ngx_http_request_t *r,
     ngx_http_jelou_snapshot_t *s);
 
 
-#define ngx_http_jelou_no  ngx_null_string
+#define ngx_http_jelou_zone_at(number)                                        \
+    (offsetof(ngx_http_jelou_of_zone_t, counts)                               \
+     + NGX_HTTP_JELOU_ZONE_##number * sizeof(int64_t))
 
 #define ngx_http_jelou_times_at(which)                                        \
     (offsetof(ngx_http_jelou_of_endpoint_t, counters)                         \
@@ -82,141 +81,93 @@ static ngx_int_t ngx_http_jelou_snapshot_zones(ngx_http_request_t *r,
      + NGX_HTTP_JELOU_TIME_##which * sizeof(ngx_http_jelou_histogram_t))
 
 
-/* ngx_http_jelou_bounds as both pages have them, and what is above them */
-
-static const ngx_str_t
-    ngx_http_jelou_bound_names[NGX_HTTP_JELOU_NTIMES][NGX_HTTP_JELOU_NBUCKETS] =
-{
-    { ngx_string("0.00001"), ngx_string("0.000025"), ngx_string("0.00005"),
-      ngx_string("0.0001"), ngx_string("0.00025"), ngx_string("0.0005"),
-      ngx_string("0.001"), ngx_string("0.0025"), ngx_string("0.005"),
-      ngx_string("0.01"), ngx_string("0.025"), ngx_string("0.05"),
-      ngx_string("0.1"), ngx_string("+Inf") },
-
-    { ngx_string("0.001"), ngx_string("0.0025"), ngx_string("0.005"),
-      ngx_string("0.01"), ngx_string("0.025"), ngx_string("0.05"),
-      ngx_string("0.1"), ngx_string("0.25"), ngx_string("0.5"),
-      ngx_string("1"), ngx_string("2.5"), ngx_string("5"),
-      ngx_string("10"), ngx_string("+Inf") }
-};
-
-
 /* the order is that of both pages */
 
 static const ngx_http_jelou_metric_t  ngx_http_jelou_family[] = {
+    ngx_http_jelou_metric("nginx_jelou_requests_total",
+        "Requests to endpoints, by what became of them.",
+        "result", "", ENDPOINT, COUNTER, SUM,
+        ngx_http_jelou_read_result, NGX_HTTP_JELOU_CLASS_ANY),
 
-    { ngx_string("nginx_jelou_requests_total"),
-      ngx_string("Requests to endpoints, by what became of them."),
-      ngx_string("result"), ngx_http_jelou_no,
-      NGX_HTTP_JELOU_OF_ENDPOINT, NGX_HTTP_JELOU_COUNTER, 0,
-      ngx_http_jelou_read_result, NGX_HTTP_JELOU_CLASS_ANY, NULL, 0 },
+    ngx_http_jelou_member("requests", ENDPOINT, SUM,
+        ngx_http_jelou_read_result, NGX_HTTP_JELOU_CLASS_ANY),
 
-    { ngx_http_jelou_no, ngx_http_jelou_no, ngx_http_jelou_no,
-      ngx_string("requests"),
-      NGX_HTTP_JELOU_OF_ENDPOINT, 0, NGX_HTTP_JELOU_SUM,
-      ngx_http_jelou_read_result, NGX_HTTP_JELOU_CLASS_ANY, NULL, 0 },
+    ngx_http_jelou_member("accepted", ENDPOINT, SUM,
+        ngx_http_jelou_read_result, NGX_HTTP_JELOU_CLASS_ACCEPTED),
 
-    { ngx_http_jelou_no, ngx_http_jelou_no, ngx_http_jelou_no,
-      ngx_string("accepted"),
-      NGX_HTTP_JELOU_OF_ENDPOINT, 0, NGX_HTTP_JELOU_SUM,
-      ngx_http_jelou_read_result, NGX_HTTP_JELOU_CLASS_ACCEPTED, NULL, 0 },
+    ngx_http_jelou_member("duplicates", ENDPOINT, SUM,
+        ngx_http_jelou_read_result, NGX_HTTP_JELOU_CLASS_DUPLICATE),
 
-    { ngx_http_jelou_no, ngx_http_jelou_no, ngx_http_jelou_no,
-      ngx_string("duplicates"),
-      NGX_HTTP_JELOU_OF_ENDPOINT, 0, NGX_HTTP_JELOU_SUM,
-      ngx_http_jelou_read_result, NGX_HTTP_JELOU_CLASS_DUPLICATE, NULL, 0 },
+    ngx_http_jelou_member("refusals", ENDPOINT, ROWS,
+        ngx_http_jelou_read_result, NGX_HTTP_JELOU_CLASS_REFUSAL),
 
-    { ngx_http_jelou_no, ngx_http_jelou_no, ngx_http_jelou_no,
-      ngx_string("refusals"),
-      NGX_HTTP_JELOU_OF_ENDPOINT, 0, NGX_HTTP_JELOU_ROWS,
-      ngx_http_jelou_read_result, NGX_HTTP_JELOU_CLASS_REFUSAL, NULL, 0 },
+    ngx_http_jelou_member("failures", ENDPOINT, ROWS,
+        ngx_http_jelou_read_result, NGX_HTTP_JELOU_CLASS_FAILURE),
 
-    { ngx_http_jelou_no, ngx_http_jelou_no, ngx_http_jelou_no,
-      ngx_string("failures"),
-      NGX_HTTP_JELOU_OF_ENDPOINT, 0, NGX_HTTP_JELOU_ROWS,
-      ngx_http_jelou_read_result, NGX_HTTP_JELOU_CLASS_FAILURE, NULL, 0 },
+    ngx_http_jelou_metric("nginx_jelou_accepted_messages_total",
+        "Accepted requests that have a message of this type.",
+        "type", "types", ENDPOINT, COUNTER, ROWS,
+        ngx_http_jelou_read_type, 0),
 
-    { ngx_string("nginx_jelou_accepted_messages_total"),
-      ngx_string("Accepted requests that have a message of this type."),
-      ngx_string("type"), ngx_string("types"),
-      NGX_HTTP_JELOU_OF_ENDPOINT, NGX_HTTP_JELOU_COUNTER, NGX_HTTP_JELOU_ROWS,
-      ngx_http_jelou_read_type, 0, NULL, 0 },
+    ngx_http_jelou_metric("nginx_jelou_conversation_events_total",
+        "Accepted conversation events, by name.",
+        "event", "conversation_events", ENDPOINT, COUNTER, ROWS,
+        ngx_http_jelou_read_name, 0),
 
-    { ngx_string("nginx_jelou_conversation_events_total"),
-      ngx_string("Accepted conversation events, by name."),
-      ngx_string("event"), ngx_string("conversation_events"),
-      NGX_HTTP_JELOU_OF_ENDPOINT, NGX_HTTP_JELOU_COUNTER, NGX_HTTP_JELOU_ROWS,
-      ngx_http_jelou_read_name, 0, NULL, 0 },
+    ngx_http_jelou_metric("nginx_jelou_request_body_bytes_total",
+        "Bytes of request bodies that were read in full.",
+        "", "body_bytes", ENDPOINT, COUNTER, SUM,
+        ngx_http_jelou_read_bytes, NGX_HTTP_JELOU_BYTES_BODY),
 
-    { ngx_string("nginx_jelou_request_body_bytes_total"),
-      ngx_string("Bytes of request bodies that were read in full."),
-      ngx_http_jelou_no, ngx_string("body_bytes"),
-      NGX_HTTP_JELOU_OF_ENDPOINT, NGX_HTTP_JELOU_COUNTER, NGX_HTTP_JELOU_SUM,
-      ngx_http_jelou_read_bytes, NGX_HTTP_JELOU_BYTES_BODY, NULL, 0 },
+    ngx_http_jelou_metric("nginx_jelou_event_bytes_total",
+        "Bytes of events that were handed to the content handler.",
+        "", "event_bytes", ENDPOINT, COUNTER, SUM,
+        ngx_http_jelou_read_bytes, NGX_HTTP_JELOU_BYTES_EVENT),
 
-    { ngx_string("nginx_jelou_event_bytes_total"),
-      ngx_string("Bytes of events that were handed to the content handler."),
-      ngx_http_jelou_no, ngx_string("event_bytes"),
-      NGX_HTTP_JELOU_OF_ENDPOINT, NGX_HTTP_JELOU_COUNTER, NGX_HTTP_JELOU_SUM,
-      ngx_http_jelou_read_bytes, NGX_HTTP_JELOU_BYTES_EVENT, NULL, 0 },
+    ngx_http_jelou_metric("nginx_jelou_secret_matches_total",
+        "Signatures that were right, by the secret's place.",
+        "secret", "secrets", ENDPOINT, COUNTER, ROWS,
+        ngx_http_jelou_read_secret, 0),
 
-    { ngx_string("nginx_jelou_secret_matches_total"),
-      ngx_string("Signatures that were right, by the secret's place."),
-      ngx_string("secret"), ngx_string("secrets"),
-      NGX_HTTP_JELOU_OF_ENDPOINT, NGX_HTTP_JELOU_COUNTER, NGX_HTTP_JELOU_ROWS,
-      ngx_http_jelou_read_secret, 0, NULL, 0 },
+    ngx_http_jelou_histogram("nginx_jelou_processing_seconds",
+        "The module's own time, from the whole body to the hand-over "
+        "or the refusal.",
+        "processing", ENDPOINT, ngx_http_jelou_times_at(PROCESSING),
+        ngx_http_jelou_bounds[NGX_HTTP_JELOU_TIME_PROCESSING]),
 
-    { ngx_string("nginx_jelou_processing_seconds"),
-      ngx_string("The module's own time, from the whole body to the hand-over "
-                 "or the refusal."),
-      ngx_http_jelou_no, ngx_string("processing"),
-      NGX_HTTP_JELOU_OF_ENDPOINT, NGX_HTTP_JELOU_HISTOGRAM,
-      NGX_HTTP_JELOU_TIMES, NULL,
-      ngx_http_jelou_times_at(PROCESSING),
-      ngx_http_jelou_bound_names[NGX_HTTP_JELOU_TIME_PROCESSING], 0 },
+    ngx_http_jelou_histogram("nginx_jelou_upstream_seconds",
+        "From the hand-over to the end of the content handler's "
+        "answer.",
+        "upstream", ENDPOINT, ngx_http_jelou_times_at(UPSTREAM),
+        ngx_http_jelou_bounds[NGX_HTTP_JELOU_TIME_UPSTREAM]),
 
-    { ngx_string("nginx_jelou_upstream_seconds"),
-      ngx_string("From the hand-over to the end of the content handler's "
-                 "answer."),
-      ngx_http_jelou_no, ngx_string("upstream"),
-      NGX_HTTP_JELOU_OF_ENDPOINT, NGX_HTTP_JELOU_HISTOGRAM,
-      NGX_HTTP_JELOU_TIMES, NULL,
-      ngx_http_jelou_times_at(UPSTREAM),
-      ngx_http_jelou_bound_names[NGX_HTTP_JELOU_TIME_UPSTREAM], 0 },
+    ngx_http_jelou_metric("nginx_jelou_dedup_entries",
+        "Messages that the zone remembers, those in flight too.",
+        "", "entries", ZONE, GAUGE, SUM,
+        ngx_http_jelou_read_number, ngx_http_jelou_zone_at(ENTRIES)),
 
-    { ngx_string("nginx_jelou_dedup_entries"),
-      ngx_string("Messages that the zone remembers, those in flight too."),
-      ngx_http_jelou_no, ngx_string("entries"),
-      NGX_HTTP_JELOU_OF_ZONE, NGX_HTTP_JELOU_GAUGE, NGX_HTTP_JELOU_SUM,
-      ngx_http_jelou_read_zone, NGX_HTTP_JELOU_ZONE_ENTRIES, NULL, 0 },
+    ngx_http_jelou_metric("nginx_jelou_dedup_in_flight",
+        "Messages that are being delivered.",
+        "", "in_flight", ZONE, GAUGE, SUM,
+        ngx_http_jelou_read_number, ngx_http_jelou_zone_at(IN_FLIGHT)),
 
-    { ngx_string("nginx_jelou_dedup_in_flight"),
-      ngx_string("Messages that are being delivered."),
-      ngx_http_jelou_no, ngx_string("in_flight"),
-      NGX_HTTP_JELOU_OF_ZONE, NGX_HTTP_JELOU_GAUGE, NGX_HTTP_JELOU_SUM,
-      ngx_http_jelou_read_zone, NGX_HTTP_JELOU_ZONE_IN_FLIGHT, NULL, 0 },
+    ngx_http_jelou_metric("nginx_jelou_dedup_capacity",
+        "Messages that the zone has room for.",
+        "", "capacity", ZONE, GAUGE, SUM,
+        ngx_http_jelou_read_number, ngx_http_jelou_zone_at(CAPACITY)),
 
-    { ngx_string("nginx_jelou_dedup_capacity"),
-      ngx_string("Messages that the zone has room for."),
-      ngx_http_jelou_no, ngx_string("capacity"),
-      NGX_HTTP_JELOU_OF_ZONE, NGX_HTTP_JELOU_GAUGE, NGX_HTTP_JELOU_SUM,
-      ngx_http_jelou_read_zone, NGX_HTTP_JELOU_ZONE_CAPACITY, NULL, 0 },
+    ngx_http_jelou_metric("nginx_jelou_dedup_evictions_total",
+        "Messages that were forgotten before their time, for want of "
+        "room.",
+        "", "evictions", ZONE, COUNTER, SUM,
+        ngx_http_jelou_read_number, ngx_http_jelou_zone_at(EVICTIONS)),
 
-    { ngx_string("nginx_jelou_dedup_evictions_total"),
-      ngx_string("Messages that were forgotten before their time, for want of "
-                 "room."),
-      ngx_http_jelou_no, ngx_string("evictions"),
-      NGX_HTTP_JELOU_OF_ZONE, NGX_HTTP_JELOU_COUNTER, NGX_HTTP_JELOU_SUM,
-      ngx_http_jelou_read_zone, NGX_HTTP_JELOU_ZONE_EVICTIONS, NULL, 0 },
+    ngx_http_jelou_metric("nginx_jelou_info",
+        "Always 1; the versions of the module and of nginx.",
+        "nginx", "", MODULE, GAUGE, SUM,
+        ngx_http_jelou_read_info, 0),
 
-    { ngx_string("nginx_jelou_info"),
-      ngx_string("Always 1; the versions of the module and of nginx."),
-      ngx_string("nginx"), ngx_http_jelou_no,
-      NGX_HTTP_JELOU_OF_MODULE, NGX_HTTP_JELOU_GAUGE, 0,
-      ngx_http_jelou_read_info, 0, NULL, 0 },
-
-    { ngx_http_jelou_no, ngx_http_jelou_no, ngx_http_jelou_no,
-      ngx_http_jelou_no, 0, 0, 0, NULL, 0, NULL, 0 }
+    ngx_http_jelou_metric("", "", "", "", ENDPOINT, COUNTER, SUM, NULL, 0)
 };
 
 
@@ -512,20 +463,6 @@ ngx_http_jelou_read_secret(ngx_http_jelou_view_t *view,
     row->value = of->matches[n].count;
 
     return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_jelou_read_zone(ngx_http_jelou_view_t *view,
-    const ngx_http_jelou_metric_t *metric, ngx_uint_t n,
-    ngx_http_jelou_row_t *row)
-{
-    ngx_http_jelou_of_zone_t  *of;
-
-    of = view->data;
-    row->value = of->counts[metric->data];
-
-    return n ? NGX_DONE : NGX_OK;
 }
 
 

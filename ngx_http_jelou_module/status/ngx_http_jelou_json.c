@@ -23,7 +23,7 @@ static void ngx_http_jelou_write_value(ngx_http_jelou_page_t *page,
     const ngx_http_jelou_metric_t *metric, uint64_t value,
     const ngx_str_t *label);
 static void ngx_http_jelou_write_times(ngx_http_jelou_page_t *page,
-    ngx_http_jelou_histogram_t *h, const ngx_str_t *bounds);
+    const ngx_http_jelou_metric_t *metric, ngx_http_jelou_view_t *view);
 
 
 /* what opens and closes the views of a scope */
@@ -145,10 +145,7 @@ ngx_http_jelou_write_member(ngx_http_jelou_page_t *page,
     ngx_http_jelou_row_t  row;
 
     if (metric->form == NGX_HTTP_JELOU_TIMES) {
-        ngx_http_jelou_write_times(page,
-                                   (ngx_http_jelou_histogram_t *)
-                                   ((u_char *) view->data + metric->data),
-                                   metric->bounds);
+        ngx_http_jelou_write_times(page, metric, view);
         return;
     }
 
@@ -232,22 +229,21 @@ ngx_http_jelou_write_value(ngx_http_jelou_page_t *page,
 
     default:
 
-        if (metric->ns) {
-            ngx_http_jelou_page_seconds(page, value);
-
-        } else {
-            ngx_http_jelou_page_number(page, value);
-        }
+        ngx_http_jelou_metric_value(page, metric, value);
     }
 }
 
 
 static void
 ngx_http_jelou_write_times(ngx_http_jelou_page_t *page,
-    ngx_http_jelou_histogram_t *h, const ngx_str_t *bounds)
+    const ngx_http_jelou_metric_t *metric, ngx_http_jelou_view_t *view)
 {
-    uint64_t    count;
-    ngx_uint_t  n;
+    uint64_t                     count;
+    ngx_uint_t                   n;
+    ngx_http_jelou_row_t         row;
+    ngx_http_jelou_histogram_t  *h;
+
+    h = (ngx_http_jelou_histogram_t *) ((u_char *) view->data + metric->data);
 
     for (count = 0, n = 0; n < NGX_HTTP_JELOU_NBUCKETS; n++) {
         count += h->buckets[n];
@@ -263,8 +259,8 @@ ngx_http_jelou_write_times(ngx_http_jelou_page_t *page,
         count += h->buckets[n];
 
         ngx_http_jelou_page_text(page, n ? "," : "");
-        ngx_http_jelou_page_quote(page, &bounds[n]);
-        ngx_http_jelou_page_text(page, ":");
+        ngx_http_jelou_metric_bound(metric, n, &row);
+        ngx_http_jelou_write_name(page, &row.label);
         ngx_http_jelou_page_number(page, count);
     }
 

@@ -162,6 +162,64 @@ ngx_http_jelou_snapshot_add(ngx_http_jelou_snapshot_t *s, ngx_uint_t scope,
 }
 
 
+ngx_int_t
+ngx_http_jelou_read_number(ngx_http_jelou_view_t *view,
+    const ngx_http_jelou_metric_t *metric, ngx_uint_t n,
+    ngx_http_jelou_row_t *row)
+{
+    int64_t  number;
+
+    if (n) {
+        return NGX_DONE;
+    }
+
+    number = *(int64_t *) ((u_char *) view->data + metric->data);
+
+    row->value = number;
+
+    return number < 0 ? NGX_DECLINED : NGX_OK;
+}
+
+
+void
+ngx_http_jelou_metric_bound(const ngx_http_jelou_metric_t *metric,
+    ngx_uint_t n, ngx_http_jelou_row_t *row)
+{
+    u_char    *p;
+    uint64_t   ns;
+
+    if (n == NGX_HTTP_JELOU_NBOUNDS) {
+        ngx_str_set(&row->label, "+Inf");
+        return;
+    }
+
+    ns = metric->bounds[n];
+    p = ngx_sprintf(row->buf, "%uL.%09uL", ns / 1000000000, ns % 1000000000);
+
+    while (p[-1] == '0') { p--; }
+
+    if (p[-1] == '.') {
+        p--;
+    }
+
+    row->label.data = row->buf;
+    row->label.len = p - row->buf;
+}
+
+
+void
+ngx_http_jelou_metric_value(ngx_http_jelou_page_t *page,
+    const ngx_http_jelou_metric_t *metric, uint64_t value)
+{
+    if (metric->type == NGX_HTTP_JELOU_SECONDS) {
+        ngx_http_jelou_page_seconds(page, value);
+
+    } else {
+        ngx_http_jelou_page_number(page, value);
+    }
+}
+
+
 static void
 ngx_http_jelou_metrics_write(ngx_http_request_t *r, ngx_uint_t format,
     ngx_http_jelou_page_t *page, ngx_array_t *told)

@@ -25,6 +25,7 @@
 typedef enum {
     NGX_HTTP_JELOU_COUNTER = 0,
     NGX_HTTP_JELOU_GAUGE,
+    NGX_HTTP_JELOU_SECONDS,                  /* a gauge, in ns */
     NGX_HTTP_JELOU_HISTOGRAM
 } ngx_http_jelou_metric_e;
 
@@ -65,7 +66,8 @@ typedef struct {
 typedef struct {
     ngx_str_t                         label;
     uint64_t                          value;
-    u_char                            buf[sizeof("file:") + NGX_INT_T_LEN];
+    u_char                            buf[NGX_INT64_LEN
+                                          + sizeof(".000000000")];
 } ngx_http_jelou_row_t;
 
 
@@ -87,10 +89,25 @@ struct ngx_http_jelou_metric_s {
     ngx_http_jelou_read_pt            read;      /* of histograms NULL */
     ngx_uint_t                        data;      /* for read; of a histogram
                                                     where it is in the data */
-    const ngx_str_t                  *bounds;    /* of a histogram */
-    ngx_uint_t                        ns;        /* values are times in ns;
-                                                    unsigned  ns:1; */
+    const uint64_t                   *bounds;    /* of a histogram */
 };
+
+
+/* a row of both pages, one of JSON's alone, and a histogram */
+
+#define ngx_http_jelou_metric(name, help, label, member, scope, type, form,   \
+    read, data)                                                               \
+    { ngx_string(name), ngx_string(help), ngx_string(label),                  \
+      ngx_string(member), NGX_HTTP_JELOU_OF_##scope, NGX_HTTP_JELOU_##type,   \
+      NGX_HTTP_JELOU_##form, read, data, NULL }
+
+#define ngx_http_jelou_member(member, scope, form, read, data)                \
+    ngx_http_jelou_metric("", "", "", member, scope, COUNTER, form, read, data)
+
+#define ngx_http_jelou_histogram(name, help, member, scope, at, bounds)       \
+    { ngx_string(name), ngx_string(help), ngx_null_string,                    \
+      ngx_string(member), NGX_HTTP_JELOU_OF_##scope,                          \
+      NGX_HTTP_JELOU_HISTOGRAM, NGX_HTTP_JELOU_TIMES, NULL, at, bounds }
 
 
 typedef struct {
@@ -127,6 +144,19 @@ ngx_int_t ngx_http_jelou_metrics_handler(ngx_http_request_t *r);
 /* Adds a view, whose data is zeroed.  Returns NULL if memory ran out. */
 ngx_http_jelou_view_t *ngx_http_jelou_snapshot_add(
     ngx_http_jelou_snapshot_t *s, ngx_uint_t scope, size_t size);
+
+/* Reads an int64_t that is at the metric's offset; one below 0 is not known. */
+ngx_int_t ngx_http_jelou_read_number(ngx_http_jelou_view_t *view,
+    const ngx_http_jelou_metric_t *metric, ngx_uint_t n,
+    ngx_http_jelou_row_t *row);
+
+/* Writes the n-th bound of a histogram, in seconds, into the row's label. */
+void ngx_http_jelou_metric_bound(const ngx_http_jelou_metric_t *metric,
+    ngx_uint_t n, ngx_http_jelou_row_t *row);
+
+/* Writes a value: of times in seconds. */
+void ngx_http_jelou_metric_value(ngx_http_jelou_page_t *page,
+    const ngx_http_jelou_metric_t *metric, uint64_t value);
 
 /* Writes the metrics of a part as Prometheus reads them. */
 void ngx_http_jelou_write_prometheus(ngx_http_jelou_page_t *page,

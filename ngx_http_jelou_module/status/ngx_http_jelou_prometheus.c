@@ -30,7 +30,7 @@ static const char *ngx_http_jelou_write_label(ngx_http_jelou_page_t *page,
 
 
 static const char  *ngx_http_jelou_metric_types[] = {
-    "counter", "gauge", "histogram"
+    "counter", "gauge", "gauge", "histogram"
 };
 
 
@@ -102,13 +102,7 @@ ngx_http_jelou_write_samples(ngx_http_jelou_page_t *page,
 
         ngx_http_jelou_write_sample(page, part, metric, view, "", &own);
 
-        if (metric->ns) {
-            ngx_http_jelou_page_seconds(page, row.value);
-
-        } else {
-            ngx_http_jelou_page_number(page, row.value);
-        }
-
+        ngx_http_jelou_metric_value(page, metric, row.value);
         ngx_http_jelou_page_text(page, "\n");
     }
 }
@@ -122,17 +116,19 @@ ngx_http_jelou_write_buckets(ngx_http_jelou_page_t *page,
     uint64_t                     count;
     ngx_uint_t                   n;
     ngx_http_jelou_own_t         own;
+    ngx_http_jelou_row_t         row;
     ngx_http_jelou_histogram_t  *h;
 
     static const ngx_str_t  le = ngx_string("le");
 
     h = (ngx_http_jelou_histogram_t *) ((u_char *) view->data + metric->data);
     own.name = &le;
+    own.value = &row.label;
     count = 0;
 
     for (n = 0; n < NGX_HTTP_JELOU_NBUCKETS; n++) {
         count += h->buckets[n];
-        own.value = &metric->bounds[n];
+        ngx_http_jelou_metric_bound(metric, n, &row);
 
         ngx_http_jelou_write_sample(page, part, metric, view, "_bucket", &own);
         ngx_http_jelou_page_number(page, count);

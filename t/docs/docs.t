@@ -282,20 +282,33 @@ subtest metrics => sub {
 
     is_deeply(\@names, [], 'the scopes are found');
 
-    my $string = qr/(?:ngx_string\("([^"]*)"\)|ngx_http_jelou_no)/;
+    my $string = qr/((?:"[^"]*"\s*)+)/;
     my (%metric, %member);
 
-    while ($table =~ /\{\s*$string,\s*$string,\s*$string,\s*$string,\s*
-                     NGX_HTTP_JELOU_OF_(\w+),\s*(?:NGX_HTTP_JELOU_)?(\w+),/gx)
+    while ($table =~ /ngx_http_jelou_(?:
+                         (metric)\($string,\s*$string,\s*$string,\s*$string,\s*(\w+),\s*(\w+),
+                       | (histogram)\($string,\s*$string,\s*$string,\s*(\w+),
+                       | member\($string,\s*(\w+),)/gx)
     {
-        my ($name, $help, $label, $member, $scope, $type) = ($1, $2, $3, $4, $5, $6);
+        my ($name, $help, $label, $member, $scope, $type)
+            = $1 ? ($2, $3, $4, $5, $6, $7)
+            : $8 ? ($9, $10, '', $11, $12, 'HISTOGRAM')
+            :      ('', '', '', $13, $14);
 
-        $metric{$name} = join ' ', lc $type, grep { length } $scope{$scope}, $label // ()
-            if defined $name;
-        push @{ $member{$scope} }, $member if defined $member;
+        s/^"|"\s*\z|"\s*"//g for $name, $help, $label, $member;
+
+        next if $name eq '' && $member eq '';
+
+        # a gauge in seconds is one to Prometheus
+
+        $type = 'GAUGE' if ($type // '') eq 'SECONDS';
+
+        $metric{$name} = join ' ', lc $type, grep { length } $scope{$scope}, $label
+            if $name ne '';
+        push @{ $member{$scope} }, $member if $member ne '';
 
         like($help, qr/\A[A-Z].*\.\z/, "$name: its help is a sentence")
-            if defined $name;
+            if $name ne '';
     }
 
     ok(keys %metric >= 12 && @{ $member{ENDPOINT} } >= 11, 'the table is found');
