@@ -196,16 +196,17 @@ void
 ngx_http_jelou_redis_reply_cause(ngx_http_jelou_redis_reply_t *reply,
     ngx_str_t *cause)
 {
-    size_t   len, max;
+    size_t   len;
     u_char  *p;
 
     ngx_http_jelou_redis_reply_text(reply, cause);
 
     p = cause->data;
-    max = ngx_min(cause->len, NGX_HTTP_JELOU_REDIS_CAUSE);
 
-    for (len = 0; len < max; len++) {
-
+    for (len = 0;
+         len < cause->len && len < NGX_HTTP_JELOU_REDIS_CAUSE;
+         len++)
+    {
         if ((p[len] < 'A' || p[len] > 'Z') && p[len] != '_') {
             break;
         }
