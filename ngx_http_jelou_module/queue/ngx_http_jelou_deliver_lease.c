@@ -139,7 +139,8 @@ ngx_http_jelou_deliver_owns(ngx_http_jelou_deliver_stream_t *s,
     if (fence->type != REDIS_REPLY_STRING || fence->len == 0
         || fence->len > sizeof(s->fence_text)
         || paused->type != REDIS_REPLY_INTEGER
-        || last->type != REDIS_REPLY_STRING)
+        || last->type != REDIS_REPLY_STRING || last->len == 0
+        || last->len > sizeof(s->last_text))
     {
         return NGX_ERROR;
     }
