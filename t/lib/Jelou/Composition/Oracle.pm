@@ -208,9 +208,13 @@ sub core {
     if (my $around = $around{$filter}) {
         my ($before, $after) = @$around;
 
+        # a client of HTTP/3 reads no more than the length that was sent
+
+        my $unseen = $late && $try->{c}{http} eq 'h3';
+
         if ($body !~ s/\A\Q$before\E(.*)\Q$after\E\z/$1/s) {
             push @wrong, "the body lacks what the filter $filter adds"
-                if $ok || $filter ne 'addition';
+                if ($ok || $filter ne 'addition') && !$unseen;
         }
     }
 
