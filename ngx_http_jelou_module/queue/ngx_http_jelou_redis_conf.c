@@ -364,7 +364,10 @@ ngx_http_jelou_redis_settings(ngx_conf_t *cf,
 }
 
 
-/* Sentinels have no databases and no scripts, and a user of their own. */
+/*
+ * Sentinels have no databases and no scripts, and a user of their own: this is
+ * a copy of the settings from before the servers' ones are in them.
+ */
 
 static ngx_int_t
 ngx_http_jelou_redis_sentinel_settings(ngx_conf_t *cf,
