@@ -1038,7 +1038,7 @@ finish(unsigned answers)
     run_posted();
     check_books();
 
-    require(s.nentries == 0 && s.bell == NULL, "it has ended, and has entries");
+    require(s.nentries == 0 && s.wait == NULL, "it has ended, and has entries");
 }
 
 
