@@ -17,7 +17,8 @@ my $nginx = Jelou::Server->new(name => 'front');
 my @ids = map { 'p' x $_ } 1 .. 100;
 
 Jelou::Server::spew("$nginx->{dir}/secrets",
-                    join '', map { "$_ secret-of-project-" . length . "\n" } @ids);
+                    join '', "17 secret-of-project-17\n",
+                             map { "$_ secret-of-project-" . length . "\n" } @ids);
 
 $nginx->write(http => <<"END")->start;
 map \$jelou_project_id \$mapped {
@@ -45,7 +46,9 @@ my $socket = Jelou::Load::connect_to($port);
 sub status {
     my ($path, $id, $secret) = @_;
 
-    Jelou::Load::send_all($socket, post(event(project_id => qq("$id")),
+    $id = qq("$id") unless ref $id;
+
+    Jelou::Load::send_all($socket, post(event(project_id => ref $id ? $$id : $id),
         path => $path, secret => $secret, keepalive => 1));
 
     return Jelou::Load::answer($socket)->{status};
@@ -60,6 +63,9 @@ for my $id (@ids) {
 }
 
 is(status('/file', 'p' x 101, 'secret-of-project-100'), 401, 'no such project');
+
+is(status('/file', '17', 'secret-of-project-17'), 200, 'a project of digits');
+is(status('/file', \17, 'secret-of-project-17'), 401, 'a number is no project');
 
 is(status('/map', 'p-1', 'secret-of-the-map'), 200, 'a map');
 is(status('/map', $_->[0], 'secret-of-the-map'), 401, "a map, and $_->[1]")
