@@ -164,6 +164,19 @@ $redis->command('HDEL', 'jelou-deliver:{events}:app', 'paused');
 @all = $app->wait(1);
 is($all[0]{body}, '{"paused":1}', 'and then it is');
 
+
+# An event that is on its way stays with the worker that leaves
+
+$app->wait(0);
+$app->behave(sub { return { status => 200, after => 3 } });
+
+add(qq({"slow":$_})) for 1 .. 4;
+$app->run('all are on their way', sub { @{ $app->{seen} } == 4 });
+$_->reload(0) for @front;
+$app->run('all is acknowledged', sub { pending() == 0 }, 20);
+
+is(scalar(my @slow = $app->wait(4)), 4, 'a slow event is delivered once');
+
 $_->stop for @front;
 $app->stop;
 $redis->stop;
