@@ -90,8 +90,11 @@ sub pass {
                 next;
             }
 
+            # a later socket may have the address, and so the key, of one of these
+
             $select->remove($socket, $other);
             delete @other{$socket, $other};
+            delete @file{$socket, $other};
             close $_ for $socket, $other;
         }
     }
