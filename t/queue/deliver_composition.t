@@ -144,7 +144,7 @@ sub around {
         try           => "try_files  /none \@$n-second;",
         rewrite       => "rewrite  ^ /$n/second last;",
         cache         => "rewrite  ^ /$n/cached last;",
-        store         => "${taker}_store  $dir/stored-$n;",
+        store         => "${taker}_store  $dir/stored/$n;",
         unbuffered    => "${taker}_buffering  off;\n    ${taker}_request_buffering  off;",
         'slow-file'   => "client_body_in_file_only  on;\n    limit_rate  100;",
     }->{$around};
@@ -391,6 +391,9 @@ sub batch {
 remove_tree($dir);
 make_path($dir);
 chmod 0755, $dir;
+
+mkdir "$dir/stored";                # a worker's, which is another user
+chmod 0777, "$dir/stored";
 
 Jelou::Composition::Config::files($dir);
 Jelou::Server::spew("$dir/nobody", '', 0644);
